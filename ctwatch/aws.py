@@ -1,0 +1,316 @@
+"""The only door to AWS: where we are, the clients, the waits, and boto3's exceptions made ours.
+
+`Place` says where a thing lives, so that every ARN follows from names. `Aws` makes each
+(service, region) client once, from one session, and hands out views of a region. `complaint`
+is the one seam where botocore's exceptions become `AwsError`.
+
+Nothing here knows a resource, and nothing here prints.
+"""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.config import Config as BotoConfig
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+)
+from botocore.exceptions import (
+    ConnectionError as BotoConnectionError,
+)
+
+from ctwatch.clock import Clock
+from ctwatch.errors import AwsError, ConfigError
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudtrail import CloudTrailClient
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_iam import IAMClient
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sns import SNSClient
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_ssm import SSMClient
+    from mypy_boto3_sts import STSClient
+
+T = TypeVar("T")
+
+WORKERS = 16
+"""Resources looked at or written side by side."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a watch lives.
+
+    Attributes:
+        partition: "aws", "aws-cn" or "aws-us-gov".
+        account: the account's twelve digits.
+        region: the home region.
+    """
+
+    partition: str
+    account: str
+    region: str
+
+    def arn(self, service: str, resource: str) -> str:
+        """The ARN of `resource` of `service` in this account and region."""
+        return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
+
+    def bucket_arn(self, name: str) -> str:
+        """The ARN of a bucket, which names neither account nor region."""
+        return f"arn:{self.partition}:s3:::{name}"
+
+    def role_arn(self, name: str) -> str:
+        """The ARN of an IAM role, which belongs to no region."""
+        return f"arn:{self.partition}:iam::{self.account}:role/{name}"
+
+
+def code_of(error: BaseException) -> str:
+    """AWS's error code, as boto3 reports it, or "" when it is not AWS that spoke.
+
+    SQS may put a namespace before it ("AWS.SimpleQueueService.NonExistentQueue"); it is dropped.
+    """
+    if not isinstance(error, ClientError):
+        return ""
+    return error.response.get("Error", {}).get("Code", "").removeprefix("AWS.SimpleQueueService.")
+
+
+def unless(call: Callable[[], T], *codes: str) -> T | None:
+    """The answer of `call`, or None when AWS refuses it with one of `codes`."""
+    try:
+        return call()
+    except ClientError as error:
+        if code_of(error) in codes:
+            return None
+        raise
+
+
+class Aws:
+    """Clients of one region, and the way to the other regions.
+
+    Args:
+        session: the one boto3 session; used under a lock, as sessions are not thread-safe.
+        region: the region of this view.
+        clock: what the consistency waits wait on.
+    """
+
+    def __init__(self, session: boto3.Session, region: str, clock: Clock | None = None) -> None:
+        self.region = region
+        self.clock = clock or Clock()
+        self._session = session
+        self._clients: dict[tuple[str, str], Any] = {}
+        self._lock = threading.Lock()
+        self._pool = ThreadPoolExecutor(2 * WORKERS, thread_name_prefix="aws")
+
+    def at(self, region: str) -> "Aws":
+        """The same account seen from `region`; clients are shared."""
+        if region == self.region:
+            return self
+        view = object.__new__(Aws)
+        view.__dict__.update(self.__dict__, region=region)
+        return view
+
+    def together(self, *calls: Callable[[], Any]) -> list[Any]:
+        """The answers of independent calls made side by side, in order; raises what fails first."""
+        under_way = [self._pool.submit(call) for call in calls]
+        return [future.result() for future in under_way]
+
+    def patiently(
+        self,
+        call: Callable[[], T],
+        *,
+        code: str,
+        says: tuple[str, ...] = ("",),
+        limit: float = 60.0,
+    ) -> T:
+        """Make `call` until AWS stops refusing it for want of consistency.
+
+        Args:
+            call: what to try; must be safe to repeat.
+            code: the error code that means "not yet".
+            says: words of which the message must hold one for it to mean that.
+            limit: seconds after which the refusal is believed.
+        """
+        end = self.clock.monotonic() + limit
+        pause = 0.5
+        while True:
+            try:
+                return call()
+            except ClientError as error:
+                if code_of(error) != code or not any(word in str(error) for word in says):
+                    raise
+                if self.clock.monotonic() + pause > end:
+                    raise
+            self.clock.sleep(pause)
+            pause = min(pause * 1.6, 10.0)
+
+    def place(self) -> Place:
+        """Ask STS who we are.
+
+        Raises:
+            AwsError: no credentials, or the call failed.
+        """
+        try:
+            arn = self.sts.get_caller_identity()["Arn"]
+        except (ClientError, BotoCoreError) as error:
+            raise complaint(error, "asking AWS who you are") from error
+        _, partition, _, _, account, _ = arn.split(":", 5)
+        return Place(partition, account, self.region)
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether the calls go to an emulator on this machine rather than to AWS."""
+        return is_loopback(self.ssm.meta.endpoint_url)
+
+    def _client(self, service: str) -> Any:
+        key = (service, self.region)
+        with self._lock:
+            if key not in self._clients:
+                self._clients[key] = self._session.client(
+                    cast("Any", service), region_name=self.region, config=_SETTINGS
+                )
+            return self._clients[key]
+
+    @property
+    def s3(self) -> "S3Client":
+        """S3."""
+        return cast("S3Client", self._client("s3"))
+
+    @property
+    def cloudtrail(self) -> "CloudTrailClient":
+        """CloudTrail."""
+        return cast("CloudTrailClient", self._client("cloudtrail"))
+
+    @property
+    def sns(self) -> "SNSClient":
+        """SNS."""
+        return cast("SNSClient", self._client("sns"))
+
+    @property
+    def sqs(self) -> "SQSClient":
+        """SQS."""
+        return cast("SQSClient", self._client("sqs"))
+
+    @property
+    def ssm(self) -> "SSMClient":
+        """Systems Manager."""
+        return cast("SSMClient", self._client("ssm"))
+
+    @property
+    def iam(self) -> "IAMClient":
+        """IAM."""
+        return cast("IAMClient", self._client("iam"))
+
+    @property
+    def functions(self) -> "LambdaClient":
+        """Lambda."""
+        return cast("LambdaClient", self._client("lambda"))
+
+    @property
+    def logs(self) -> "CloudWatchLogsClient":
+        """CloudWatch Logs."""
+        return cast("CloudWatchLogsClient", self._client("logs"))
+
+    @property
+    def events(self) -> "EventBridgeClient":
+        """EventBridge."""
+        return cast("EventBridgeClient", self._client("events"))
+
+    @property
+    def sts(self) -> "STSClient":
+        """STS."""
+        return cast("STSClient", self._client("sts"))
+
+
+# `legacy`, botocore's default, gives up on some 503s at once; CloudTrail takes one write a second.
+# https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
+_SETTINGS = BotoConfig(  # type: ignore[call-arg]  # the stubs lack user_agent_appid
+    retries={"mode": "standard", "total_max_attempts": 8},
+    connect_timeout=10,
+    read_timeout=10,
+    max_pool_connections=2 * WORKERS,
+    user_agent_appid="ctwatch",
+    s3={"addressing_style": "auto"},
+)
+
+
+def connect(profile: str | None, region: str, clock: Clock | None = None) -> Aws:
+    """A door to the account that `profile` (or the environment) names.
+
+    Raises:
+        ConfigError: there is no such profile.
+    """
+    try:
+        return Aws(boto3.Session(profile_name=profile, region_name=region), region, clock)
+    except ProfileNotFound as error:
+        raise ConfigError(
+            f"--profile: {error}", "List your profiles with: aws configure list-profiles"
+        ) from error
+
+
+def is_loopback(url: str) -> bool:
+    """Whether `url` names this machine."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def complaint(error: Exception, doing: str) -> AwsError:
+    """Our sentence for an exception of botocore's.
+
+    Args:
+        error: what botocore raised.
+        doing: what was being done, "creating trail ct-trail-monitor".
+    """
+    if isinstance(error, ClientError):
+        return _refusal(error, doing)
+    if isinstance(error, (NoCredentialsError, PartialCredentialsError)):
+        hint = "Log in (aws sso login), or name a profile with --profile. No account at hand?"
+        hint += " Try: ctwatch demo"
+        return AwsError(f"{doing}: no AWS credentials were found", hint)
+    if isinstance(error, (BotoConnectionError, HTTPClientError)):
+        return AwsError(f"{doing}: AWS cannot be reached: {error}", "Check the network; run again.")
+    return AwsError(f"{doing}: {error}", "Run again; what is done already is not done twice.")
+
+
+def _refusal(error: ClientError, doing: str) -> AwsError:
+    code, operation = code_of(error), error.operation_name
+    message = error.response.get("Error", {}).get("Message", "").strip()
+    problem = f"{doing}: {operation} answered {code}: {message}"
+    return AwsError(problem, _hint(code, operation, message), code=code, operation=operation)
+
+
+def _hint(code: str, operation: str, message: str) -> str:
+    if "service control policy" in message:
+        return "An organization's policy forbids it: ask whoever keeps the organization."
+    if code in {"AccessDenied", "AccessDeniedException", "AuthorizationError", "403"}:
+        return f"Your credentials may not call {operation}: ask for that permission."
+    if code in {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "InvalidClientTokenId"}:
+        return "Your credentials have expired or are not valid: log in again."
+    return _HINTS.get(code, "Run again; what is done already is not done twice.")
+
+
+_HINTS = {
+    "MaximumNumberOfTrailsExceededException": "A region holds five trails at most, shadows of "
+    "trails elsewhere included: delete one that is not needed (aws cloudtrail list-trails).",
+    "TrailAlreadyExistsException": "A trail of that name has its home in another region: choose "
+    "another trail.name.",
+    "BucketAlreadyExists": "Another account owns that bucket: choose another bucket.name, best "
+    "one that ends in -{account}-{region}-an, which nobody else can take.",
+    "InsufficientS3BucketPolicyException": "CloudTrail may not write to the bucket: compare with "
+    "ctwatch plan, then run: ctwatch up",
+}

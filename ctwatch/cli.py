@@ -1,0 +1,435 @@
+"""The verbs: each command loads, looks, acts, shows, and is a short sentence.
+
+Only click is imported with this module; what a command needs, that command imports, so that
+`--help`, `--version` and completion start at once.
+"""
+
+import functools
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
+
+import click
+
+from ctwatch.errors import CtwatchError
+
+if TYPE_CHECKING:
+    from ctwatch.diagnose import Diagnosis
+    from ctwatch.engine import Finding, Step
+    from ctwatch.opening import Choice, Opened
+    from ctwatch.render import Screen
+
+AS_PROMISED, COULD_NOT, NOT_AS_PROMISED, INTERRUPTED = 0, 1, 3, 130
+
+_HELP = {"help_option_names": ["-h", "--help"]}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What every command that looks at a watch takes."""
+
+    config: Path
+    profile: str | None
+    region: str | None
+    quiet: bool
+    verbose: bool
+    as_json: bool = False
+
+    @property
+    def choice(self) -> "Choice":
+        """What was chosen of config and account."""
+        from ctwatch.opening import Choice
+
+        return Choice(self.config, self.profile, self.region)
+
+    @property
+    def screen(self) -> "Screen":
+        """Where to print."""
+        from ctwatch.render import Screen
+
+        return Screen(quiet=self.quiet, verbose=self.verbose)
+
+
+def watching(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that all of them take, as one `Options`."""
+
+    @click.option(
+        "-c",
+        "--config",
+        type=click.Path(path_type=Path),
+        default="config.yaml",
+        envvar="CTWATCH_CONFIG",
+        show_default=True,
+        show_envvar=True,
+        help="The watch's configuration.",
+    )
+    @click.option("--profile", metavar="NAME", help="AWS profile; else what the environment says.")
+    @click.option("--region", metavar="REGION", help="Home region; else what the config says.")
+    @click.option("-q", "--quiet", is_flag=True, help="Print data and complaints only.")
+    @click.option("-v", "--verbose", is_flag=True, help="Also name what is as promised.")
+    @functools.wraps(command)
+    def wrapped(**given: Any) -> Any:
+        common = {one.name: given.pop(one.name) for one in fields(Options) if one.name in given}
+        return command(Options(**common), **given)
+
+    return wrapped
+
+
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+
+
+@click.group(context_settings=_HELP)
+@click.version_option(package_name="ctwatch", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Tells you that someone has touched your CloudTrail, and proves that it still would.
+
+    \b
+    No AWS account at hand?      ctwatch demo
+    Make it so:                  ctwatch up
+    Would I be told right now?   ctwatch status
+    Strike, and prove it:        ctwatch simulate stop-logging
+    Clear it away:               ctwatch down
+    """  # noqa: D301 - \b is click's mark for lines that stay as they are
+
+
+@cli.command()
+@click.option("--dry-run", is_flag=True, help="Show what would be done, and stop.")
+@click.option("--exit-code", is_flag=True, help="With --dry-run: exit 3 when there is work to do.")
+@_json_option
+@watching
+def up(options: Options, dry_run: bool, exit_code: bool) -> int:
+    """Make the watch as the config wants it; repeat as often as you like."""
+    if dry_run:
+        return _plan(options, exit_code)
+    from ctwatch.engine import build, inspect
+    from ctwatch.opening import check_webhooks, opened
+    from ctwatch.render import show_steps
+
+    screen, watch = options.screen, opened(options.choice, need_secrets=True)
+    for warning in check_webhooks(watch):
+        screen.talk(f"Warning: {warning}", "yellow")
+    with screen.working("Looking at what is there"):
+        findings = inspect(watch.watch.resources, watch.aws)
+    steps = show_steps(screen, build(findings, watch.aws), "Building")
+    return _look_again(options, watch, steps)
+
+
+def _look_again(options: Options, watch: "Opened", steps: Sequence["Step"]) -> int:
+    """What `up` ends with: success is what AWS says, not what was sent."""
+    from ctwatch.engine import Action
+    from ctwatch.render import diagnosis_json, status_view, verdict_line
+
+    screen = options.screen
+    with screen.working("Looking again"):
+        _, diagnosis = _looked(watch)
+    if options.as_json:
+        screen.json(diagnosis_json(diagnosis))
+    wrote = {Action.CREATED, Action.REPAIRED}
+    if not any(step.action in wrote or step.error for step in steps):
+        screen.talk("Nothing to do: everything is as promised or waits for a person.")
+    if any(step.error for step in steps):
+        screen.talk("Not all could be done; run ctwatch up again when that is mended.", "yellow")
+        return COULD_NOT
+    if diagnosis.faults and not diagnosis.only_a_click:
+        screen.data(*status_view(diagnosis))
+        return NOT_AS_PROMISED
+    screen.talk(verdict_line(diagnosis.verdict))
+    for fault in diagnosis.faults:
+        screen.talk(f"Only a click is missing: {fault.sentence}. {fault.remedy}", "yellow")
+    return AS_PROMISED
+
+
+def _looked(watch: "Opened") -> tuple[list["Finding"], "Diagnosis"]:
+    from ctwatch.diagnose import diagnose
+    from ctwatch.engine import inspect
+
+    findings = inspect(watch.watch.resources, watch.aws)
+    return findings, diagnose(watch.watch, findings, watch.aws)
+
+
+def _plan(options: Options, exit_code: bool) -> int:
+    from ctwatch.engine import Verdict, inspect
+    from ctwatch.opening import opened
+    from ctwatch.render import finding_json, plan_summary, plan_view
+
+    screen, watch = options.screen, opened(options.choice)
+    with screen.working("Looking at what is there"):
+        findings = inspect(watch.watch.resources, watch.aws)
+    if options.as_json:
+        screen.json([finding_json(one) for one in findings])
+    else:
+        place = watch.watch.place
+        screen.talk(f"Watch {watch.watch.name} in account {place.account}, {place.region}:")
+        screen.data(plan_view(findings))
+        screen.talk(plan_summary(findings))
+    if any(one.verdict is Verdict.UNKNOWN for one in findings):
+        return COULD_NOT
+    work = any(one.verdict is not Verdict.OK and not one.only_by_hand for one in findings)
+    return NOT_AS_PROMISED if work and exit_code else AS_PROMISED
+
+
+@cli.command()
+@click.option("--exit-code", is_flag=True, help="Exit 3 when there is work to do.")
+@_json_option
+@watching
+def plan(options: Options, exit_code: bool) -> int:
+    """Show what `up` would do, and stop; the same as `up --dry-run`."""
+    return _plan(options, exit_code)
+
+
+@cli.command()
+@_json_option
+@watching
+def status(options: Options) -> int:
+    """Would I be told right now? One verdict, a line per hop, a remedy per fault.
+
+    \b
+    Exit code 0: ARMED.  3: not as promised.  1: AWS would not say.
+    """  # noqa: D301 - \b is click's mark for lines that stay as they are
+    from ctwatch.opening import opened
+    from ctwatch.render import diagnosis_json, status_view
+
+    screen, watch = options.screen, opened(options.choice)
+    with screen.working("Looking"):
+        _, diagnosis = _looked(watch)
+    if options.as_json:
+        screen.json(diagnosis_json(diagnosis))
+    else:
+        screen.data(*status_view(diagnosis, verbose=options.verbose))
+    return diagnosis.verdict.exit_code
+
+
+@cli.command()
+@click.argument("techniques", nargs=-1, required=True, metavar="TECHNIQUE...")
+@click.option(
+    "--on",
+    "target",
+    type=click.Choice(["probe"]),
+    default="probe",
+    show_default=True,
+    help="What is struck: a trail that does not exist, so that nothing can be harmed.",
+)
+@click.option("--timeout", type=click.FloatRange(min=0.1), help="Seconds to wait for the proof.")
+@_json_option
+@watching
+def simulate(
+    options: Options, techniques: tuple[str, ...], target: str, timeout: float | None
+) -> int:
+    """Strike, and prove hop by hop that the alert arrived.
+
+    TECHNIQUE is stop-logging, delete-trail, update-trail, put-event-selectors, or all.
+    """
+    from ctwatch.opening import opened
+    from ctwatch.simulate import DEFAULT_TIMEOUT
+    from ctwatch.techniques import chosen
+
+    del target  # the only choice there is
+    limit = DEFAULT_TIMEOUT if timeout is None else timeout
+    drills = chosen(techniques)
+    return _drill(options, opened(options.choice), drills, limit)
+
+
+def _drill(options: Options, watch: "Opened", techniques: list[Any], limit: float) -> int:
+    from ctwatch.diagnose import Alarm
+    from ctwatch.render import blow_line, drill_json, ladder, verdict_line
+    from ctwatch.simulate import Blow, Drill, drill
+
+    screen = options.screen
+    findings, diagnosis = _looked(watch)
+    if diagnosis.verdict not in {Alarm.ARMED, Alarm.DEGRADED}:
+        screen.talk(verdict_line(diagnosis.verdict))
+    ended: list[Drill] = []
+    with screen.working("Waiting for the proof"):
+        for one in drill(techniques, watch.watch, findings, watch.aws, limit):
+            if isinstance(one, Blow):
+                screen.talk(blow_line(one))
+            else:
+                ended.append(one)
+                if not options.as_json:
+                    screen.data(*ladder(one, limit))
+    if options.as_json:
+        screen.json([drill_json(one) for one in ended])
+    if all(one.proven for one in ended):
+        return AS_PROMISED
+    screen.talk("Not every hop was proven. Why, tells: ctwatch status", "yellow")
+    return NOT_AS_PROMISED
+
+
+@cli.command()
+@click.option("--delete-logs", is_flag=True, help="Also delete the log bucket and all in it.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "--wait",
+    type=click.FloatRange(min=0),
+    default=120.0,
+    show_default=True,
+    help="Seconds to wait for the alert that the trail's own deletion raises.",
+)
+@watching
+def down(options: Options, delete_logs: bool, yes: bool, wait: float) -> int:
+    """Clear away what this watch made; the log bucket is kept unless you say otherwise."""
+    from ctwatch.diagnose import Alarm
+    from ctwatch.engine import Verdict, clear
+    from ctwatch.opening import opened
+    from ctwatch.render import show_steps
+
+    screen, watch = options.screen, opened(options.choice)
+    with screen.working("Looking at what is there"):
+        findings, diagnosis = _looked(watch)
+    ours = [one for one in findings if one.verdict in {Verdict.OK, Verdict.DRIFTED}]
+    going = [one for one in ours if delete_logs or not one.resource.data]
+    if going and not yes:
+        for one in going:
+            screen.talk(f"- {one.resource.title}")
+        click.confirm(_warning(going), abort=True, err=True)
+    would_tell = diagnosis.verdict in {Alarm.ARMED, Alarm.DEGRADED}
+    heard = [one for one in findings if one.resource.heard]
+    rest = [one for one in findings if not one.resource.heard]
+    _clear_heard(screen, watch, heard, wait if would_tell else 0)
+    show_steps(screen, clear(rest, watch.aws, keep_data=not delete_logs), "Clearing")
+    return _cleared(options, watch, keep_data=not delete_logs)
+
+
+def _warning(going: Sequence["Finding"]) -> str:
+    alert = any(one.resource.heard for one in going)
+    first = "Deleting the trail raises an alert, and that is meant. " if alert else ""
+    return f"{first}Delete these {len(going)}?"
+
+
+def _clear_heard(
+    screen: "Screen", watch: "Opened", findings: Sequence["Finding"], wait: float
+) -> None:
+    """Delete what the alarm itself listens for, and wait until it has been heard."""
+    from ctwatch.engine import Action, clear
+    from ctwatch.render import show_steps
+    from ctwatch.simulate import heard_of_deletion
+
+    start = watch.aws.clock.now()
+    steps = show_steps(screen, clear(findings, watch.aws), "Clearing")
+    if not wait or not any(step.action is Action.DELETED for step in steps):
+        return
+    with screen.working("Waiting for the alert that this raises"):
+        receipt = heard_of_deletion(watch.watch, watch.aws, start, wait)
+    if receipt:
+        screen.talk("  its deletion was heard: the alert has arrived", "green")
+    else:
+        screen.talk(f"  its deletion was not heard within {wait:.0f} s; going on", "yellow")
+
+
+def _cleared(options: Options, watch: "Opened", *, keep_data: bool) -> int:
+    """Look, and say what is left."""
+    from ctwatch.engine import Verdict, inspect
+
+    screen = options.screen
+    left = [
+        one
+        for one in inspect(watch.watch.resources, watch.aws)
+        if one.verdict not in {Verdict.MISSING, Verdict.FOREIGN}
+    ]
+    kept = [one for one in left if one.resource.data and keep_data]
+    for one in kept:
+        screen.talk(f"Kept: {one.resource.title}. To delete it too: ctwatch down --delete-logs")
+    stuck = [one for one in left if one not in kept]
+    for one in stuck:
+        why = f": {one.error.problem}" if one.error else ""
+        screen.talk(f"Left: {one.resource.title}{why}", "red")
+    if stuck:
+        screen.talk("Run ctwatch down again to go on.")
+        return COULD_NOT
+    screen.talk("Nothing of this watch is left." if not kept else "Nothing else is left.")
+    return AS_PROMISED
+
+
+@cli.command()
+@click.argument("detection_id", required=False, metavar="[ID]")
+@click.option("--language", type=click.Choice(["en", "ko"]), default=None, help="en or ko.")
+@_json_option
+def detections(
+    detection_id: str | None, language: Literal["en", "ko"] | None, as_json: bool
+) -> int:
+    """The catalogue: what is detected, why, how bad it is, where it can be seen."""
+    from ctwatch.detections import catalogue
+    from ctwatch.render import Screen, detection_view, detections_view
+
+    screen, known, tongue = Screen(), catalogue(), language or _language()
+    if detection_id and detection_id not in known:
+        from ctwatch.errors import ConfigError
+
+        raise ConfigError(
+            f"there is no detection {detection_id!r}", f"There are: {', '.join(known)}"
+        )
+    shown = [known[detection_id]] if detection_id else list(known.values())
+    if as_json:
+        screen.json([_detection_json(one) for one in shown])
+    elif detection_id:
+        screen.data(*detection_view(shown[0], tongue))
+        screen.json(shown[0].pattern)
+    else:
+        screen.data(detections_view(shown, tongue))
+    return AS_PROMISED
+
+
+def _detection_json(one: Any) -> dict[str, Any]:
+    words = ("id", "title", "why", "severity", "mitre", "where", "read_only", "pattern")
+    return {word: getattr(one, word) for word in words}
+
+
+def _language() -> Literal["en", "ko"]:
+    """The reader's language, as far as the terminal knows it."""
+    spoken = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG", "")
+    return "ko" if spoken.startswith("ko") else "en"
+
+
+@cli.command()
+@click.option("--region", default="ap-northeast-2", show_default=True, help="The home region.")
+@click.option("-q", "--quiet", is_flag=True, help="Do not tell what happens.")
+def sandbox(region: str, quiet: bool) -> int:
+    """Keep a local AWS running on this machine, for ctwatch and any other AWS client.
+
+    Prints the exports that lead there; every hop of every event is told as it happens. Ctrl-C ends
+    it, and with it everything in it.
+    """
+    from ctwatch.demo import keep_sandbox
+
+    return keep_sandbox(region, quiet=quiet)
+
+
+@cli.command()
+@click.option("--language", type=click.Choice(["en", "ko"]), default=None, help="Of the alerts.")
+def demo(language: str | None) -> int:
+    """The whole circle on this machine: no AWS account, no Docker, no network.
+
+    Starts a local AWS, then: plan, up, status, simulate all, status, down; and shows the Discord
+    messages and mails that arrived.
+    """
+    from ctwatch.demo import run_demo
+
+    return run_demo(language or _language())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns its exit code, and prints complaints as one sentence and a hint."""
+    try:
+        return int(cli.main(arguments, prog_name="ctwatch", standalone_mode=False) or 0)
+    except click.Abort:
+        click.echo("Aborted: nothing more was done.", err=True)
+        return INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except CtwatchError as error:
+        from ctwatch.render import Screen
+
+        Screen().complain(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        click.echo("Interrupted. Run the same command again; it goes on from there.", err=True)
+        return INTERRUPTED
+
+
+def run() -> NoReturn:
+    """The entry point of the `ctwatch` command."""
+    sys.exit(main())

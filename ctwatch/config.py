@@ -1,0 +1,795 @@
+"""config.yaml -> Config: what the watch shall be, checked as far as a file alone can be checked.
+
+`load` reads a file, `parse` takes a mapping; both give a frozen `Config` or one `ConfigError` that
+holds every complaint at once, each with the key's path, the reason and the nearest right word. No
+complaint repeats a value that may be a secret. Nothing here asks AWS, resolves a secret or reads
+the environment. Only this module knows pydantic and YAML.
+"""
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, get_args
+from zoneinfo import ZoneInfo, available_timezones
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from ctwatch.errors import ConfigError
+from ctwatch.secret import HOW_TO_WRITE, reference_fault
+
+DEFAULT_REGION = "ap-northeast-2"
+
+_LARGEST = 1_000_000  # bytes of a configuration file
+_DEEPEST = 20  # levels of YAML; ours has four
+_SAMPLE_ACCOUNT = "123456789012"  # every account id is as long as this one
+
+# https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html, and the lists
+# of the other partitions.
+_REGIONS = (
+    *("af-south-1", "ap-east-1", "ap-east-2", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3"),
+    *("ap-south-1", "ap-south-2", "ap-southeast-1", "ap-southeast-2", "ap-southeast-3"),
+    *("ap-southeast-4", "ap-southeast-5", "ap-southeast-6", "ap-southeast-7", "ca-central-1"),
+    *("ca-west-1", "cn-north-1", "cn-northwest-1", "eu-central-1", "eu-central-2", "us-west-2"),
+    *("eu-north-1", "eu-south-1", "eu-south-2", "eu-west-1", "eu-west-2", "eu-west-3"),
+    *("eusc-de-east-1", "il-central-1", "me-central-1", "me-south-1", "mx-central-1", "sa-east-1"),
+    *("us-east-1", "us-east-2", "us-gov-east-1", "us-gov-west-1", "us-iso-east-1", "us-iso-west-1"),
+    *("us-isob-east-1", "us-isob-west-1", "us-isof-east-1", "us-isof-south-1", "us-west-1"),
+    "eu-isoe-west-1",
+)
+# A number that is not there yet passes: AWS opens regions more often than we release.
+_REGION = re.compile(
+    rf"(?:{'|'.join(sorted({name.rsplit('-', 2)[0] for name in _REGIONS}))})"
+    r"-(?:(?:north|south)(?:east|west)?|east|west|central)-[1-9]"
+)
+
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/gpbucketnamespaces.html
+_WITHOUT_ACCOUNT_NAMESPACE = frozenset({"me-south-1", "me-central-1"})
+
+# https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
+_RETENTIONS = (
+    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
+    *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
+)
+
+
+@dataclass(frozen=True)
+class Complaint:
+    """One thing that is wrong.
+
+    Attributes:
+        path: the key, as in "topic.emails[0]"; "" for the file as a whole.
+        reason: why, in words that follow the path and a colon.
+        suggestion: the nearest right word; "" when there is none.
+    """
+
+    path: str
+    reason: str
+    suggestion: str = ""
+
+    def __str__(self) -> str:
+        """The complaint on one line."""
+        place = f"{self.path}: " if self.path else ""
+        return (
+            place + self.reason + (f", did you mean '{self.suggestion}'?" * bool(self.suggestion))
+        )
+
+
+class InvalidConfigError(ConfigError):
+    """Everything that is wrong with one configuration, a line for each complaint.
+
+    Args:
+        source: what is complained about ("config.yaml"); begins each line.
+        complaints: at least one.
+        hint: what to do now.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        complaints: Iterable[Complaint],
+        hint: str = "config.example.yaml shows every key and what may stand there.",
+    ) -> None:
+        self.complaints = tuple(complaints)
+        super().__init__("\n".join(f"{source}: {each}" for each in self.complaints), hint)
+
+
+def _wrong(reason: str, suggestion: str = "") -> PydanticCustomError:
+    # The sentence travels in the context, as the template would read braces as fields.
+    return PydanticCustomError("ctwatch", "see context", {"reason": reason, "near": suggestion})
+
+
+def _nearest(word: str, words: Iterable[str]) -> str:
+    folded = {each.casefold(): each for each in words}
+    near = difflib.get_close_matches(word.casefold(), folded)
+    # The same letters in another order are a slip of the fingers: "us-esat-1" is not us-west-1.
+    near.sort(key=lambda each: sorted(each) != sorted(word.casefold()))
+    return folded[near[0]] if near else ""
+
+
+def _shown(value: Any) -> str:
+    """The value in quotes, unless it may be a secret put in the wrong place."""
+    text = str(value)
+    if len(text) > 60 or "//" in text or "webhook" in text.casefold() or not text.isprintable():  # noqa: PLR2004 - a Discord token has 68
+        return "the value"
+    return f"'{text}'"
+
+
+# --------------------------------------------------------------------------- names
+
+
+@dataclass(frozen=True)
+class _Naming:
+    """AWS's rules for one kind of name: its length and what it may not look like."""
+
+    kind: str
+    shortest: int
+    longest: int
+    faults: tuple[tuple[str, str], ...]
+
+    def fault(self, name: str) -> str:
+        if not self.shortest <= len(name) <= self.longest:
+            return (
+                f"is {len(name)} characters long, the name of a {self.kind} has {self.shortest}"
+                f" to {self.longest}"
+            )
+        if name.casefold().startswith("aws-controltower"):
+            return "begins with 'aws-controltower', which AWS Control Tower keeps for itself"
+        return next((words for pattern, words in self.faults if re.search(pattern, name)), "")
+
+
+_ADDRESS = (r"^\d+\.\d+\.\d+\.\d+$", "looks like an IP address")
+_ENDS = (r"^[^A-Za-z0-9]|[^A-Za-z0-9]$", "must begin and end with a letter or a digit")
+
+# https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html (prefix)
+_WATCH = _Naming(
+    "watch",
+    2,
+    40,
+    (
+        (r"[^A-Za-z0-9-]", "may hold only letters, digits and '-'"),
+        _ENDS,
+        (r"^(?i:aws|ssm)", "may not begin with 'aws' or 'ssm': SSM refuses such parameter names"),
+    ),
+)
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+_BUCKET = _Naming(
+    "bucket",
+    3,
+    63,
+    (
+        (r"[^a-z0-9.-]", "may hold only lowercase letters, digits, '.' and '-'"),
+        _ENDS,
+        (r"\.\.", "may not hold two dots in a row"),
+        _ADDRESS,
+        (r"^(xn--|sthree-|amzn-s3-demo-)", "begins with a prefix that S3 keeps for itself"),
+        (
+            r"(-s3alias|--ol-s3|\.mrap|--x-s3|--table-s3)$",
+            "ends in a suffix that S3 keeps for itself",
+        ),
+    ),
+)
+# https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-trail-naming-requirements.html
+# allows 128; seven are for "-canary".
+_TRAIL = _Naming(
+    "trail",
+    3,
+    121,
+    (
+        (r"[^A-Za-z0-9._-]", "may hold only letters, digits, '.', '_' and '-'"),
+        _ENDS,
+        (r"[._-]{2}", "may not hold two of '.', '_', '-' in a row"),
+        _ADDRESS,
+    ),
+)
+# https://docs.aws.amazon.com/sns/latest/api/API_CreateTopic.html
+_TOPIC = _Naming(
+    "topic",
+    1,
+    256,
+    (
+        (r"\.fifo$", "is a FIFO topic, which cannot send e-mail: leave off '.fifo'"),
+        (r"[^A-Za-z0-9_-]", "may hold only letters, digits, '_' and '-'"),
+    ),
+)
+# https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html
+_FUNCTION = _Naming(
+    "function", 1, 64, ((r"[^A-Za-z0-9_-]", "may hold only letters, digits, '_' and '-'"),)
+)
+# https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html
+_RULE = _Naming(
+    "rule", 1, 64, ((r"[^A-Za-z0-9._-]", "may hold only letters, digits, '.', '_' and '-'"),)
+)
+_CHANNEL = _Naming(
+    "channel", 1, 32, ((r"[^a-z0-9-]", "may hold only lowercase letters, digits and '-'"),)
+)
+
+
+def _place(info: ValidationInfo) -> tuple[str, str]:
+    """The account and the region to measure names with."""
+    context = info.context or {}
+    return context.get("account") or _SAMPLE_ACCOUNT, context.get("region") or DEFAULT_REGION
+
+
+def _fill(value: str, account: str, region: str) -> str:
+    return value.replace("{account}", account).replace("{region}", region)
+
+
+def _named(naming: _Naming) -> Callable[[str], str]:
+    def check(value: str) -> str:
+        if fault := naming.fault(value):
+            raise _wrong(f"{_shown(value)} {fault}")
+        return value
+
+    return check
+
+
+def _template(naming: _Naming) -> Callable[[str, ValidationInfo], str]:
+    def check(value: str, info: ValidationInfo) -> str:
+        for placeholder in re.findall(r"\{[^{}]*\}", value):
+            if placeholder not in {"{account}", "{region}"}:
+                near = _nearest(placeholder, ["{account}", "{region}"])
+                reason = (
+                    f"{_shown(placeholder)} cannot be filled in; {{account}} and {{region}} can"
+                )
+                raise _wrong(reason, near)
+        if fault := naming.fault(name := _fill(value, *_place(info))):
+            raise _wrong(f"{_shown(value)} {fault}" + " (filled in)" * (name != value))
+        return value
+
+    return check
+
+
+def _namespace(value: str, info: ValidationInfo) -> str:
+    # Only names in the account-regional namespace may end in -an:
+    # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+    account, region = _place(info)
+    name = _fill(value, account, region)
+    if not name.endswith("-an"):
+        return value
+    owner = re.fullmatch(rf".+-(\d{{12}})-{region}-an", name)
+    if not owner or ((info.context or {}).get("account") and owner[1] != account):
+        raise _wrong(f"{_shown(value)} may end in -an only as -{{account}}-{{region}}-an")
+    if region in _WITHOUT_ACCOUNT_NAMESPACE:
+        raise _wrong(f"{region} has no account-regional bucket names: leave off '-an'")
+    return value
+
+
+# --------------------------------------------------------------------------- other values
+
+
+def _region(value: str) -> str:
+    if not _REGION.fullmatch(value):
+        raise _wrong(f"{_shown(value)} is not an AWS region", _nearest(value, _REGIONS))
+    return value
+
+
+def _email(value: str) -> str:
+    local = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
+    label = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+    shape = rf"(?=.{{1,64}}@)(?=.{{1,254}}$){local}@(?:{label}\.)+(?=[A-Za-z]){label}"
+    if not re.fullmatch(shape, value):
+        raise _wrong(f"{_shown(value)} is not an e-mail address")
+    return value
+
+
+def _timezone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError):
+        near = _nearest(value, available_timezones())
+        raise _wrong(f"{_shown(value)} is not an IANA time zone", near) from None
+    return value
+
+
+def _route(value: Any) -> Any:
+    if value in ("direct", "formatted"):
+        raise _wrong(f"'{value}' is not in this version, it builds 'fanout' only")
+    return value
+
+
+def _retention(value: int) -> int:
+    if value not in _RETENTIONS:
+        near = min(_RETENTIONS, key=lambda days: abs(days - value))
+        raise _wrong(f"CloudWatch Logs does not keep logs for {value} days", str(near))
+    return value
+
+
+def _reference(value: str) -> str:
+    if fault := reference_fault(value):
+        raise _wrong(fault)
+    return value
+
+
+def _detection(value: str) -> str:
+    from ctwatch.detections import catalogue  # noqa: PLC0415 - reads files; few commands need it
+
+    if value not in (known := catalogue()):
+        raise _wrong(f"there is no detection {_shown(value)}", _nearest(value, known))
+    return value
+
+
+Insight = Literal["api-call-rate", "api-error-rate"]
+"""https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_InsightSelector.html"""
+
+Runtime = Literal["python3.11", "python3.12", "python3.13", "python3.14"]
+"""https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html"""
+
+
+# --------------------------------------------------------------------------- the model
+
+
+class _Section(BaseModel):
+    """Frozen, nothing unknown, no value turned into another type; a list becomes a tuple.
+
+    Defaults are checked too: whether the default bucket's name is right depends on the region.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        validate_default=True,
+        revalidate_instances="always",
+        hide_input_in_errors=True,
+    )
+
+
+class LifecycleConfig(_Section):
+    """What becomes of old log files. Days count from the file's writing.
+
+    Attributes:
+        expire_days: deleted after so many days.
+        archive_days: moved to `archive_class` after so many days; None: never.
+        archive_class: an S3 storage class.
+    """
+
+    expire_days: Annotated[int, Field(ge=1, le=36_500)]
+    archive_days: Annotated[int, Field(ge=0, le=36_500)] | None = None
+    archive_class: Literal["GLACIER_IR", "GLACIER", "DEEP_ARCHIVE"] = "GLACIER_IR"
+
+    @model_validator(mode="after")
+    def _archived_before_deleted(self) -> Self:
+        if self.archive_days is not None and self.archive_days >= self.expire_days:
+            raise _wrong("archive_days must be less than expire_days")
+        return self
+
+
+class BucketConfig(_Section):
+    """The log bucket."""
+
+    name: Annotated[str, AfterValidator(_template(_BUCKET)), AfterValidator(_namespace)] = (
+        "s3-cloudtrail-monitor-{account}-{region}-an"
+    )
+    lifecycle: LifecycleConfig | None = None
+
+    @property
+    def account_regional(self) -> bool:
+        """Whether it lives in the account-regional namespace, where nobody else can own it."""
+        return self.name.endswith("-an")  # the name's check lets no other name end so
+
+
+class TrailConfig(_Section):
+    """The trail; Insights are priced by the event and off when empty."""
+
+    name: Annotated[str, AfterValidator(_template(_TRAIL))] = "ct-trail-monitor"
+    insights: Annotated[tuple[Insight, ...], Strict(strict=False)] = ()
+
+
+class TopicConfig(_Section):
+    """The topic, and the people who read mail."""
+
+    name: Annotated[str, AfterValidator(_template(_TOPIC))] = "sns-cloudtrail-alarm"
+    emails: Annotated[tuple[Annotated[str, AfterValidator(_email)], ...], Strict(strict=False)] = ()
+
+
+class FunctionConfig(_Section):
+    """The function.
+
+    Attributes:
+        secret: where it finds the webhook: an SSM SecureString or its own environment.
+        log_retention_days: one of the numbers that CloudWatch Logs allows.
+    """
+
+    name: Annotated[str, AfterValidator(_template(_FUNCTION))] = "lambda-ct-detect-alarm"
+    runtime: Runtime = "python3.13"
+    architecture: Literal["x86_64", "arm64"] = "x86_64"
+    secret: Literal["ssm", "env"] = "ssm"  # noqa: S105 - where the secret is, not the secret
+    log_retention_days: Annotated[int, AfterValidator(_retention)] = 30
+
+
+class ChannelConfig(_Section):
+    """Where the function posts; `url` is a reference to a secret, `name` by default the type."""
+
+    type: Literal["discord"]
+    url: Annotated[str, AfterValidator(_reference)]
+    name: Annotated[str, AfterValidator(_named(_CHANNEL))] = Field(
+        default_factory=lambda valid: valid.get("type", "discord")
+    )
+
+
+class AlertsConfig(_Section):
+    """How alerts read."""
+
+    language: Literal["ko", "en"] = "ko"
+    timezone: Annotated[str, AfterValidator(_timezone)] = "Asia/Seoul"
+
+
+class RuleConfig(_Section):
+    """A rule, and the detection in the catalogue that gives its pattern."""
+
+    name: Annotated[str, AfterValidator(_template(_RULE))]
+    detection: Annotated[str, AfterValidator(_detection)]
+
+
+def _default_rules() -> tuple[RuleConfig, ...]:
+    return (RuleConfig(name="eventbridge-ct-detect", detection="trail-tampering"),)
+
+
+class Config(_Section):
+    """The whole configuration; made by `load` or `parse`, which also check it as a whole."""
+
+    name: Annotated[str, AfterValidator(_named(_WATCH))] = "ctwatch"
+    region: Annotated[str, AfterValidator(_region)] = DEFAULT_REGION
+    route: Annotated[Literal["fanout"], BeforeValidator(_route)] = "fanout"
+    bucket: BucketConfig = BucketConfig()
+    trail: TrailConfig = TrailConfig()
+    topic: TopicConfig = TopicConfig()
+    function: FunctionConfig = FunctionConfig()
+    channels: Annotated[tuple[ChannelConfig, ...], Strict(strict=False)] = ()
+    alerts: AlertsConfig = AlertsConfig()
+    rules: Annotated[tuple[RuleConfig, ...], Strict(strict=False)] = Field(
+        default_factory=_default_rules
+    )
+
+    def with_region(self, region: str) -> "Config":
+        """The same with another home region.
+
+        Raises:
+            ConfigError: it is no region, or a name does not fit there.
+        """
+        return _build({**self.model_dump(), "region": region}, f"region {_shown(region)}")
+
+    def filled(self, account: str, region: str | None = None) -> "Config":
+        """The same with `{account}` and `{region}` replaced in all names.
+
+        Args:
+            account: the AWS account id, twelve digits.
+            region: another home region, or None.
+
+        Raises:
+            ConfigError: with them, a name is not one that AWS allows.
+        """
+        if not re.fullmatch(r"[0-9]{12}", account):
+            raise ConfigError(f"{_shown(account)} is not an AWS account id: those have 12 digits")
+        document = {**self.model_dump(), "region": region or self.region}
+        document = _fill_all(document, account, document["region"])
+        return _build(document, f"account {account}", account=account)
+
+
+def _fill_all(value: Any, account: str, region: str) -> Any:
+    if isinstance(value, str):
+        return _fill(value, account, region)
+    if isinstance(value, dict):
+        return {key: _fill_all(each, account, region) for key, each in value.items()}
+    if isinstance(value, tuple):
+        return tuple(_fill_all(each, account, region) for each in value)
+    return value
+
+
+# --------------------------------------------------------------------------- from outside
+
+
+def load(path: Path) -> Config:
+    """Read a configuration file.
+
+    Args:
+        path: a YAML file of at most 1 MB, UTF-8.
+
+    Raises:
+        ConfigError: it cannot be read or something in it is wrong; `complaints` holds all of it.
+    """
+    document, repeated = _read(path)
+    return _build(document, str(path), repeated)
+
+
+def parse(document: Mapping[str, Any], source: str = "config") -> Config:
+    """Check a configuration that is no file.
+
+    Args:
+        document: what YAML would have given.
+        source: what the complaints call it.
+
+    Raises:
+        ConfigError: something in it is wrong; `complaints` holds all of it.
+    """
+    return _build(document, source)
+
+
+def _build(
+    document: Mapping[str, Any],
+    source: str,
+    complaints: Iterable[Complaint] = (),
+    account: str | None = None,
+) -> Config:
+    found = [*complaints, *_as_a_whole(document)]
+    region = _at(document, "region")
+    known = isinstance(region, str) and _REGION.fullmatch(region)
+    context = {"account": account, "region": region if known else None}
+    try:
+        config = Config.model_validate(dict(document), context=context)
+    except ValidationError as error:
+        found = [*_translated(error), *found]
+    else:
+        if not found:
+            return config
+    raise InvalidConfigError(source, found)
+
+
+# --------------------------------------------------------------------------- the whole
+
+
+def _at(document: Any, *keys: str) -> Any:
+    for key in keys:
+        document = document.get(key) if isinstance(document, Mapping) else None
+    return document
+
+
+def _items(document: Any, *keys: str) -> list[Any]:
+    value = _at(document, *keys)
+    return list(value) if isinstance(value, list | tuple) else []
+
+
+def _as_a_whole(document: Mapping[str, Any]) -> Iterator[Complaint]:
+    """What no single key shows; looks at the raw document, so that it comes with the rest."""
+    if not _at(document, "channels") and not _at(document, "topic", "emails"):
+        yield Complaint(
+            "channels", "nobody would hear an alert: add a channel, or an address to topic.emails"
+        )
+    channels, rules = _items(document, "channels"), _items(document, "rules")
+    if _at(document, "rules") == [] or _at(document, "rules") == ():
+        yield Complaint("rules", "nothing would be detected: add a rule or remove the key")
+    names = [_at(each, "name") or _at(each, "type") for each in channels]
+    yield from _twice("channels[{}].name", names)
+    yield from _twice("rules[{}].name", [_at(each, "name") for each in rules])
+    yield from _twice("topic.emails[{}]", _items(document, "topic", "emails"))
+    yield from _twice("trail.insights[{}]", _items(document, "trail", "insights"))
+    if _at(document, "function", "secret") == "env" and len(channels) > 1:
+        yield Complaint(
+            "function.secret", "'env' has room for one channel only; use 'ssm' or one channel"
+        )
+
+
+def _twice(path: str, values: list[Any]) -> Iterator[Complaint]:
+    first: dict[str, int] = {}
+    for index, value in enumerate(values):
+        if not isinstance(value, str):
+            continue
+        if (before := first.setdefault(value.casefold(), index)) != index:
+            reason = f"{_shown(value)} is already at {path.format(before)}"
+            yield Complaint(path.format(index), reason)
+
+
+# --------------------------------------------------------------------------- pydantic's words
+
+
+def _translated(error: ValidationError) -> Iterator[Complaint]:
+    for each in error.errors(include_url=False):
+        # Said of a channel's name when its type, whence the name comes, is wrong itself.
+        if each["type"] != "default_factory_not_called":
+            yield _translate(each)
+
+
+def _translate(error: ErrorDetails) -> Complaint:
+    location, kind, value = error["loc"], error["type"], error["input"]
+    context = error.get("ctx", {})
+    path = _path(location)
+    if kind == "ctwatch":
+        return Complaint(path, context["reason"], context["near"])
+    if kind == "extra_forbidden":
+        return _unknown(location)
+    if value is None:
+        return Complaint(path, "is empty: give it a value or remove the key")
+    if kind == "literal_error" and isinstance(value, str):
+        allowed = re.findall(r"'([^']*)'", context["expected"])
+        reason = f"{_shown(value)} may not stand here; possible: {', '.join(allowed)}"
+        return Complaint(path, reason, _nearest(value, allowed))
+    if kind == "missing":
+        how = f": {HOW_TO_WRITE}" if location[-1] == "url" else ""
+        return Complaint(path, f"this key is missing{how}")
+    return Complaint(path, _mistyped(kind, value, context))
+
+
+def _mistyped(kind: str, value: Any, context: dict[str, Any]) -> str:
+    kinds = {
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+        str: "text",
+        list: "a list",
+        tuple: "a list",
+        dict: "a mapping",
+    }
+    given = kinds.get(type(value), type(value).__name__)
+    text = f"must be text, not {given}" + " (put it in quotes)" * isinstance(value, int | float)
+    reasons = {
+        "string_type": text,
+        "literal_error": text,
+        "invalid_key": "a key must be text",
+        "int_type": f"must be a whole number, not {given}",
+        "tuple_type": f"must be a list, not {given}",
+        "model_type": f"must be a mapping of keys, not {given}",
+        "greater_than_equal": f"must be at least {context.get('ge')}",
+        "less_than_equal": f"must be at most {context.get('le')}",
+    }
+    return reasons.get(kind, "cannot be understood")
+
+
+def _path(location: Iterable[str | int]) -> str:
+    text = ""
+    for part in location:
+        text += f"[{part}]" if isinstance(part, int) else f".{_word(part)}"
+    return text.removeprefix(".")
+
+
+def _word(key: str) -> str:
+    return key if _shown(key) != "the value" else "(a key that is not shown)"
+
+
+def _unknown(location: tuple[str | int, ...]) -> Complaint:
+    *parents, key = location
+    section: type[BaseModel] = Config
+    for part in parents:
+        if isinstance(part, str):
+            section = _section(section.model_fields[part].annotation) or section
+    near = _nearest(str(key), section.model_fields) or _elsewhere(str(key))
+    known = "" if near else f"; known here: {', '.join(section.model_fields)}"
+    return Complaint(_path(location), f"unknown key{known}", near)
+
+
+def _section(annotation: Any) -> type[BaseModel] | None:
+    """The section that a field's type speaks of: itself, or in a list or a union."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_section, get_args(annotation))), None)
+
+
+def _elsewhere(key: str) -> str:
+    """The full path of a key that is known in exactly one section."""
+    sections = {name: _section(field.annotation) for name, field in Config.model_fields.items()}
+    paths = [name for name, inner in sections.items() if inner and key in inner.model_fields]
+    return f"{paths[0]}.{key}" if len(paths) == 1 else ""
+
+
+# --------------------------------------------------------------------------- YAML
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without anchors, aliases and tags, and not deep: nothing that can grow or run."""
+
+    depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        event = self.peek_event()  # type: ignore[no-untyped-call]  # the stubs leave it out
+        complaint = ""
+        if isinstance(event, yaml.AliasEvent) or event.anchor:
+            complaint = "anchors and aliases (& and *) may not be used here"
+        elif event.tag:
+            complaint = "tags (!) may not be used here"
+        elif self.depth >= _DEEPEST:
+            complaint = f"more than {_DEEPEST} levels deep"
+        if complaint:
+            raise yaml.MarkedYAMLError(problem=complaint, problem_mark=event.start_mark)
+        self.depth += 1
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+
+def _read(path: Path) -> tuple[dict[str, Any], list[Complaint]]:
+    """The file's mapping, and a complaint for each key that is written twice."""
+    text = _text(path)
+    repeated: list[Complaint] = []
+    try:
+        node = _Loader(text).get_single_node()
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        reason = _syntax(error, text)
+    else:
+        document = _value(node, (), repeated) if node else None
+        if isinstance(document, dict):
+            return document, repeated
+        reason = "must be a mapping of keys such as 'name: ctwatch'"
+        if document is None:
+            reason = "is empty; at least a channel or an e-mail address must stand there"
+    raise InvalidConfigError(str(path), [Complaint("", reason)])
+
+
+def _text(path: Path) -> str:
+    hint = ""
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LARGEST + 1)
+        if len(content) <= _LARGEST:
+            return content.decode()
+        reason = "is larger than 1 MB, that is no configuration"
+    except FileNotFoundError:
+        reason, hint = "there is no such file", f"cp config.example.yaml {path}"
+    except UnicodeDecodeError as error:
+        reason = f"is not UTF-8 text (byte {error.start})"
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror}"
+    raise InvalidConfigError(str(path), [Complaint("", reason)], hint)
+
+
+def _syntax(error: Exception, text: str) -> str:
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+        mark = error.problem_mark
+        words = ", ".join(filter(None, (error.context, error.problem)))
+        # The parser repeats a tag's handle, which may be a piece of a secret.
+        words = re.sub(r"tag handle .*", "tag handle", words)
+        return f"line {mark.line + 1}, column {mark.column + 1}: {words}"
+    if isinstance(error, yaml.reader.ReaderError):
+        line = text.count("\n", 0, error.position) + 1
+        return f"line {line}: the character U+{ord(text[error.position]):04X} may not stand here"
+    return "is not YAML that can be understood"
+
+
+def _value(node: yaml.Node, path: tuple[str | int, ...], repeated: list[Complaint]) -> Any:
+    if isinstance(node, yaml.MappingNode):
+        return _mapping(node, path, repeated)
+    if isinstance(node, yaml.SequenceNode):
+        return [_value(each, (*path, at), repeated) for at, each in enumerate(node.value)]
+    return _scalar(node)
+
+
+def _mapping(
+    node: yaml.MappingNode, path: tuple[str | int, ...], complaints: list[Complaint]
+) -> dict[str, Any]:
+    mapping: dict[str, Any] = {}
+    lines: dict[str, int] = {}
+    for key_node, value_node in node.value:
+        line = key_node.start_mark.line + 1
+        if not isinstance(key_node, yaml.ScalarNode):
+            complaints.append(Complaint(_path(path), f"line {line}: a key must be a single word"))
+            continue
+        key = _encodable(key_node.value)
+        if key in mapping:
+            reason = f"written twice, on line {lines[key]} and on line {line}"
+            complaints.append(Complaint(_path((*path, key)), reason))
+        lines[key] = line
+        mapping[key] = _value(value_node, (*path, key), complaints)
+    return mapping
+
+
+def _scalar(node: yaml.Node) -> Any:
+    """Text, or one of the few other things that may stand in a configuration."""
+    text = _encodable(node.value)
+    kind = node.tag.rpartition(":")[2]
+    if kind == "null":
+        return None
+    if kind == "bool":
+        return text.casefold() in {"true", "yes", "on"}
+    if kind in {"int", "float"}:
+        try:
+            return int(text) if kind == "int" else float(text)
+        except ValueError:  # YAML 1.1's 0x1F, 1:30 and the like: no key of ours takes them
+            return text
+    return text
+
+
+def _encodable(text: str) -> str:
+    # An escape such as "\ud800" gives half a character, which no terminal can print.
+    return text.encode(errors="replace").decode()

@@ -1,0 +1,235 @@
+"""`ctwatch sandbox` and `ctwatch demo`: the local AWS, kept running or shown in one go.
+
+The demo runs the very commands that a user types, against a sandbox of its own; it decides nothing
+and asserts nothing but their exit codes, and ends with the sandbox's own inventory of what is left.
+"""
+
+import os
+import shlex
+import signal
+import sys
+import tempfile
+import threading
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from rich.rule import Rule
+from rich.text import Text
+
+from ctwatch.cli import main
+from ctwatch.errors import SandboxError
+from ctwatch.render import Screen, panel
+from ctwatch.sandbox import sandbox_class
+
+if TYPE_CHECKING:
+    from ctwatch.sandbox.calls import Hop
+    from ctwatch.sandbox.inbox import Mail
+    from ctwatch.sandbox.server import Sandbox
+
+ADDRESS = "security@example.com"
+_ARRIVES = 10.0
+"""Seconds within which anything must arrive on loopback."""
+
+
+@contextmanager
+def leading_to(sandbox: "Sandbox") -> Iterator[None]:
+    """Lead this process's AWS clients to the sandbox and nowhere else, for a while."""
+    before = dict(os.environ)
+    for name in sandbox.unset():
+        os.environ.pop(name, None)
+    os.environ.update(sandbox.env())
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def keep_sandbox(region: str, *, quiet: bool) -> int:
+    """Run a sandbox until Ctrl-C or SIGTERM; exports on stdout, the story on stderr."""
+    screen = Screen(quiet=quiet)
+    over = threading.Event()
+    before = signal.signal(signal.SIGTERM, lambda *_: over.set())
+    try:
+        with sandbox_class()(region=region, narrate=lambda hop: _tell(screen, hop)) as running:
+            for line in exports(running):
+                print(line, flush=True)  # noqa: T201 - for a shell: no width, no wrapping
+            screen.talk("A local AWS is running. Paste these lines into another terminal, then:")
+            screen.talk("ctwatch up   (or any AWS client). Ctrl-C ends it and all that is in it.")
+            with _until_interrupted():
+                over.wait()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    screen.talk("The sandbox is gone, with everything in it.")
+    return 0
+
+
+@contextmanager
+def _until_interrupted() -> Iterator[None]:
+    """Ctrl-C is how a sandbox is meant to end."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        return
+
+
+def exports(sandbox: "Sandbox") -> list[str]:
+    """The shell lines that lead a terminal to the sandbox."""
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in sandbox.env().items()]
+    return [f"unset {' '.join(sandbox.unset())}", *lines]
+
+
+def _tell(screen: Screen, hop: "Hop") -> None:
+    sign, colour = ("✓", "green") if hop.ok else ("✗", "red")
+    head = (f"{hop.time:%H:%M:%S} {sign} {hop.stage:<9}", colour)
+    screen.talk(Text.assemble(head, (f"{hop.subject}  ", "bold"), hop.text))
+
+
+def run_demo(language: str) -> int:
+    """Show the whole circle; returns 0 when every step went as it must."""
+    screen = Screen()
+    with (
+        tempfile.TemporaryDirectory(prefix="ctwatch-demo-") as folder,
+        sandbox_class()() as sandbox,
+        leading_to(sandbox),
+    ):
+        config = Path(folder, "config.yaml")
+        config.write_text(yaml.safe_dump(_config(language)), encoding="utf-8")
+        shown = _Demo(screen, sandbox, config)
+        shown.story()
+    if shown.failed:
+        screen.talk(f"The demo failed at: {', '.join(shown.failed)}", "bold red")
+        return 1
+    return 0
+
+
+def _config(language: str) -> dict[str, Any]:
+    return {
+        "topic": {"emails": [ADDRESS]},
+        "channels": [{"type": "discord", "url": "env:DISCORD_WEBHOOK_URL"}],
+        "alerts": {"language": language},
+    }
+
+
+class _Demo:
+    """The story, told in commands and in what arrived."""
+
+    def __init__(self, screen: Screen, sandbox: "Sandbox", config: Path) -> None:
+        self.screen = screen
+        self.sandbox = sandbox
+        self.config = config
+        self.failed: list[str] = []
+
+    def story(self) -> None:
+        """All of it, in order."""
+        self.screen.talk(f"A local AWS is running at {self.sandbox.url}, and nothing leaves it.")
+        self._run("What would be made?", "plan")
+        self._run("Make it so", "up")
+        self._follow_link()
+        self._run("Would I be told right now?", "status")
+        self._run("Strike, four ways, and prove that the alerts arrive", "simulate", "all")
+        self._show_arrivals()
+        self._run("Still?", "status")
+        self._run("Clear it away", "down", "--yes")
+        self._show_rest()
+
+    def _title(self, text: str) -> None:
+        self.screen.talk("")
+        self.screen.err.print(Rule(Text(text, "bold"), align="left", style="dim"))
+
+    def _run(self, title: str, *arguments: str) -> None:
+        """Run a command as a user would type it; its exit code is part of the show."""
+        self._title(title)
+        self.screen.talk(f"$ ctwatch {' '.join(arguments)}", "bold cyan")
+        sys.stdout.flush()
+        code = main([*arguments, "--config", str(self.config)])
+        if code != 0:
+            self.failed.append(f"{arguments[0]} (exit code {code})")
+
+    def _expect(self, what: str, arrived: Any) -> Any:
+        if not arrived:
+            self.failed.append(what)
+        return arrived
+
+    def _follow_link(self) -> None:
+        """Do what a person does: open the confirmation mail and follow its link."""
+        self._title(f"{ADDRESS} opens the mail and follows the link")
+        self.sandbox.idle(_ARRIVES)
+        mail = self._expect("the confirmation mail", self.sandbox.inbox.mails)
+        if mail:
+            self._show_mail(mail[-1])
+            follow(confirmation_link(mail[-1]))
+
+    def _show_arrivals(self) -> None:
+        """The Discord messages and the mail, as a person sees them."""
+        self.sandbox.idle(_ARRIVES)
+        posts = self._expect("the Discord messages", self.sandbox.inbox.posts)
+        self._title(f"{len(posts)} messages arrived in Discord, the first of them")
+        for post in posts[:1]:
+            self.screen.data(panel("Discord", discord_view(post.payload)))
+        for post in posts[1:]:
+            self.screen.data(Text.assemble(("and  ", "dim"), _said(post.payload.get("content"))))
+        mails = [one for one in self.sandbox.inbox.mails if "eventName" in one.text]
+        self._title(f"{len(mails)} mails arrived, the first of them")
+        for mail in self._expect("the mails", mails)[:1]:
+            self._show_mail(mail)
+
+    def _show_mail(self, mail: "Mail") -> None:
+        head = f"To: {mail.to}\nSubject: {mail.subject}\n\n"
+        self.screen.data(panel("Mail", Text(head + mail.text.strip())))
+
+    def _show_rest(self) -> None:
+        """The sandbox's own inventory, not ours."""
+        self._title("What is left in the account")
+        left = self.sandbox.listing()
+        for line in left:
+            self.screen.data(Text(line))
+        if [line for line in left if not line.startswith("s3 ")]:
+            self.failed.append("down left something behind")
+
+
+def confirmation_link(mail: "Mail") -> str:
+    """The link of a confirmation mail.
+
+    Raises:
+        SandboxError: there is none.
+    """
+    for word in mail.text.split():
+        if word.startswith("http://127.0.0.1:") and "/confirm?" in word:
+            return word
+    raise SandboxError(f"The mail {mail.subject!r} holds no confirmation link.")
+
+
+def follow(link: str) -> None:
+    """Open a link of the sandbox's, as a browser would."""
+    with urllib.request.urlopen(link, timeout=_ARRIVES) as answer:  # noqa: S310 - our own http link
+        answer.read()
+
+
+def discord_view(payload: dict[str, Any]) -> Text:
+    """A Discord message as a person sees it: the line, then each embed's title and fields."""
+    lines = [_said(payload.get("content"))]
+    for embed in payload.get("embeds", []):
+        lines += [Text(), _said(embed.get("title")).copy()]
+        lines[-1].stylize("bold")
+        if embed.get("description"):
+            lines.append(_said(embed["description"]))
+        lines += [
+            Text.assemble((f"{field['name']}: ", "dim"), _said(field["value"], joined=" · "))
+            for field in embed.get("fields", [])
+        ]
+        if embed.get("url"):
+            lines.append(Text(str(embed["url"]), "blue underline", overflow="fold"))
+        if embed.get("footer"):
+            lines.append(_said(embed["footer"].get("text")))
+    return Text("\n").join(lines)
+
+
+def _said(text: Any, joined: str = "\n") -> Text:
+    """Discord's text with its code spans as Discord shows them: without the marks."""
+    parts = str(text or "").replace("\n", joined).split("`")
+    return Text.assemble(*((part, "cyan" if odd % 2 else "") for odd, part in enumerate(parts)))

@@ -1,0 +1,391 @@
+"""Findings become one verdict: would I be told right now?
+
+The event's way is followed from the trail to each channel. A hop is `OK`, `WORN` (not as promised,
+but it still carries), `CUT` (nothing passes), or `UNKNOWN` (AWS would not say). What cuts a hop is
+written down here, per kind of resource, and nowhere else; everything that differs is a fault, with
+its exact path, what it means and the one command that mends it.
+
+Pure but for one question that is asked only when our own trail is deaf: whether another trail
+records in its stead.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ctwatch.aws import Aws, complaint
+from ctwatch.detections import catalogue
+from ctwatch.diff import MISSING, Difference, granted
+from ctwatch.engine import Finding, Verdict, foreign
+from ctwatch.patterns import PatternError, compile_pattern
+from ctwatch.resources.base import Resource
+from ctwatch.resources.function import Function
+from ctwatch.resources.rule import Rule
+from ctwatch.resources.subscription import Subscription
+from ctwatch.resources.trail import other_recorders, records_writes
+from ctwatch.watch import Watch
+
+UP = "ctwatch up"
+
+
+class Alarm(StrEnum):
+    """The answer, from best to worst."""
+
+    ARMED = "ARMED"
+    DEGRADED = "DEGRADED"
+    UNKNOWN = "UNKNOWN"
+    MUTE = "MUTE"
+    DEAF = "DEAF"
+    BLIND = "BLIND"
+    ABSENT = "ABSENT"
+
+    @property
+    def exit_code(self) -> int:
+        """0 as promised, 1 could not be found out, 3 not as promised."""
+        return {Alarm.ARMED: 0, Alarm.UNKNOWN: 1}.get(self, 3)
+
+
+MEANING = {
+    Alarm.ARMED: "You would be told.",
+    Alarm.DEGRADED: "You would still be told, but something is not as promised.",
+    Alarm.UNKNOWN: "AWS would not say whether you would be told.",
+    Alarm.MUTE: "The alarm would go off and nobody would hear it.",
+    Alarm.DEAF: "CloudTrail would tell EventBridge, and no rule would listen.",
+    Alarm.BLIND: "CloudTrail would tell EventBridge nothing.",
+    Alarm.ABSENT: "There is no watch here.",
+}
+
+
+class Flow(StrEnum):
+    """What passes at a hop, from best to worst."""
+
+    OK = "ok"
+    WORN = "not as promised"
+    UNKNOWN = "unknown"
+    CUT = "cut"
+
+
+_ORDER = list(Flow)
+
+
+def worst(flows: Sequence[Flow]) -> Flow:
+    """The worst of them; `OK` for none."""
+    return max(flows, key=_ORDER.index, default=Flow.OK)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is not as promised.
+
+    Attributes:
+        resource: where, "rule eventbridge-ct-detect".
+        path: the leaf within it, "state"; "" for the thing as a whole.
+        sentence: what is wrong and what that means.
+        remedy: the one command, or what a person has to do.
+    """
+
+    resource: str
+    path: str
+    sentence: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Hop:
+    """One hop of the event's way.
+
+    Attributes:
+        name: "trail", "events", "rule", "topic", a channel's name, an address, "proof".
+        subject: the things it consists of.
+        flow: what passes.
+        sentence: one line about it.
+        faults: what is not as promised.
+    """
+
+    name: str
+    subject: str
+    flow: Flow
+    sentence: str
+    faults: tuple[Fault, ...] = ()
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """The whole answer.
+
+    Attributes:
+        verdict: that of the worst rule.
+        hops: in the order in which an event meets them.
+        rules: each rule's own verdict.
+    """
+
+    verdict: Alarm
+    hops: tuple[Hop, ...]
+    rules: dict[str, Alarm]
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """All of them, in the order of the hops."""
+        return tuple(fault for hop in self.hops for fault in hop.faults)
+
+    @property
+    def only_a_click(self) -> bool:
+        """Whether all that is missing is a person's click on a confirmation mail."""
+        return bool(self.faults) and all(fault.path == "confirmed" for fault in self.faults)
+
+
+def diagnose(watch: Watch, findings: Sequence[Finding], aws: Aws) -> Diagnosis:
+    """Follow the event's way through what was found."""
+    looks = {finding.resource: finding for finding in findings}
+    trail = _trail_hop(watch, looks)
+    events = _events_hop(watch, looks, aws)
+    rules = {rule: _rule_hop(rule, looks) for rule in watch.rules}
+    topic = _topic_hop(watch, looks)
+    channels = _channel_hops(watch, looks)
+    proof = _proof_hop(watch, looks)
+    verdicts = {
+        rule.name: _verdict([events, hop, topic], channels, [trail, proof])
+        for rule, hop in rules.items()
+    }
+    nothing = all(one.verdict in {Verdict.MISSING, Verdict.FOREIGN} for one in findings)
+    kept = all(one.verdict is Verdict.MISSING or one.resource.data for one in findings)
+    if nothing or kept:
+        verdicts = dict.fromkeys(verdicts, Alarm.ABSENT)
+    order = list(Alarm)
+    verdict = max(verdicts.values(), key=order.index)
+    hops = (trail, events, *rules.values(), topic, *channels, proof)
+    return Diagnosis(verdict, hops, verdicts)
+
+
+def _verdict(way: Sequence[Hop], channels: Sequence[Hop], beside: Sequence[Hop]) -> Alarm:
+    """The verdict of one rule.
+
+    Args:
+        way: the hops that an event must pass: events, rule, topic.
+        channels: the ends, of which one is enough.
+        beside: hops that no event passes, but that were promised.
+    """
+    for hop, verdict in zip(way, (Alarm.BLIND, Alarm.DEAF, Alarm.MUTE), strict=True):
+        if hop.flow is Flow.CUT:
+            return verdict
+    heard = min((one.flow for one in channels), key=_ORDER.index, default=Flow.CUT)
+    if heard is Flow.CUT:
+        return Alarm.MUTE
+    if Flow.UNKNOWN in {heard, *(hop.flow for hop in way)}:
+        return Alarm.UNKNOWN
+    fine = all(one.flow is Flow.OK for one in (*way, *channels, *beside))
+    return Alarm.ARMED if fine else Alarm.DEGRADED
+
+
+Looks = dict[Resource, Finding]
+
+
+def _hop(
+    name: str,
+    parts: Sequence[Finding],
+    cuts: Callable[[Finding], bool] | None,
+    fine: str,
+) -> Hop:
+    """A hop made of some findings.
+
+    Args:
+        name: the hop's name.
+        parts: what it consists of, the thing it is called after first.
+        cuts: whether a part that is there lets nothing pass; None where no event passes any part.
+        fine: the sentence for when all is well.
+    """
+    flow = worst([_flow(one, cuts) for one in parts])
+    faults = tuple(fault for one in parts for fault in faults_of(one))
+    sentence = faults[0].sentence if faults else fine
+    return Hop(name, parts[0].resource.name, flow, sentence, faults)
+
+
+def _flow(finding: Finding, cuts: Callable[[Finding], bool] | None) -> Flow:
+    if finding.verdict is Verdict.OK and not (cuts and finding.live and cuts(finding)):
+        return Flow.OK
+    if cuts is None:
+        return Flow.WORN
+    if finding.verdict is Verdict.UNKNOWN:
+        return Flow.UNKNOWN
+    if finding.verdict in {Verdict.MISSING, Verdict.FOREIGN}:
+        return Flow.CUT
+    return Flow.CUT if cuts(finding) else Flow.WORN
+
+
+def _state(finding: Finding) -> dict[str, Any]:
+    return finding.live.state if finding.live else {}
+
+
+def _trail_hop(watch: Watch, looks: Looks) -> Hop:
+    parts = [looks[watch.trail], looks[watch.bucket]]
+    return _hop("trail", parts, None, "every region, validated, logs kept")
+
+
+def _events_hop(watch: Watch, looks: Looks, aws: Aws) -> Hop:
+    """Whether CloudTrail tells EventBridge anything in this region."""
+    finding = looks[watch.trail]
+
+    def hop(flow: Flow, sentence: str) -> Hop:
+        return Hop("events", "EventBridge", flow, sentence)
+
+    if finding.verdict is not Verdict.UNKNOWN and finding.live and _records(finding):
+        return hop(Flow.OK, "CloudTrail tells of every write")
+    try:
+        others = other_recorders(aws, but=watch.trail.arn)
+    except (ClientError, BotoCoreError) as error:
+        return hop(Flow.UNKNOWN, complaint(error, "looking for other trails").problem)
+    if others:
+        return hop(Flow.WORN, f"{others[0]} records in our trail's stead")
+    if finding.verdict is Verdict.UNKNOWN:
+        return hop(Flow.UNKNOWN, "whether our trail records cannot be told")
+    return hop(Flow.CUT, "no logging trail records what is written here")
+
+
+def _records(finding: Finding) -> bool:
+    state = _state(finding)
+    return bool(state["logging"] and records_writes(state["selectors"]))
+
+
+def _rule_hop(rule: Rule, looks: Looks) -> Hop:
+    def cuts(finding: Finding) -> bool:
+        state = _state(finding)
+        aimed = any(one["Arn"] == rule.topic.arn for one in state["targets"].values())
+        return state["state"] != "ENABLED" or not aimed or not _fires(rule, state["pattern"])
+
+    hop = _hop("rule", [looks[rule]], cuts, f"enabled, {rule.detection}")
+    return _beside(hop, [looks[rule.dead_letter]])
+
+
+def _beside(hop: Hop, findings: Sequence[Finding]) -> Hop:
+    """The hop with what stands beside it: no event passes it, but it was promised."""
+    other = _hop("", findings, None, hop.sentence)
+    faults = (*hop.faults, *other.faults)
+    sentence = hop.sentence if hop.faults else other.sentence
+    return Hop(hop.name, hop.subject, worst([hop.flow, other.flow]), sentence, faults)
+
+
+def _fires(rule: Rule, pattern: Any) -> bool:
+    """Whether the live pattern still fires on all that the detection says it must fire on."""
+    try:
+        live = compile_pattern(pattern)
+    except (PatternError, TypeError):
+        return False
+    return all(live.matches(event) for event in catalogue()[rule.detection].examples.fires)
+
+
+def _topic_hop(watch: Watch, looks: Looks) -> Hop:
+    def cuts(finding: Finding) -> bool:
+        state = _state(finding)
+        allowed = granted(
+            state["policy"], "events.amazonaws.com", "sns:publish", watch.topic.arn, None
+        )
+        return bool(state["key"]) or not allowed
+
+    return _hop("topic", [looks[watch.topic]], cuts, "EventBridge may publish")
+
+
+def _channel_hops(watch: Watch, looks: Looks) -> list[Hop]:
+    people = [_hop(person.name, [looks[person]], _unheard, "confirmed") for person in watch.people]
+    if not (watch.function and watch.webhook):
+        return people
+    function = watch.function
+    way = (function, watch.webhook, function.role, *function.secrets)
+    name = ", ".join(function.channels)
+    hop = _hop(name, [looks[one] for one in way], _silent, "subscribed, permitted, our code")
+    return [_beside(hop, [looks[function.log_group]]), *people]
+
+
+def _unheard(finding: Finding) -> bool:
+    state = _state(finding)
+    return not state["confirmed"] or state["filter"] is not None
+
+
+def _silent(finding: Finding) -> bool:
+    """Whether this part of the webhook's way lets nothing pass."""
+    one = finding.resource
+    if isinstance(one, Subscription):
+        return _unheard(finding) or bool(_state(finding)["raw"])
+    if isinstance(one, Function):
+        return _dead_function(one, finding)
+    parts = {difference.path.partition(".")[0] for difference in finding.differences}
+    return bool(parts & _VITAL[one.kind])
+
+
+# What of a part of the webhook's way, when it differs, stops the alert.
+_VITAL = {
+    "secret": {"value", "type"},
+    "role": {"trust", "inline", "boundary"},
+}
+_VITAL_FUNCTION = {"code", "role", "runtime", "handler", "network", "layers"}
+_VITAL_VARIABLES = {"CTWATCH_CHANNELS", "DISCORD_WEBHOOK_URL"}
+
+
+def _dead_function(function: Function, finding: Finding) -> bool:
+    state = _state(finding)
+    callers = [
+        granted(state["permissions"], service, "lambda:invokefunction", function.arn, source)
+        for service, source in function.invokers
+    ]
+    paths = {d.path for d in finding.differences}
+    failed = finding.live is not None and finding.live.facts.get("State") == "Failed"
+    return (
+        failed
+        or state["concurrency"] == 0
+        or not all(callers)
+        or bool(paths & _VITAL_FUNCTION)
+        or bool(paths & {f"environment.{name}" for name in _VITAL_VARIABLES})
+    )
+
+
+def _proof_hop(watch: Watch, looks: Looks) -> Hop:
+    parts = [looks[watch.receipt], looks[watch.receipts]]
+    return _hop("proof", parts, None, "receipts are kept for a day")
+
+
+def faults_of(finding: Finding) -> Iterator[Fault]:
+    """Everything about a finding that is not as promised."""
+    one = finding.resource
+    match finding.verdict:
+        case Verdict.MISSING:
+            yield Fault(one.title, "", f"{one.title} does not exist", UP)
+        case Verdict.FOREIGN:
+            error = foreign(one)
+            yield Fault(one.title, "", error.problem, error.hint)
+        case Verdict.UNKNOWN if finding.error:
+            yield Fault(one.title, "", finding.error.problem, finding.error.hint)
+        case Verdict.DRIFTED:
+            for difference in finding.differences:
+                remedy = one.by_hand.get(difference.path, UP)
+                yield Fault(one.title, difference.path, _sentence(one, difference), remedy)
+
+
+def _sentence(one: Resource, difference: Difference) -> str:
+    where = f"{one.title}: {difference.path}"
+    known = _MEANS.get((one.kind, difference.path))
+    if known:
+        return f"{where}: {known}"
+    if difference.live == MISSING:
+        return f"{where} is missing"
+    if difference.wanted == MISSING:
+        return f"{where} was added"
+    return f"{where} was changed"
+
+
+# What a difference means for the user, where its path does not say it by itself.
+_MEANS = {
+    ("trail", "logging"): "stopped, CloudTrail records nothing",
+    ("trail", "validation"): "off, a forged log file would not be noticed",
+    ("trail", "multi_region"): "off, other regions are not recorded",
+    ("trail", "bucket"): "the log files go to another bucket",
+    ("rule", "state"): "disabled, the rule hears nothing",
+    ("rule", "targets.topic"): "removed, the rule tells nobody",
+    ("topic", "policy.AllowEventBridgePublish"): "removed, EventBridge may not publish",
+    ("subscription", "confirmed"): "nobody has followed the link in the confirmation mail",
+    ("subscription", "filter"): "a filter keeps alerts back",
+    ("function", "code"): "not the code that ctwatch uploaded",
+    ("function", "concurrency"): "limited, at 0 the function never runs",
+    ("secret", "value"): "not the webhook that the config names",
+}

@@ -1,0 +1,168 @@
+"""The handler: for each event, for each channel: render, send, log; raise at the end.
+
+Nothing is swallowed. SNS and EventBridge invoke asynchronously: what raises is tried twice more
+and then goes to the dead-letter queue, what returns is done, whatever it returns.
+https://docs.aws.amazon.com/lambda/latest/dg/invocation-async.html
+
+That a retry does not repeat itself where the message has already arrived, a warm container
+remembers what it has sent. Another container does not know: a duplicate is better than silence.
+"""
+
+import json
+import os
+import sys
+import time
+import traceback
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from . import discord
+from .discord import Receipt
+from .errors import DeliveryError
+from .event import Event, unpack
+from .message import compose
+from .settings import Channel, Secrets, Settings, read_settings
+
+Line = dict[str, Any]
+
+REMEMBERED = 1000  # deliveries, about 100 kB
+RESERVE = 1.0  # seconds of the function's time that no waiting may use up
+
+
+class Sent:
+    """The last deliveries that succeeded, as (event, channel).
+
+    Args:
+        most: how many are remembered.
+    """
+
+    def __init__(self, most: int = REMEMBERED) -> None:
+        self._most = most
+        self._sent: OrderedDict[tuple[str, str], None] = OrderedDict()
+
+    def has(self, delivery: tuple[str, str]) -> bool:
+        """Whether it was made."""
+        return delivery in self._sent
+
+    def add(self, delivery: tuple[str, str]) -> None:
+        """Remember this one, and forget the oldest."""
+        self._sent[delivery] = None
+        self._sent.move_to_end(delivery)
+        while len(self._sent) > self._most:
+            self._sent.popitem(last=False)
+
+
+_SECRETS = Secrets()
+_SENT = Sent()
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """What one call of the handler works with."""
+
+    received: datetime
+    settings: Settings
+    secrets: Secrets
+    sent: Sent
+    context: Any
+
+
+def handler(event: Any, context: Any) -> dict[str, int]:
+    """Lambda's entry point.
+
+    Returns:
+        How many deliveries were made, and how many left out because they had been made before.
+
+    Raises:
+        SettingsError: the environment names no channel.
+        DeliveryError: at least one channel did not take at least one message; says which.
+    """
+    received = datetime.now(UTC)
+    run = Invocation(received, read_settings(os.environ), _SECRETS, _SENT, context)
+    lines = [_deliver(run, each, to) for each in unpack(event) for to in run.settings.channels]
+    failed = [f"{line['channel']}: {line['error']}" for line in lines if "error" in line]
+    if failed:
+        raise DeliveryError(f"{len(failed)} of {len(lines)} not delivered. {' '.join(failed)}")
+    duplicates = sum(line["ctwatch"] == "duplicate" for line in lines)
+    return {"delivered": len(lines) - duplicates, "duplicates": duplicates}
+
+
+def _deliver(run: Invocation, event: Event, channel: Channel) -> Line:
+    """Try one delivery; whatever comes of it is one line in the log, and that line returned."""
+    delivery = (event.key, channel.name)
+    if event.key and run.sent.has(delivery):
+        return _log(run, event, channel, {"ctwatch": "duplicate"})
+    started = time.monotonic()
+    try:
+        receipt = _send(run, event, channel)
+    except Exception as error:  # noqa: BLE001 - logged, the others have their turn, then raised
+        run.secrets.forget(channel.secret)
+        outcome = _failure(error)
+    else:
+        run.sent.add(delivery)
+        outcome = _success(receipt)
+    outcome["ms"] = round((time.monotonic() - started) * 1000)
+    return _log(run, event, channel, outcome)
+
+
+def _send(run: Invocation, event: Event, channel: Channel) -> Receipt:
+    if channel.type != "discord":
+        raise DeliveryError(f"The channel {channel.name} is of no known type.")
+    message = compose(event, run.settings, discord.quote)
+    url = run.secrets.get(channel.secret)
+    return discord.send(url, message, patience=_patience(run.context))
+
+
+def _patience(context: Any) -> float:
+    """Seconds that may be waited so that a second try still fits into the function's time."""
+    remaining = getattr(context, "get_remaining_time_in_millis", None)
+    if remaining is None:
+        return discord.PATIENCE
+    left = float(remaining()) / 1000 - discord.TIMEOUT - RESERVE
+    return min(discord.PATIENCE, left)
+
+
+def _success(receipt: Receipt) -> Line:
+    return {
+        "ctwatch": "delivered",
+        "status": receipt.status,
+        "message_id": receipt.message_id or None,
+    }
+
+
+def _failure(error: Exception) -> Line:
+    """An error that is not ours is told by type and place only: its text may hold a secret."""
+    if isinstance(error, DeliveryError):
+        return {"ctwatch": "failed", "status": error.status, "error": str(error)}
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{frame.filename.rpartition('/')[2]}:{frame.lineno}"
+    return {"ctwatch": "failed", "error": f"{type(error).__name__} at {place}."}
+
+
+def _log(run: Invocation, event: Event, channel: Channel, outcome: Line) -> Line:
+    """One JSON line, all ASCII: `ctwatch simulate` and `ctwatch alerts` read it.
+
+    `received` is when the handler was entered, `sent` when the channel answered or was given up.
+    """
+    line = {
+        "ctwatch": "",
+        "event_id": event.id[:100],
+        "request_id": event.request_id[:100],
+        "event_name": event.name[:100],
+        "actor": event.actor[:500],
+        "channel": channel.name,
+        "status": None,
+        "ms": 0,
+        "received": _stamp(run.received),
+        "sent": _stamp(datetime.now(UTC)),
+        "message_id": None,
+    } | outcome
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
+    return line
+
+
+def _stamp(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03}Z"

@@ -1,0 +1,116 @@
+"""What every command does first: the config, the account, the secrets, the watch they make.
+
+Secrets are resolved as far as the command needs them: `up` must have them, for the rest a secret
+that is not at hand reads "not compared".
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ctwatch.aws import Aws, complaint, connect
+from ctwatch.config import Config, load
+from ctwatch.errors import CtwatchError
+from ctwatch.secret import check_webhook, probe, resolve
+from ctwatch.watch import Watch, plan
+
+_GONE = range(400, 500)
+"""Answers of a webhook that say that it will never take an alert."""
+_TOO_MANY = 429
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the user chose on the command line.
+
+    Attributes:
+        config: the config file.
+        profile: the AWS profile, or None for the environment's.
+        region: the home region, or None for the config's.
+    """
+
+    config: Path
+    profile: str | None = None
+    region: str | None = None
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A watch, and the account to look for it in."""
+
+    config: Config
+    watch: Watch
+    aws: Aws
+    secrets: Mapping[str, str | None]
+
+
+def opened(choice: Choice, *, need_secrets: bool = False) -> Opened:
+    """Load the config, ask AWS who we are, and plan the watch.
+
+    Raises:
+        ConfigError: the config is wrong, or a secret that is needed is missing.
+        AwsError: AWS would not say who we are.
+    """
+    config = load(choice.config)
+    if choice.region:
+        config = config.with_region(choice.region)
+    aws = connect(choice.profile, config.region)
+    place = aws.place()
+    config = config.filled(account=place.account)
+    secrets = _secrets(config, choice.config.parent, aws, need=need_secrets)
+    return Opened(config, plan(config, place, secrets), aws, secrets)
+
+
+def _secrets(config: Config, folder: Path, aws: Aws, *, need: bool) -> dict[str, str | None]:
+    def read_parameter(name: str) -> str:
+        try:
+            answer = aws.ssm.get_parameter(Name=name, WithDecryption=True)
+        except (ClientError, BotoCoreError) as error:
+            raise complaint(error, f"reading the secret {name}") from error
+        return answer["Parameter"]["Value"]
+
+    found: dict[str, str | None] = {}
+    for number, channel in enumerate(config.channels):
+        try:
+            found[channel.name] = resolve(
+                channel.url,
+                environ=os.environ,
+                read_parameter=read_parameter,
+                folder=folder,
+                key=f"channels[{number}].url",
+            )
+        except CtwatchError:
+            if need:
+                raise
+            found[channel.name] = None
+    return found
+
+
+def check_webhooks(opened: Opened) -> list[str]:
+    """Make sure that every webhook leads somewhere, by a GET that posts nothing.
+
+    Returns:
+        Warnings: what could not be checked from here.
+
+    Raises:
+        ConfigError: a webhook leads where it must not.
+        CtwatchError: the service says that the webhook is no more.
+    """
+    warnings = []
+    for number, channel in enumerate(opened.config.channels):
+        url, key = opened.secrets[channel.name] or "", f"channels[{number}].url"
+        check_webhook(url, channel.type, loopback_allowed=opened.aws.on_loopback, key=key)
+        try:
+            status = probe(url)
+        except CtwatchError as error:
+            warnings.append(f"{key}: could not be checked from here: {error.problem}")
+            continue
+        if status in _GONE and status != _TOO_MANY:
+            raise CtwatchError(
+                f"{key}: {channel.type} answers {status}: the webhook was deleted or is not right",
+                "Make a new webhook in the channel's settings and store its URL again.",
+            )
+    return warnings

@@ -1,0 +1,154 @@
+"""Evidence that an alert arrived: the receipts queue and the function's log.
+
+Readers of the queue hide a message for a moment and never delete it, so that several may read at
+once. Nothing here strikes, and nothing decides what a drill proves.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from ctwatch.aws import Aws, unless
+from ctwatch.diff import State
+
+_HIDDEN = 2
+"""Seconds for which a message that one reader took is hidden from the others."""
+_LONG_POLL = 1
+_PAUSE = 0.2
+_LONGEST_PAUSE = 5.0
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """One alert that the topic sent.
+
+    Attributes:
+        event: the EventBridge event.
+        at: when the topic sent it, in UTC, by SNS's own clock.
+    """
+
+    event: State
+    at: datetime
+
+    @property
+    def detail(self) -> State:
+        """The CloudTrail record; empty for an event of another kind."""
+        detail = self.event.get("detail")
+        return detail if isinstance(detail, dict) else {}
+
+    @property
+    def trail(self) -> str:
+        """The trail that the call named, without what an ARN puts before it; "" for none."""
+        given = self.detail.get("requestParameters") or {}
+        return str(given.get("name") or given.get("trailName") or "").rpartition("/")[2]
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What the function wrote about one alert and one channel.
+
+    Attributes:
+        channel: the channel's name.
+        outcome: "delivered", "failed" or "duplicate".
+        status: the HTTP status the channel answered, or None.
+        received: when the function was entered, in UTC.
+        sent: when the channel had answered, in UTC.
+        error: why it failed.
+    """
+
+    channel: str
+    outcome: str
+    status: int | None
+    received: datetime
+    sent: datetime
+    error: str = ""
+
+
+def moment(text: str) -> datetime:
+    """A time as AWS and the notifier write it ("2026-11-21T05:00:00.123Z"), in UTC."""
+    return datetime.fromisoformat(text)
+
+
+def receipts(aws: Aws, queue_url: str) -> list[Receipt]:
+    """The receipts that can be seen now, waiting a second for the first."""
+    answer = aws.sqs.receive_message(
+        QueueUrl=queue_url,
+        MaxNumberOfMessages=10,
+        VisibilityTimeout=_HIDDEN,
+        WaitTimeSeconds=_LONG_POLL,
+    )
+    return [found for one in answer.get("Messages", []) for found in _receipt(one["Body"])]
+
+
+def _receipt(body: str) -> Iterator[Receipt]:
+    """The receipt in a message's body; none where it is not what the topic sends."""
+    try:
+        notification = json.loads(body)
+        yield Receipt(json.loads(notification["Message"]), moment(notification["Timestamp"]))
+    except (ValueError, KeyError, TypeError):
+        return
+
+
+def await_receipts(
+    aws: Aws, queue_url: str, wanted: Callable[[Receipt], bool], count: int, seconds: float
+) -> Iterator[Receipt]:
+    """Receipts that are `wanted`, as they come, until `count` came or `seconds` have passed."""
+    end = aws.clock.monotonic() + seconds
+    seen: set[str] = set()
+    while len(seen) < count and aws.clock.monotonic() < end:
+        for receipt in receipts(aws, queue_url):
+            key = str(receipt.detail.get("eventID") or receipt.event.get("id"))
+            if key not in seen and wanted(receipt):
+                seen.add(key)
+                yield receipt
+
+
+def deliveries(aws: Aws, log_group: str, event_id: str) -> list[Delivery]:
+    """What the function has written so far about an event; empty without such a log group."""
+    answer: Any = unless(
+        lambda: aws.logs.filter_log_events(logGroupName=log_group, filterPattern=f'"{event_id}"'),
+        "ResourceNotFoundException",
+    )
+    events = answer["events"] if answer else []
+    return [found for one in events for found in _delivery(one.get("message", ""), event_id)]
+
+
+def _delivery(line: str, event_id: str) -> Iterator[Delivery]:
+    """The delivery in a line of the log; none in a line of another kind."""
+    try:
+        entry = json.loads(line)
+        if entry["event_id"] != event_id:
+            return
+        yield Delivery(
+            channel=entry["channel"],
+            outcome=entry["ctwatch"],
+            status=entry.get("status"),
+            received=moment(entry["received"]),
+            sent=moment(entry["sent"]),
+            error=entry.get("error") or "",
+        )
+    except (ValueError, KeyError, TypeError):
+        return
+
+
+def await_deliveries(
+    aws: Aws, log_group: str, event_id: str, channels: frozenset[str], seconds: float
+) -> dict[str, Delivery]:
+    """Each channel's delivery of an event, or as many as came within `seconds`.
+
+    A delivery that AWS tried again counts as it ended: what was delivered outweighs what failed.
+    """
+    end = aws.clock.monotonic() + seconds
+    pause = _PAUSE
+    while True:
+        written = deliveries(aws, log_group, event_id)
+        # The last entry under a key wins: failures first, then successes, the earliest last.
+        written.sort(key=lambda one: (not one.error, -one.sent.timestamp()))
+        found = {one.channel: one for one in written}
+        told = {name for name, one in found.items() if not one.error}
+        if told >= channels or aws.clock.monotonic() + pause > end:
+            return found
+        aws.clock.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE)

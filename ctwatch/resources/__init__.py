@@ -1,0 +1,1 @@
+"""The things a watch is made of, one file each."""

@@ -1,0 +1,114 @@
+"""What every resource is: a promise and three verbs.
+
+A resource is one thing that a user would name. It says what it promises (`wanted`, pure), looks at
+what is there (`read`), makes it so from nothing or from drift (`write`), and goes (`delete`). What
+it leans on are its own fields, and these fields are the dependency graph. It never decides whether
+it may act: ownership and order are the engine's.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar
+
+from ctwatch.aws import Aws, Place
+from ctwatch.diff import State
+
+TAG = "ctwatch:watch"
+"""The tag that every resource carries from its creation; its value is the watch's name."""
+
+
+@dataclass(frozen=True)
+class Live:
+    """What was found.
+
+    Attributes:
+        state: what is there, in the shape of the promise.
+        owner: the value of our tag on it, or None where the tag is missing.
+        facts: what nobody promised and `status` wants (delivery errors, queue depth).
+    """
+
+    state: State
+    owner: str | None
+    facts: State = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Resource(ABC):
+    """One thing of the watch.
+
+    Attributes:
+        name: its name in AWS.
+        place: where it lives.
+        watch: the name of the watch it belongs to.
+    """
+
+    name: str
+    place: Place
+    watch: str
+
+    kind: ClassVar[str]
+    data: ClassVar[bool] = False
+    """Whether it holds what nobody can make again; kept by `down` unless told otherwise."""
+    heard: ClassVar[bool] = False
+    """Whether the alarm itself listens for its deletion, so that it goes first."""
+    by_hand: ClassVar[Mapping[str, str]] = {}
+    """Paths that AWS lets only a person mend, each with what that person does."""
+
+    @property
+    def needs(self) -> "tuple[Resource, ...]":
+        """What this leans on: its fields that are resources."""
+        found: list[Resource] = []
+        for one in fields(self):
+            value = getattr(self, one.name)
+            found += [x for x in (value if isinstance(value, tuple) else (value,)) if is_one(x)]
+        return tuple(found)
+
+    @property
+    def title(self) -> str:
+        """How it is called in front of people: "trail ct-trail-monitor"."""
+        return f"{self.kind} {self.name}"
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags it is created with."""
+        return {TAG: self.watch}
+
+    @property
+    def tag_list(self) -> list[Any]:
+        """The same tags in the Key and Value form that most services take."""
+        return [{"Key": key, "Value": value} for key, value in self.tags.items()]
+
+    @property
+    @abstractmethod
+    def arn(self) -> str:
+        """Its ARN, which follows from its name."""
+
+    @property
+    @abstractmethod
+    def wanted(self) -> State:
+        """The promise."""
+
+    @abstractmethod
+    def read(self, aws: Aws) -> Live | None:
+        """What is there, or None; raises botocore's ClientError when it may not look."""
+
+    @abstractmethod
+    def write(self, aws: Aws, live: Live | None) -> None:
+        """Make the promise true, from nothing (None) or from drift."""
+
+    @abstractmethod
+    def delete(self, aws: Aws) -> None:
+        """Remove it; already gone is fine."""
+
+
+def is_one(value: Any) -> bool:
+    """Whether `value` is a resource."""
+    return isinstance(value, Resource)
+
+
+def owner(tags: Mapping[str, str] | list[Any] | None) -> str | None:
+    """The value of our tag among AWS's tags, in either form."""
+    if isinstance(tags, Mapping):
+        return tags.get(TAG)
+    return next((tag["Value"] for tag in tags or [] if tag["Key"] == TAG), None)

@@ -1,0 +1,61 @@
+"""The notifier's log group, made before the function so that we own its retention.
+
+A resource of its own, beside the function, as it carries its own tag, waits for no role, and may
+be there already from a function that somebody else once had under that name.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ctwatch.aws import Aws, unless
+from ctwatch.diff import State
+from ctwatch.resources.base import Live, Resource, owner
+
+_GONE = "ResourceNotFoundException"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LogGroup(Resource):
+    """A log group.
+
+    Attributes:
+        retention: days, one of the numbers CloudWatch Logs takes:
+            https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
+    """
+
+    retention: int
+
+    kind: ClassVar[str] = "log group"
+
+    @property
+    def arn(self) -> str:
+        """Its ARN, without the ":*" that stands for its streams."""
+        return self.place.arn("logs", f"log-group:{self.name}")
+
+    @property
+    def wanted(self) -> State:
+        """Its retention."""
+        return {"retention": self.retention}
+
+    def read(self, aws: Aws) -> Live | None:
+        """Look at it and at its tags."""
+        groups, tags = aws.together(
+            lambda: aws.logs.describe_log_groups(logGroupNamePrefix=self.name)["logGroups"],
+            lambda: unless(
+                lambda: aws.logs.list_tags_for_resource(resourceArn=self.arn)["tags"], _GONE
+            ),
+        )
+        group = next((one for one in groups if one["logGroupName"] == self.name), None)
+        if group is None:
+            return None
+        return Live({"retention": group.get("retentionInDays")}, owner(tags))
+
+    def write(self, aws: Aws, live: Live | None) -> None:
+        """Create it, and set its retention."""
+        if live is None:
+            aws.logs.create_log_group(logGroupName=self.name, tags=self.tags)
+        aws.logs.put_retention_policy(logGroupName=self.name, retentionInDays=self.retention)
+
+    def delete(self, aws: Aws) -> None:
+        """Delete it with its logs."""
+        unless(lambda: aws.logs.delete_log_group(logGroupName=self.name), _GONE)

@@ -1,0 +1,132 @@
+"""The role that the notifier runs as: what it needs, named by ARN, and nothing else."""
+
+import json
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from ctwatch.aws import Aws, unless
+from ctwatch.diff import State, statements
+from ctwatch.resources.base import Live, Resource, owner
+
+_POLICY = "notifier"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Role(Resource):
+    """A role for one service with one inline policy.
+
+    Attributes:
+        service: the service that may assume it.
+        grants: (actions, resource ARN) pairs.
+    """
+
+    service: str
+    grants: tuple[tuple[tuple[str, ...], str], ...]
+
+    kind: ClassVar[str] = "role"
+
+    @property
+    def arn(self) -> str:
+        """Its ARN."""
+        return self.place.role_arn(self.name)
+
+    @property
+    def trust(self) -> State:
+        """Who may assume it."""
+        principal = {"Service": self.service}
+        statement = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
+        return {"Version": "2012-10-17", "Statement": [{"Sid": "Assume", **statement}]}
+
+    @property
+    def policy(self) -> State:
+        """What it may do."""
+        return {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Sid": actions[0].title().replace(":", ""),
+                    "Effect": "Allow",
+                    "Action": list(actions),
+                    "Resource": resource,
+                }
+                for actions, resource in self.grants
+            ],
+        }
+
+    @property
+    def wanted(self) -> State:
+        """The trust, the one inline policy, nothing attached, no boundary that takes away."""
+        return {
+            "trust": statements(self.trust),
+            "inline": {_POLICY: statements(self.policy)},
+            "attached": [],
+            "boundary": None,
+        }
+
+    def read(self, aws: Aws) -> Live | None:
+        """Look at the role and at all it is granted."""
+        iam, name = aws.iam, self.name
+        role, inline, attached = aws.together(
+            lambda: unless(lambda: iam.get_role(RoleName=name)["Role"], "NoSuchEntity"),
+            lambda: unless(lambda: self._inline(aws), "NoSuchEntity"),
+            lambda: unless(
+                lambda: iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"],
+                "NoSuchEntity",
+            ),
+        )
+        if role is None:
+            return None
+        state = {
+            "trust": statements(role["AssumeRolePolicyDocument"], statements(self.trust)),
+            "inline": inline or {},
+            "attached": sorted(one["PolicyArn"] for one in attached or []),
+            "boundary": role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn"),
+        }
+        return Live(state, owner(role.get("Tags")))
+
+    def _inline(self, aws: Aws) -> State:
+        names = aws.iam.list_role_policies(RoleName=self.name)["PolicyNames"]
+        found: State = {}
+        for name in names:
+            document: Any = aws.iam.get_role_policy(RoleName=self.name, PolicyName=name)
+            like = statements(self.policy) if name == _POLICY else None
+            found[name] = statements(document["PolicyDocument"], like)
+        return found
+
+    def write(self, aws: Aws, live: Live | None) -> None:
+        """Create it, or mend what differs."""
+        iam, name, wanted = aws.iam, self.name, self.wanted
+        have = live.state if live else self._create(aws)
+        if have["trust"] != wanted["trust"]:
+            iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(self.trust))
+        if have["boundary"]:
+            iam.delete_role_permissions_boundary(RoleName=name)
+        for arn in have["attached"]:
+            iam.detach_role_policy(RoleName=name, PolicyArn=arn)
+        for extra in have["inline"].keys() - {_POLICY}:
+            iam.delete_role_policy(RoleName=name, PolicyName=extra)
+        if have["inline"].get(_POLICY) != wanted["inline"][_POLICY]:
+            iam.put_role_policy(
+                RoleName=name, PolicyName=_POLICY, PolicyDocument=json.dumps(self.policy)
+            )
+
+    def _create(self, aws: Aws) -> State:
+        aws.iam.create_role(
+            RoleName=self.name,
+            AssumeRolePolicyDocument=json.dumps(self.trust),
+            Description=f"What the notifier of the watch {self.watch} may do",
+            Tags=self.tag_list,
+        )
+        return {**self.wanted, "inline": {}}
+
+    def delete(self, aws: Aws) -> None:
+        """Take away its policies, without which IAM would refuse, then delete it."""
+        unless(lambda: self._strip_and_delete(aws), "NoSuchEntity")
+
+    def _strip_and_delete(self, aws: Aws) -> None:
+        iam, name = aws.iam, self.name
+        for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
+            iam.delete_role_policy(RoleName=name, PolicyName=policy)
+        for one in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]:
+            iam.detach_role_policy(RoleName=name, PolicyArn=one["PolicyArn"])
+        iam.delete_role(RoleName=name)

@@ -1,0 +1,171 @@
+"""The EventBridge rule on the default bus, with its targets."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from ctwatch.aws import Aws, unless
+from ctwatch.diff import State
+from ctwatch.errors import AwsError
+from ctwatch.patterns import PatternError, canonical
+from ctwatch.resources.base import Live, Resource, owner
+from ctwatch.resources.queue import Queue
+from ctwatch.resources.topic import Topic
+
+_GONE = "ResourceNotFoundException"
+_MAX_AGE = 86_400
+_MAX_ATTEMPTS = 185
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Rule(Resource):
+    """A rule and the topic it publishes to.
+
+    Attributes:
+        pattern: the event pattern.
+        detection: the detection it stands for.
+        topic: its target.
+        dead_letter: where an event goes that the target refused.
+    """
+
+    pattern: Mapping[str, Any]
+    detection: str
+    topic: Topic
+    dead_letter: Queue
+
+    kind: ClassVar[str] = "rule"
+
+    @property
+    def arn(self) -> str:
+        """Its ARN; that of a rule on the default bus does not name the bus."""
+        return self.place.arn("events", f"rule/{self.name}")
+
+    @property
+    def _targets(self) -> list[Any]:
+        """Targets as PutTargets takes them; the retry policy restates EventBridge's own.
+
+        https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-retry-policy.html
+        """
+        return [
+            {
+                "Id": "topic",
+                "Arn": self.topic.arn,
+                "RetryPolicy": {
+                    "MaximumEventAgeInSeconds": _MAX_AGE,
+                    "MaximumRetryAttempts": _MAX_ATTEMPTS,
+                },
+                "DeadLetterConfig": {"Arn": self.dead_letter.arn},
+            }
+        ]
+
+    @property
+    def wanted(self) -> State:
+        """Its pattern, enabled, and its targets by id."""
+        return {
+            "pattern": canonical(self.pattern),
+            "state": "ENABLED",
+            "schedule": None,
+            "role": None,
+            "targets": _by_id(self._targets),
+        }
+
+    def read(self, aws: Aws) -> Live | None:
+        """Look at the rule, its targets and its tags."""
+        rule, targets, tags = aws.together(
+            lambda: unless(lambda: aws.events.describe_rule(Name=self.name), _GONE),
+            lambda: unless(lambda: self._listed(aws), _GONE),
+            lambda: unless(
+                lambda: aws.events.list_tags_for_resource(ResourceARN=self.arn)["Tags"], _GONE
+            ),
+        )
+        if rule is None:
+            return None
+        state = {
+            "pattern": _pattern(rule.get("EventPattern")),
+            "state": _enabled(rule.get("State")),
+            "schedule": rule.get("ScheduleExpression") or None,
+            "role": rule.get("RoleArn") or None,
+            "targets": _by_id(targets or []),
+        }
+        return Live(state, owner(tags))
+
+    def _listed(self, aws: Aws) -> list[Any]:
+        pages = aws.events.get_paginator("list_targets_by_rule").paginate(Rule=self.name)
+        return [target for page in pages for target in page["Targets"]]
+
+    def write(self, aws: Aws, live: Live | None) -> None:
+        """Put the whole rule, as PutRule resets what it is not given; then its targets."""
+        have = live.state if live else {"targets": {}}
+        wanted = self.wanted
+        if any(have.get(part) != wanted[part] for part in wanted if part != "targets"):
+            self._put(aws, new=live is None)
+        if extra := sorted(have["targets"].keys() - wanted["targets"].keys()):
+            _check(aws.events.remove_targets(Rule=self.name, Ids=extra), self.title)
+        if have["targets"] != wanted["targets"]:
+            answer = aws.patiently(
+                lambda: aws.events.put_targets(Rule=self.name, Targets=self._targets),
+                code="ConcurrentModificationException",
+            )
+            _check(answer, self.title)
+
+    def _put(self, aws: Aws, *, new: bool) -> None:
+        tags: Any = {"Tags": self.tag_list} if new else {}
+        aws.patiently(
+            lambda: aws.events.put_rule(
+                Name=self.name,
+                EventPattern=json.dumps(self.pattern, separators=(",", ":")),
+                State="ENABLED",
+                Description=f"{self.detection}, for the watch {self.watch}",
+                **tags,
+            ),
+            code="ConcurrentModificationException",
+        )
+
+    def delete(self, aws: Aws) -> None:
+        """Remove its targets, then the rule as soon as EventBridge sees them gone."""
+        unless(lambda: self._remove_and_delete(aws), _GONE)
+
+    def _remove_and_delete(self, aws: Aws) -> None:
+        if ids := [target["Id"] for target in self._listed(aws)]:
+            _check(aws.events.remove_targets(Rule=self.name, Ids=ids), self.title)
+        aws.patiently(
+            lambda: aws.events.delete_rule(Name=self.name),
+            code="ValidationException",
+            says=("targets",),
+            limit=300,
+        )
+
+
+def _check(answer: Any, title: str) -> None:
+    """PutTargets and RemoveTargets answer 200 whatever became of each target.
+
+    https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutTargets.html
+    """
+    if answer.get("FailedEntryCount"):
+        first = answer["FailedEntries"][0]
+        raise AwsError(
+            f"{title}: target {first.get('TargetId')} was refused: {first.get('ErrorCode')}: "
+            f"{first.get('ErrorMessage')}",
+            "Run again; what is done already is not done twice.",
+            code=str(first.get("ErrorCode")),
+        )
+
+
+def _by_id(targets: list[Any]) -> State:
+    return {one["Id"]: {k: v for k, v in one.items() if k != "Id"} for one in targets}
+
+
+def _pattern(text: str | None) -> Any:
+    """The live pattern in canonical form; as it stands where it is none that AWS would take."""
+    if not text:
+        return None
+    try:
+        return canonical(json.loads(text))
+    except PatternError:
+        return text
+
+
+def _enabled(state: Any) -> Any:
+    """The wider state hears all that ENABLED hears."""
+    return "ENABLED" if state == "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS" else state

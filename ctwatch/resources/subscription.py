@@ -1,0 +1,147 @@
+"""Who hears the topic: a person by e-mail, the function, the receipts queue.
+
+A subscription has no tags. One on our topic is ours; it is found by protocol and endpoint.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from ctwatch.aws import Aws, unless
+from ctwatch.diff import State
+from ctwatch.resources.base import Live, Resource, owner
+from ctwatch.resources.queue import Queue
+from ctwatch.resources.topic import Topic
+
+PENDING = "PendingConfirmation"
+
+_CLICK = (
+    "Open the mail from AWS Notifications and follow Confirm subscription. No mail? Look in the "
+    "spam folder. The link is good for two days; after that, run: ctwatch up"
+)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Subscription(Resource):
+    """One listener of the topic.
+
+    Attributes:
+        topic: what it listens to.
+        protocol: "email", "lambda" or "sqs".
+        listener: the function or queue that it ends in; None for a person.
+        dead_letter: where a notification goes that could not be delivered; None for a person.
+    """
+
+    topic: Topic
+    protocol: str
+    listener: Resource | None = None
+    dead_letter: Queue | None = None
+
+    kind: ClassVar[str] = "subscription"
+    by_hand = {"confirmed": _CLICK}  # noqa: RUF012 - a constant; the base class types it
+
+    @property
+    def arn(self) -> str:
+        """The topic's ARN: only AWS knows the rest."""
+        return self.topic.arn
+
+    @property
+    def endpoint(self) -> str:
+        """An address, or the listener's ARN."""
+        return self.listener.arn if self.listener else self.name
+
+    @property
+    def wanted(self) -> State:
+        """Confirmed, unfiltered, wrapped by SNS, with its dead-letter queue."""
+        return {
+            "confirmed": True,
+            "filter": None,
+            "raw": False,
+            "dead_letter": self.dead_letter.arn if self.dead_letter else None,
+        }
+
+    def read(self, aws: Aws) -> Live | None:
+        """Find it among the topic's subscriptions; the topic's tag says whose it is."""
+        found, tags = aws.together(
+            lambda: self._found(aws),
+            lambda: unless(
+                lambda: aws.sns.list_tags_for_resource(ResourceArn=self.topic.arn)["Tags"],
+                "ResourceNotFound",
+                "NotFound",
+            ),
+        )
+        if found is None:
+            return None
+        if found == PENDING:
+            return Live({**self.wanted, "confirmed": False}, owner(tags), {"arn": None})
+        answer = unless(
+            lambda: aws.sns.get_subscription_attributes(SubscriptionArn=found), "NotFound"
+        )
+        if answer is None:
+            return None
+        return Live(_state(answer["Attributes"]), owner(tags), {"arn": found, **_facts(answer)})
+
+    def _found(self, aws: Aws) -> str | None:
+        """Its ARN, the literal "PendingConfirmation", or None."""
+        pages = aws.sns.get_paginator("list_subscriptions_by_topic").paginate(
+            TopicArn=self.topic.arn
+        )
+        listed: Any = unless(
+            lambda: [x for page in pages for x in page["Subscriptions"]], "NotFound"
+        )
+        for one in listed or []:
+            same = (one["Protocol"], one["Endpoint"]) == (self.protocol, self.endpoint)
+            if same and one["SubscriptionArn"] != "Deleted":
+                return str(one["SubscriptionArn"])
+        return None
+
+    def write(self, aws: Aws, live: Live | None) -> None:
+        """Subscribe, or set the attributes that differ."""
+        redrive = self._redrive
+        if live is None:
+            aws.sns.subscribe(
+                TopicArn=self.topic.arn,
+                Protocol=self.protocol,
+                Endpoint=self.endpoint,
+                Attributes={"RedrivePolicy": redrive} if redrive else {},
+                ReturnSubscriptionArn=True,
+            )
+            return
+        for part, attribute, value in (
+            ("filter", "FilterPolicy", "{}"),
+            ("raw", "RawMessageDelivery", "false"),
+            ("dead_letter", "RedrivePolicy", redrive),
+        ):
+            if live.state[part] != self.wanted[part]:
+                aws.sns.set_subscription_attributes(
+                    SubscriptionArn=live.facts["arn"],
+                    AttributeName=attribute,
+                    AttributeValue=value,
+                )
+
+    @property
+    def _redrive(self) -> str:
+        if not self.dead_letter:
+            return ""
+        return json.dumps({"deadLetterTargetArn": self.dead_letter.arn})
+
+    def delete(self, aws: Aws) -> None:
+        """Unsubscribe. One still pending cannot be: it goes with its topic, or after two days."""
+        found = self._found(aws)
+        if found and found != PENDING:
+            unless(lambda: aws.sns.unsubscribe(SubscriptionArn=found), "NotFound")
+
+
+def _state(attributes: Any) -> State:
+    redrive = json.loads(attributes.get("RedrivePolicy") or "{}")
+    return {
+        "confirmed": attributes.get("PendingConfirmation", "false") == "false",
+        "filter": json.loads(attributes.get("FilterPolicy") or "{}") or None,
+        "raw": attributes.get("RawMessageDelivery", "false") == "true",
+        "dead_letter": redrive.get("deadLetterTargetArn"),
+    }
+
+
+def _facts(answer: Any) -> State:
+    authenticated = answer["Attributes"].get("ConfirmationWasAuthenticated", "false")
+    return {"authenticated": authenticated == "true"}

@@ -1,0 +1,236 @@
+"""The trail: without a logging trail EventBridge hears nothing of CloudTrail.
+
+https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail.html
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, cast
+
+from ctwatch.aws import Aws, unless
+from ctwatch.diff import State
+from ctwatch.resources.base import Live, Resource, owner
+from ctwatch.resources.bucket import Bucket
+
+INSIGHTS = {"api-call-rate": "ApiCallRateInsight", "api-error-rate": "ApiErrorRateInsight"}
+"""The config's words for CloudTrail's Insights types."""
+
+EVERYTHING: State = {"management": "All", "excluded": [], "data": []}
+"""What a new trail records: all management events, read and write, and no data events."""
+
+# The promise's word for each of GetTrail's and UpdateTrail's.
+_SETTINGS = {
+    "bucket": "S3BucketName",
+    "prefix": "S3KeyPrefix",
+    "multi_region": "IsMultiRegionTrail",
+    "global_events": "IncludeGlobalServiceEvents",
+    "validation": "LogFileValidationEnabled",
+    "key": "KmsKeyId",
+    "log_group": "CloudWatchLogsLogGroupArn",
+    "log_role": "CloudWatchLogsRoleArn",
+    "notifications": "SnsTopicARN",
+    "organization": "IsOrganizationTrail",
+}
+# UpdateTrail and CreateTrail use other names than GetTrail for two of them.
+_IN = {"LogFileValidationEnabled": "EnableLogFileValidation", "SnsTopicARN": "SnsTopicName"}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Trail(Resource):
+    """A multi-region trail with its home in the watch's region.
+
+    Attributes:
+        bucket: where its log files go.
+        insights: Insights types to record, in the config's words.
+    """
+
+    bucket: Bucket
+    insights: tuple[str, ...] = ()
+
+    kind: ClassVar[str] = "trail"
+    heard: ClassVar[bool] = True
+
+    @property
+    def arn(self) -> str:
+        """Its ARN, in its home region."""
+        return self.place.arn("cloudtrail", f"trail/{self.name}")
+
+    @property
+    def wanted(self) -> State:
+        """Every management event of every region, validated, logging."""
+        return {
+            "bucket": self.bucket.name,
+            "prefix": None,
+            "multi_region": True,
+            "global_events": True,
+            "validation": True,
+            "key": None,
+            "log_group": None,
+            "log_role": None,
+            "notifications": None,
+            "organization": False,
+            "selectors": EVERYTHING,
+            "insights": sorted(self.insights),
+            "logging": True,
+        }
+
+    def read(self, aws: Aws) -> Live | None:
+        """Look at the trail, and at the others that would tell EventBridge in its stead."""
+        cloudtrail = aws.cloudtrail
+        known = cloudtrail.describe_trails(includeShadowTrails=True)["trailList"]
+        trail = next((one for one in known if one.get("TrailARN") == self.arn), None)
+        if trail is None:
+            return None
+        status, selectors, insights, tags = aws.together(
+            lambda: cloudtrail.get_trail_status(Name=self.arn),
+            lambda: cloudtrail.get_event_selectors(TrailName=self.arn),
+            lambda: unless(
+                lambda: cloudtrail.get_insight_selectors(TrailName=self.arn),
+                "InsightNotEnabledException",
+            ),
+            lambda: cloudtrail.list_tags(ResourceIdList=[self.arn])["ResourceTagList"],
+        )
+        state = {ours: trail.get(theirs) for ours, theirs in _SETTINGS.items()}
+        state |= {
+            "prefix": trail.get("S3KeyPrefix") or None,
+            "selectors": recorded(selectors),
+            "insights": _insights(insights or {}),
+            "logging": status["IsLogging"],
+        }
+        facts = {key: status.get(key) for key in _DELIVERY}
+        return Live(state, owner(tags[0].get("TagsList") if tags else []), facts)
+
+    def write(self, aws: Aws, live: Live | None) -> None:
+        """Write only what differs: CloudTrail takes one write a second.
+
+        https://docs.aws.amazon.com/general/latest/gr/ct.html
+        """
+        have = live.state if live else self._create(aws)
+        if self._settings(have) != self._settings(self.wanted):
+            self._update(aws, have)
+        name = self.arn
+        if have["selectors"] != self.wanted["selectors"]:
+            aws.cloudtrail.put_event_selectors(TrailName=name, EventSelectors=_ALL_MANAGEMENT)
+        if have["insights"] != self.wanted["insights"]:
+            chosen: Any = [{"InsightType": INSIGHTS[one]} for one in self.wanted["insights"]]
+            aws.cloudtrail.put_insight_selectors(TrailName=name, InsightSelectors=chosen)
+        if not have["logging"]:
+            aws.cloudtrail.start_logging(Name=name)
+
+    def _create(self, aws: Aws) -> State:
+        """Create the trail; returns the state that AWS gives a new one: it does not log yet."""
+        self._once_writable(
+            aws,
+            lambda: aws.cloudtrail.create_trail(
+                Name=self.name,
+                S3BucketName=self.bucket.name,
+                IsMultiRegionTrail=True,
+                IncludeGlobalServiceEvents=True,
+                EnableLogFileValidation=True,
+                TagsList=self.tag_list,
+            ),
+        )
+        return {**self.wanted, "insights": [], "logging": False}
+
+    def _update(self, aws: Aws, have: State) -> None:
+        """Send only what differs: what UpdateTrail is not given keeps its value."""
+        changed = {
+            _IN.get(theirs, theirs): "" if self.wanted[ours] is None else self.wanted[ours]
+            for ours, theirs in _SETTINGS.items()
+            if have[ours] != self.wanted[ours]
+        }
+        self._once_writable(
+            aws, lambda: aws.cloudtrail.update_trail(Name=self.arn, **cast("Any", changed))
+        )
+
+    @staticmethod
+    def _once_writable(aws: Aws, call: Any) -> None:
+        """CloudTrail may see a new bucket, and a new bucket policy, late."""
+        aws.patiently(
+            lambda: aws.patiently(call, code="S3BucketDoesNotExistException", limit=30),
+            code="InsufficientS3BucketPolicyException",
+        )
+
+    @staticmethod
+    def _settings(state: State) -> State:
+        return {ours: state[ours] for ours in _SETTINGS}
+
+    def delete(self, aws: Aws) -> None:
+        """Delete it while it logs: a trail stopped first would not be heard being deleted."""
+        unless(lambda: aws.cloudtrail.delete_trail(Name=self.arn), "TrailNotFoundException")
+
+
+_DELIVERY = (
+    "LatestDeliveryError",
+    "LatestDeliveryTime",
+    "LatestDigestDeliveryError",
+    "LatestDigestDeliveryTime",
+)
+
+_ALL_MANAGEMENT: Any = [
+    {"ReadWriteType": "All", "IncludeManagementEvents": True, "DataResources": []}
+]
+
+
+def recorded(selectors: Any) -> State:
+    """What a trail records, from GetEventSelectors' answer.
+
+    Returns:
+        Basic selectors as {"management": "All" | "WriteOnly" | "ReadOnly" | None, "excluded":
+        event sources, "data": resources}; advanced ones as {"advanced": [...]}, as they stand.
+    """
+    if selectors.get("AdvancedEventSelectors"):
+        return {"advanced": selectors["AdvancedEventSelectors"]}
+    basic = selectors.get("EventSelectors") or [{}]
+    kinds = {
+        one.get("ReadWriteType", "All") for one in basic if one.get("IncludeManagementEvents", True)
+    }
+    both = "All" if len(kinds) > 1 else next(iter(kinds), None)
+    return {
+        "management": both,
+        "excluded": sorted(
+            x for one in basic for x in one.get("ExcludeManagementEventSources", [])
+        ),
+        "data": [resource for one in basic for resource in one.get("DataResources", [])],
+    }
+
+
+def records_writes(selectors: State) -> bool:
+    """Whether a trail with these selectors (see `recorded`) records write management events."""
+    if "advanced" not in selectors:
+        return selectors["management"] in {"All", "WriteOnly"}
+    return any(_advanced_writes(one) for one in selectors["advanced"])
+
+
+def _advanced_writes(selector: Any) -> bool:
+    asked = {one["Field"]: one for one in selector.get("FieldSelectors", [])}
+    management = "Management" in asked.get("eventCategory", {}).get("Equals", [])
+    read_only = "true" in asked.get("readOnly", {}).get("Equals", [])
+    return management and not read_only
+
+
+def _insights(answer: Any) -> list[str]:
+    types = {one["InsightType"] for one in answer.get("InsightSelectors", [])}
+    return sorted(word for word, kind in INSIGHTS.items() if kind in types)
+
+
+def other_recorders(aws: Aws, but: str) -> list[str]:
+    """ARNs of the other trails that tell EventBridge of management events in this region.
+
+    Any logging trail counts, shadows of trails elsewhere and of the organization's included:
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail.html
+
+    Args:
+        aws: the account, seen from the region that is asked about.
+        but: the ARN of the trail that does not count.
+    """
+    known = aws.cloudtrail.describe_trails(includeShadowTrails=True)["trailList"]
+    others = [one["TrailARN"] for one in known if one.get("TrailARN") not in {None, but}]
+    return [arn for arn in others if _tells(aws, arn)]
+
+
+def _tells(aws: Aws, arn: str) -> bool:
+    status, selectors = aws.together(
+        lambda: aws.cloudtrail.get_trail_status(Name=arn),
+        lambda: aws.cloudtrail.get_event_selectors(TrailName=arn),
+    )
+    return bool(status["IsLogging"]) and records_writes(recorded(selectors))

@@ -1,0 +1,252 @@
+"""moto in this process: the raw account behind the sandbox, past every check, record and delivery.
+
+moto's state is global to the process, so there is one `Cloud` at a time. This module knows moto;
+it knows nothing about what AWS would have said instead.
+"""
+
+import io
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import botocore.session
+from botocore import xform_name
+from botocore.awsrequest import AWSResponse
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from moto.core.config import default_user_config
+from moto.iam.access_control import PermissionResult
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.s3.models import FakeBucket
+from werkzeug.test import run_wsgi_app
+
+from ctwatch.sandbox import wire
+from ctwatch.sandbox.calls import Call, Refusal
+from ctwatch.sandbox.identities import ACCESS_KEY, SECRET_KEY
+
+# 501 rather than 500, because botocore retries the latter.
+NOT_IMPLEMENTED = 501
+_LONG_POLL = "AmazonSQS.ReceiveMessage"  # waits; the lock must not
+_Bucket: Any = FakeBucket
+_SEALED_SESSION = {
+    # name: (configuration variable, environment variable, default, conversion): none is read
+    "profile": (None, None, None, None),
+    "config_file": (None, None, os.devnull, None),
+    "credentials_file": (None, None, os.devnull, None),
+    "ignore_configured_endpoint_urls": (None, None, True, None),
+}
+
+
+class Cloud:
+    """The account as moto keeps it.
+
+    Args:
+        account: the account id.
+        region: the home region.
+    """
+
+    def __init__(self, account: str, region: str) -> None:
+        self.account = account
+        self.region = region
+        self.url = "http://127.0.0.1"
+        self._app = DomainDispatcherApplication(create_backend_app)
+        self._lock = threading.RLock()
+        self._clients: dict[tuple[str, str], Any] = {}
+        self._clients_lock = threading.Lock()
+        self._judged = _Bucket.get_permission
+        self._used_docker = default_user_config["lambda"]["use_docker"]
+
+    def open(self) -> None:
+        """Start from an empty account.
+
+        Functions never run in Docker, and moto does not judge object calls by the bucket policy:
+        it knows no condition, so that a deny without TLS would deny everything.
+        """
+        default_user_config["lambda"]["use_docker"] = False
+        _Bucket.get_permission = _no_opinion
+        with self._clients_lock:
+            self._clients.clear()  # they know the last address
+        self.reset()
+
+    def close(self) -> None:
+        """Leave moto as it was found."""
+        self.reset()
+        default_user_config["lambda"]["use_docker"] = self._used_docker
+        _Bucket.get_permission = self._judged
+
+    def reset(self) -> None:
+        """Empty the account."""
+        url = f"{self.url}/moto-api/reset"
+        self.send(wire.environ_of("POST", url, {}, b""), b"")
+
+    def send(self, environ: Mapping[str, Any], body: bytes) -> wire.Answer:
+        """Let moto answer a WSGI request.
+
+        Raises:
+            Refusal: moto has no answer to it.
+        """
+        asked = wire.with_body(environ, body) | {"HTTP_X_MOTO_ACCOUNT_ID": self.account}
+        if asked.get("HTTP_X_AMZ_TARGET") == _LONG_POLL:
+            return self._answer(asked)
+        with self._lock:
+            return self._answer(asked)
+
+    def _answer(self, environ: dict[str, Any]) -> wire.Answer:
+        try:
+            chunks, status, headers = run_wsgi_app(self._app, environ, buffered=True)
+        except Exception as error:
+            # whatever moto stumbles over is the sandbox's lack, and no caller's traceback
+            logging.getLogger(__name__).debug("moto failed", exc_info=True)
+            raise missing(environ) from error
+        answer = wire.Answer(int(status.split()[0]), dict(headers), b"".join(chunks))
+        if answer.status >= 400 and _is_page(answer):  # noqa: PLR2004 - HTTP's own line
+            raise missing(environ)
+        return answer
+
+    def client(self, service: str, region: str) -> Any:
+        """A client as boto3 makes them that reaches moto in this process, past everything else."""
+        with self._clients_lock:
+            key = (service, region)
+            if key not in self._clients:
+                self._clients[key] = self._make_client(service, region)
+            return self._clients[key]
+
+    def _make_client(self, service: str, region: str) -> Any:
+        config = Config(
+            retries={"total_max_attempts": 1},
+            s3={"addressing_style": "path"},
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+        )
+        client: Any = botocore.session.Session(session_vars=_SEALED_SESSION).create_client(
+            service,
+            region_name=region,
+            endpoint_url=self.url,
+            aws_access_key_id=ACCESS_KEY,
+            aws_secret_access_key=SECRET_KEY,
+            config=config,
+        )
+        client.meta.events.register("before-send", self._before_send)
+        return client
+
+    def _before_send(self, request: Any, **_: Any) -> AWSResponse:
+        body = _bytes(request.body)
+        environ = wire.environ_of(request.method, request.url, request.headers, body)
+        answer = self.send(environ, body)
+        headers: Any = answer.headers
+        return AWSResponse(request.url, answer.status, headers, _Raw(answer.body))
+
+    def forward(self, call: Call) -> dict[str, Any]:
+        """Make a call on moto; its answer in botocore's output shape.
+
+        Raises:
+            Refusal: moto refused.
+        """
+        client = self.client(call.service, call.region or self.region)
+        try:
+            answer = getattr(client, xform_name(call.operation))(**call.params)
+        except ClientError as error:
+            raise refusal_of(error) from error
+        except BotoCoreError as error:
+            raise Refusal("ValidationException", str(error)) from error
+        answer.pop("ResponseMetadata", None)
+        return dict(answer)
+
+    def found(self, ask: Callable[..., Any], **params: Any) -> Any:
+        """What a read answers, or None when it is refused (the thing does not exist)."""
+        try:
+            return ask(**params)
+        except ClientError:
+            return None
+
+    def inventory(self, regions: set[str]) -> list[str]:
+        """Everything that exists, one "service kind name" line each, sorted."""
+        lines = set(self._global_things())
+        for region in sorted(regions):
+            lines.update(self._things(region))
+        return sorted(lines)
+
+    def _global_things(self) -> Iterator[str]:
+        s3, iam = self.client("s3", self.region), self.client("iam", self.region)
+        for bucket in s3.list_buckets()["Buckets"]:
+            yield f"s3 bucket {bucket['Name']}"
+        for user in iam.list_users()["Users"]:
+            yield f"iam user {user['UserName']}"
+        for policy in iam.list_policies(Scope="Local")["Policies"]:
+            yield f"iam policy {policy['PolicyName']}"
+        for role in iam.get_paginator("list_roles").paginate().search("Roles[].RoleName"):
+            yield f"iam role {role}"
+            for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
+                yield f"iam role-policy {role}/{name}"
+
+    def _things(self, region: str) -> Iterator[str]:
+        for service, operation, query, kind in _LISTINGS:
+            pages = self.client(service, region).get_paginator(operation).paginate()
+            for name in pages.search(query):
+                if name is not None:
+                    yield f"{service} {kind} {name}"
+        for trail in self.client("cloudtrail", region).list_trails()["Trails"]:
+            yield f"cloudtrail trail {trail['Name']}"
+        yield from self._rules(region)
+        for key in self.client("kms", region).list_aliases()["Aliases"]:
+            if "TargetKeyId" in key and not key["AliasName"].startswith("alias/aws/"):
+                yield f"kms alias {key['AliasName']}"
+
+    def _rules(self, region: str) -> Iterator[str]:
+        events = self.client("events", region)
+        for rule in events.get_paginator("list_rules").paginate().search("Rules[].Name"):
+            yield f"events rule {rule}"
+            for target in events.list_targets_by_rule(Rule=rule)["Targets"]:
+                yield f"events target {rule}/{target['Id']}"
+
+
+_LISTINGS = (
+    ("sns", "list_topics", "Topics[].TopicArn", "topic"),
+    ("sns", "list_subscriptions", "Subscriptions[].join(' ', [SubscriptionArn, Endpoint])",
+     "subscription"),
+    ("sqs", "list_queues", "QueueUrls[]", "queue"),
+    ("lambda", "list_functions", "Functions[].FunctionName", "function"),
+    ("logs", "describe_log_groups", "logGroups[].logGroupName", "log-group"),
+    ("ssm", "describe_parameters", "Parameters[].Name", "parameter"),
+)  # fmt: skip
+
+
+def _no_opinion(*_: object) -> PermissionResult:
+    return PermissionResult.NEUTRAL
+
+
+class _Raw(io.BytesIO):
+    """The body of an answer, as urllib3 would hand it over."""
+
+    def stream(self, *_: Any, **__: Any) -> Iterator[bytes]:
+        yield self.read()
+
+
+def _is_page(answer: wire.Answer) -> bool:
+    """Whether it is a page for people, which no AWS API sends."""
+    return answer.body.lstrip()[:9].lower().startswith((b"<!doctype", b"<html"))
+
+
+def _bytes(body: Any) -> bytes:
+    if hasattr(body, "read"):
+        return bytes(body.read())
+    return body.encode() if isinstance(body, str) else bytes(body or b"")
+
+
+def refusal_of(error: ClientError) -> Refusal:
+    """A client's error as the refusal it was."""
+    said = error.response.get("Error", {})
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
+    return Refusal(said.get("Code", ""), said.get("Message", ""), status)
+
+
+def missing(environ: Mapping[str, Any]) -> Refusal:
+    """What to say where the sandbox has no answer."""
+    asked = environ.get("HTTP_X_AMZ_TARGET") or environ.get("PATH_INFO", "/")
+    return Refusal(
+        "InternalFailure",
+        f"The sandbox cannot answer this call ({asked}); AWS could.",
+        NOT_IMPLEMENTED,
+    )

@@ -1,0 +1,111 @@
+"""Who stands behind an access key: the caller of a call, as CloudTrail and STS name them.
+
+https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-user-identity.html
+"""
+
+import secrets
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+USER = "sandbox"
+ACCESS_KEY = "AKIACTWATCHSANDBOX00"
+SECRET_KEY = "not-a-secret"  # noqa: S105 - nothing in the sandbox checks it
+_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A caller.
+
+    Attributes:
+        arn: as GetCallerIdentity tells it.
+        user_id: as GetCallerIdentity tells it.
+        element: the `userIdentity` element of its CloudTrail records.
+    """
+
+    arn: str
+    user_id: str
+    element: Mapping[str, Any]
+
+
+class Identities:
+    """The access keys that the sandbox knows, each with its caller."""
+
+    def __init__(self, account: str) -> None:
+        self._account = account
+        self._lock = threading.Lock()
+        self._known: dict[str, Identity] = {}
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget every key but the first."""
+        with self._lock:
+            self._known = {ACCESS_KEY: _user(self._account, USER, ACCESS_KEY)}
+
+    def of(self, access_key: str) -> Identity | None:
+        """Who the key belongs to; None when nobody's."""
+        with self._lock:
+            return self._known.get(access_key)
+
+    def add_user(self, name: str, access_key: str) -> None:
+        """Learn the key of an IAM user."""
+        with self._lock:
+            self._known[access_key] = _user(self._account, name, access_key)
+
+    def add_session(self, role_arn: str, session: str, access_key: str, role_id: str) -> None:
+        """Learn the key of a role's session."""
+        with self._lock:
+            self._known[access_key] = _session(
+                self._account, role_arn, session, access_key, role_id
+            )
+
+    def lend(self, role_arn: str, session: str) -> str:
+        """A fresh access key for a session of a role."""
+        access_key = "ASIA" + _random()
+        self.add_session(role_arn, session, access_key, "AROA" + _random())
+        return access_key
+
+
+def _random() -> str:
+    return "".join(secrets.choice(_ALPHABET) for _ in range(16))
+
+
+def _user(account: str, name: str, access_key: str) -> Identity:
+    arn = f"arn:aws:iam::{account}:user/{name}"
+    user_id = "AIDA" + access_key[4:]
+    element = {
+        "type": "IAMUser",
+        "principalId": user_id,
+        "arn": arn,
+        "accountId": account,
+        "accessKeyId": access_key,
+        "userName": name,
+    }
+    return Identity(arn, user_id, element)
+
+
+def _session(account: str, role_arn: str, session: str, access_key: str, role_id: str) -> Identity:
+    role = role_arn.rsplit("/", 1)[-1]
+    arn = f"arn:aws:sts::{account}:assumed-role/{role}/{session}"
+    user_id = f"{role_id}:{session}"
+    issuer = {
+        "type": "Role",
+        "principalId": role_id,
+        "arn": role_arn,
+        "accountId": account,
+        "userName": role,
+    }
+    element = {
+        "type": "AssumedRole",
+        "principalId": user_id,
+        "arn": arn,
+        "accountId": account,
+        "accessKeyId": access_key,
+        "sessionContext": {
+            "sessionIssuer": issuer,
+            "attributes": {"mfaAuthenticated": "false"},
+        },
+    }
+    return Identity(arn, user_id, element)

@@ -1,0 +1,233 @@
+"""The far end of a sandboxed Lambda function: load its handler, answer events until told to stop.
+
+Run as a file by `python -I`, never imported by a function. It speaks JSON lines: one request per
+line on standard input, one answer per line on what was standard output; everything that the
+function prints goes to standard error, where the end of each answer's output is marked. It may
+not import anything of ctwatch, and keeps the function from doing so.
+
+The shapes of errors are the runtime's own: https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html
+"""
+
+import importlib
+import importlib.abc
+import importlib.machinery
+import json
+import logging
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
+from typing import Any, TextIO
+
+MARK = "\x1eend of output "
+"""Begins the line on the log that follows an answer's last output."""
+
+Handler = Callable[[Any, "Context"], Any]
+
+
+class LambdaError(Exception):
+    """An error that the runtime itself reports.
+
+    Attributes:
+        error_type: such as "Runtime.ImportModuleError".
+    """
+
+    def __init__(self, error_type: str, message: str) -> None:
+        super().__init__(message)
+        self.error_type = error_type
+
+
+class Stranger(importlib.abc.MetaPathFinder):
+    """Keeps ctwatch's own package out of the function's reach, unless its zip brings one.
+
+    Args:
+        name: the package to keep out.
+        root: the function's own folder.
+    """
+
+    def __init__(self, name: str, root: str) -> None:
+        self._name = name
+        self._root = root
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None,  # noqa: ARG002 - the interface's; a package has none
+        target: ModuleType | None = None,
+    ) -> ModuleSpec | None:
+        """Find the package in the function's folder or say that there is none."""
+        if fullname != self._name:
+            return None
+        spec = PathFinder.find_spec(fullname, [self._root], target)
+        if spec is None:
+            raise ModuleNotFoundError(f"No module named {fullname!r}", name=fullname)
+        return spec
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a handler is told of its invocation.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/python-context.html
+    """
+
+    aws_request_id: str
+    invoked_function_arn: str
+    deadline_ms: float
+    function_name: str = field(default_factory=lambda: os.environ["AWS_LAMBDA_FUNCTION_NAME"])
+    function_version: str = field(default_factory=lambda: os.environ["AWS_LAMBDA_FUNCTION_VERSION"])
+    memory_limit_in_mb: str = field(
+        default_factory=lambda: os.environ["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"]
+    )
+    log_group_name: str = field(default_factory=lambda: os.environ["AWS_LAMBDA_LOG_GROUP_NAME"])
+    log_stream_name: str = field(default_factory=lambda: os.environ["AWS_LAMBDA_LOG_STREAM_NAME"])
+    identity: None = None
+    client_context: None = None
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds until the function is timed out."""
+        return max(0, int(self.deadline_ms - time.time() * 1000))
+
+
+class LogLines(logging.Handler):
+    """The handler that Lambda puts on the root logger: level, time, request id, message."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.request_id = ""
+        line = "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(request_id)s\t%(message)s"
+        self.setFormatter(logging.Formatter(line, "%Y-%m-%dT%H:%M:%S"))
+        self.formatter.converter = time.gmtime  # type: ignore[union-attr]  # set one line above
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print the record, with the id of the request under way."""
+        record.request_id = self.request_id
+        print(self.format(record), flush=True)  # noqa: T201 - the log is standard output
+
+
+def load(name: str) -> Handler:
+    """Import the handler `module.function` ("a/b.f" means the module a.b).
+
+    Raises:
+        LambdaError: as the runtime names it when that cannot be done.
+    """
+    module_name, dot, function_name = name.rpartition(".")
+    if not dot or not module_name:
+        raise LambdaError("Runtime.MalformedHandlerName", f"Bad handler '{name}'")
+    try:
+        module = importlib.import_module(module_name.replace("/", "."))
+    except ImportError as error:
+        raise LambdaError(
+            "Runtime.ImportModuleError", f"Unable to import module '{module_name}': {error}"
+        ) from error
+    except SyntaxError as error:
+        raise LambdaError(
+            "Runtime.UserCodeSyntaxError", f"Syntax error in module '{module_name}': {error}"
+        ) from error
+    if not hasattr(module, function_name):
+        raise LambdaError(
+            "Runtime.HandlerNotFound",
+            f"Handler '{function_name}' missing on module '{module_name}'",
+        )
+    handler: Handler = getattr(module, function_name)
+    return handler
+
+
+def report(error: BaseException, request_id: str = "") -> dict[str, Any]:
+    """An error as the payload of a failed invocation shows it."""
+    own = isinstance(error, LambdaError)
+    frames = [] if own else traceback.extract_tb(error.__traceback__)
+    return {
+        "errorMessage": str(error),
+        "errorType": error.error_type if isinstance(error, LambdaError) else type(error).__name__,
+        "requestId": request_id,
+        "stackTrace": [
+            line.replace(os.environ.get("LAMBDA_TASK_ROOT", "/var/task"), "/var/task")
+            for line in traceback.format_list(frames)
+            if f'"{__file__}"' not in line
+        ],
+    }
+
+
+def answer(handler: Handler, request: dict[str, Any]) -> dict[str, Any]:
+    """Run the handler once: `{"payload": ...}` or `{"error": ...}`."""
+    request_id = request["id"]
+    context = Context(request_id, request["arn"], request["deadline_ms"])
+    try:
+        result = handler(json.loads(request["event"]), context)
+        return {"payload": _marshalled(result)}
+    except SystemExit as error:
+        message = f"RequestId: {request_id} Error: Runtime exited with error: exit status"
+        code = error.code if isinstance(error.code, int) else 1 if error.code else 0
+        return {
+            "error": report(LambdaError("Runtime.ExitError", f"{message} {code}")),
+            "exit": True,
+        }
+    except Exception as error:  # noqa: BLE001 - whatever the handler raises is its answer
+        return {"error": report(error, request_id)}
+
+
+def _marshalled(result: Any) -> str:
+    try:
+        return json.dumps(result, ensure_ascii=False)
+    except (TypeError, ValueError) as error:
+        raise LambdaError("Runtime.MarshalError", f"Unable to marshal response: {error}") from error
+
+
+def serve(handler_name: str, requests: TextIO, answers: TextIO, log: TextIO) -> None:
+    """Load the handler, say how that went, then answer requests until there are no more.
+
+    Args:
+        handler_name: the function's `Handler`.
+        requests: JSON lines `{"id", "arn", "deadline_ms", "event"}`, event being JSON text.
+        answers: gets a JSON line each; the first is `{"ready": true}` or `{"error": ...}`.
+        log: gets the mark at the end of each answer's output.
+    """
+    lines = LogLines()
+    logging.getLogger().addHandler(lines)
+    try:
+        handler = load(handler_name)
+    except BaseException as error:  # noqa: BLE001 - a module may raise anything, SystemExit too
+        _reply(answers, log, "init", {"error": report(error), "exit": True})
+        return
+    finally:
+        sys.stdout.flush()
+    _reply(answers, log, "init", {"ready": True})
+    for line in requests:
+        request = json.loads(line)
+        lines.request_id = request["id"]
+        reply = answer(handler, request)
+        sys.stdout.flush()
+        _reply(answers, log, request["id"], reply)
+        if reply.get("exit"):
+            return
+
+
+def _reply(answers: TextIO, log: TextIO, request_id: str, reply: dict[str, Any]) -> None:
+    log.write(f"\n{MARK}{request_id}\n")
+    log.flush()
+    answers.write(json.dumps(reply) + "\n")
+    answers.flush()
+
+
+def main() -> None:
+    """Take over the pipes, put the function's folder first, serve."""
+    root = os.environ["LAMBDA_TASK_ROOT"]
+    requests = os.fdopen(os.dup(0), encoding="utf-8")
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    log = os.fdopen(os.dup(2), "w", encoding="utf-8")
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(2, 1)  # whatever is printed, by a child process too, is log
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(encoding="utf-8", line_buffering=True)  # type: ignore[union-attr]  # real streams here
+    sys.path.insert(0, root)
+    sys.meta_path.insert(0, Stranger("ctwatch", root))
+    serve(os.environ["_HANDLER"], requests, answers, log)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,690 @@
+"""The sandbox: a local AWS whose events really travel.
+
+    boto3 / aws CLI ──HTTP──> wire.decode ─> caller known? ─> strictness.check ─> handler of the
+    event plane, else strictness' rule, else moto as it is ─> answer
+       └─ observe: CloudTrail record ─> event history
+                                     └─> EventBridge, if a trail was logging before the call
+
+The answer does not wait for what the event does next. This module decides the order and keeps the
+story; what AWS refuses is in `strictness` and `trails`, what an event does is in `delivery`. It
+binds 127.0.0.1 and nothing else.
+"""
+
+import html
+import http.client
+import logging
+import os
+import secrets
+import shutil
+import tempfile
+import threading
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol, Self
+from urllib.parse import parse_qs
+
+from moto.moto_server.werkzeug_app import MotoRequestHandler
+from werkzeug.serving import BaseWSGIServer, make_server
+from werkzeug.test import run_wsgi_app
+
+from ctwatch.clock import Clock
+from ctwatch.errors import SandboxError
+from ctwatch.sandbox import records, strictness, trails, wire
+from ctwatch.sandbox.calls import Call, Forward, Handler, Hop, Refusal, World
+from ctwatch.sandbox.cloud import NOT_IMPLEMENTED, Cloud
+from ctwatch.sandbox.identities import ACCESS_KEY, SECRET_KEY, Identities, Identity
+
+HOST = "127.0.0.1"
+TOKEN_PATH = "/_ctwatch/token"  # noqa: S105 - a path; the token proves whose server answers
+CONFIRM_PATH = "/confirm"
+UNSUBSCRIBE_PATH = "/unsubscribe"
+_HOP_BY_HOP = {"Connection", "Transfer-Encoding", "Server", "Date", "Status"}
+_BODILESS = {204, 304}
+_POLL = 0.05  # seconds between two looks of a long poll
+
+# What could lead a client elsewhere than here.
+_UNSET = (
+    "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_SESSION_TOKEN",
+    "AWS_SECURITY_TOKEN",
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+    "AWS_ROLE_ARN",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_USE_FIPS_ENDPOINT",
+    "AWS_USE_DUALSTACK_ENDPOINT",
+    "AWS_CA_BUNDLE",
+)
+_ENDPOINT_SERVICES = (
+    "CLOUDTRAIL", "CLOUDWATCH_LOGS", "EVENTBRIDGE", "IAM", "KMS", "LAMBDA", "S3", "SNS", "SQS",
+    "SSM", "STS",
+)  # fmt: skip
+
+_live = threading.Lock()
+
+
+class EventPlane(Protocol):
+    """What becomes of an event: `delivery.Delivery`."""
+
+    def handlers(self) -> Mapping[tuple[str, str], Handler]:
+        """The operations that it answers in moto's stead."""
+
+    def deliver(self, event: dict[str, Any], region: str) -> None:
+        """Take an event on that region's default bus; return at once."""
+
+    def idle(self, timeout: float) -> bool:
+        """Wait until nothing is under way; tell whether that came about."""
+
+    def reset(self) -> None:
+        """Forget everything."""
+
+    def close(self) -> None:
+        """End what it started."""
+
+
+class Mailbox(Protocol):
+    """Where messages arrive: `inbox.Inbox`."""
+
+    webhook_url: str
+
+    def start(self) -> None:
+        """Begin to receive."""
+
+    def stop(self) -> None:
+        """Receive no more."""
+
+    def reset(self) -> None:
+        """Forget what arrived."""
+
+
+@dataclass(frozen=True)
+class Observed:
+    """A call as it was seen, and how it ended.
+
+    Attributes:
+        call: the call.
+        error: AWS's error code as boto3 shows it, or "".
+        message: AWS's error message, or "".
+        event_id: of its CloudTrail record, or "" where there is none.
+    """
+
+    call: Call
+    error: str = ""
+    message: str = ""
+    event_id: str = ""
+
+    @property
+    def service(self) -> str:
+        """The service, by botocore's name."""
+        return self.call.service
+
+    @property
+    def operation(self) -> str:
+        """The API operation."""
+        return self.call.operation
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The input in botocore's shape."""
+        return self.call.params
+
+    @property
+    def writes(self) -> bool:
+        """Whether it is a management call that changes something."""
+        return records.is_management(self.call) and not records.is_read(self.call.operation)
+
+
+class Sandbox(World):
+    """A local AWS. One at a time in a process, because moto's state is the process's.
+
+    Args:
+        region: the home region.
+        account: the account id.
+        clock: every wait and every time goes through it.
+        narrate: called with each `Hop` as it happens, from any thread.
+        folder: where mails are kept; a temporary folder, removed at the end, when None.
+        host: must be loopback.
+        delivery_factory: makes the event plane; the real one when None.
+        inbox_factory: makes the mailbox; the real one when None.
+    """
+
+    def __init__(  # noqa: PLR0913 - all by name
+        self,
+        *,
+        region: str = "ap-northeast-2",
+        account: str = "123456789012",
+        clock: Clock | None = None,
+        narrate: Callable[[Hop], None] | None = None,
+        folder: Path | None = None,
+        host: str = HOST,
+        delivery_factory: Callable[["Sandbox", Any], EventPlane] | None = None,
+        inbox_factory: Callable[[Path, Clock], Any] | None = None,
+    ) -> None:
+        if host != HOST:
+            raise SandboxError(
+                f"The sandbox answers on {HOST} only, not on {host}.", "Leave the host out."
+            )
+        self.region = region
+        self.account = account
+        self.clock = clock or Clock()
+        self.url = ""
+        self.calls: list[Observed] = []
+        self.story: list[Hop] = []
+        self._narrate = narrate
+        self._given_folder = folder
+        self._make_delivery = delivery_factory or _real_delivery
+        self._make_inbox = inbox_factory or _real_inbox
+        self._token = secrets.token_hex(16)
+        self._cloud = Cloud(account, region)
+        self._identities = Identities(account)
+        self._history = records.History()
+        self._lock = threading.Lock()
+        self._recorders: list[list[Observed]] = []
+        self._server: BaseWSGIServer | None = None
+        self._alive = False
+
+    # Life
+
+    def start(self) -> Self:
+        """Listen on a free port of 127.0.0.1.
+
+        Raises:
+            SandboxError: another sandbox lives in this process, or the port is not ours.
+        """
+        if not _live.acquire(blocking=False):
+            raise SandboxError(
+                "Another sandbox is running in this process.", "Stop it first: one at a time."
+            )
+        self._alive = True
+        try:
+            self._open()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def _open(self) -> None:
+        self.folder = self._given_folder or Path(tempfile.mkdtemp(prefix="ctwatch-sandbox-"))
+        self._server = make_server(HOST, 0, self, threaded=True, request_handler=_QuietHandler)
+        self.url = self._cloud.url = f"http://{HOST}:{self._server.server_port}"
+        self._cloud.open()
+        self.inbox = self._make_inbox(self.folder, self.clock)
+        self.inbox.start()
+        self._delivery = self._make_delivery(self, self.inbox)
+        self._handlers = self._all_handlers()
+        threading.Thread(
+            target=self._server.serve_forever,
+            kwargs={"poll_interval": 0.05},
+            name="ctwatch-sandbox",
+            daemon=True,
+        ).start()
+        self._prove()
+
+    def _prove(self) -> None:
+        """See that the server that answers is this one."""
+        port = int(self.url.rsplit(":", 1)[1])
+        connection = http.client.HTTPConnection(HOST, port, timeout=10)
+        try:
+            connection.request("GET", TOKEN_PATH)
+            answer = connection.getresponse().read().decode()
+        except OSError as error:
+            raise SandboxError(f"The sandbox does not answer at {self.url}: {error}.") from error
+        finally:
+            connection.close()
+        if answer != self._token:
+            raise SandboxError(
+                f"The server that answers at {self.url} is not this sandbox.", "Try again."
+            )
+
+    def stop(self) -> None:
+        """Stop listening and forget everything; may be called twice."""
+        if not self._alive:
+            return
+        if self._server is not None:
+            server, self._server = self._server, None
+            server.shutdown()
+            server.server_close()
+        for name, end in (("_delivery", "close"), ("inbox", "stop")):
+            if hasattr(self, name):
+                getattr(getattr(self, name), end)()
+        self._cloud.close()
+        if self._given_folder is None and hasattr(self, "folder"):
+            shutil.rmtree(self.folder, ignore_errors=True)
+        self._alive = False
+        _live.release()
+
+    def __enter__(self) -> Self:
+        """Start."""
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        """Stop."""
+        self.stop()
+
+    def reset(self) -> None:
+        """Forget every resource, event, message and call; the address stays."""
+        self.idle()
+        self._delivery.reset()
+        self.inbox.reset()
+        self._cloud.reset()
+        self._history.clear()
+        self._identities.clear()
+        with self._lock:
+            self.calls.clear()
+            self.story.clear()
+
+    def idle(self, timeout: float = 10.0) -> bool:
+        """Wait until no event is under way, at most `timeout` seconds; tell whether it is so."""
+        return self._delivery.idle(timeout)
+
+    # What a client needs
+
+    def env(self) -> dict[str, str]:
+        """The environment that leads a client here and nowhere else."""
+        return {
+            **self._address(),
+            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "DISCORD_WEBHOOK_URL": self.inbox.webhook_url,
+        }
+
+    def unset(self) -> tuple[str, ...]:
+        """The variables that must not be set beside `env()`."""
+        prefix = "AWS_ENDPOINT_URL_"
+        services = {prefix + name for name in _ENDPOINT_SERVICES}
+        services |= {name for name in os.environ if name.startswith(prefix)}
+        return (*_UNSET, *sorted(services))
+
+    def _address(self) -> dict[str, str]:
+        return {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "NO_PROXY": f"{HOST},localhost",
+            "no_proxy": f"{HOST},localhost",
+        }
+
+    # World
+
+    def client(self, service: str, region: str) -> Any:
+        """A boto3 client that reaches moto past checks, records and delivery."""
+        return self._cloud.client(service, region)
+
+    def credentials(self, role_arn: str, session: str) -> dict[str, str]:
+        """The `AWS_*` variables of a session of that role, endpoint and region included."""
+        return {
+            **self._address(),
+            "AWS_ACCESS_KEY_ID": self._identities.lend(role_arn, session),
+            "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+            "AWS_SESSION_TOKEN": f"session-of-{session}",
+        }
+
+    def tell(self, hop: Hop) -> None:
+        """Add a line to the story."""
+        with self._lock:
+            self.story.append(hop)
+        if self._narrate:
+            self._narrate(hop)
+
+    # What was seen
+
+    @contextmanager
+    def recording(self) -> Iterator[list[Observed]]:
+        """A list that every call is added to while the block lasts."""
+        seen: list[Observed] = []
+        with self._lock:
+            self._recorders.append(seen)
+        try:
+            yield seen
+        finally:
+            with self._lock:
+                self._recorders = [one for one in self._recorders if one is not seen]
+
+    def listing(self) -> list[str]:
+        """Everything that exists in the account, one "service kind name" line each."""
+        with self._lock:
+            regions = {one.call.region for one in self.calls if one.call.region}
+        return self._cloud.inventory(regions | {self.region})
+
+    # Serving
+
+    def __call__(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        """Answer one request (WSGI)."""
+        answer = self._answer(environ, _body(environ))
+        length = {"Content-Length": str(len(answer.body))}
+        ours = _HOP_BY_HOP if environ["REQUEST_METHOD"] == "HEAD" else _HOP_BY_HOP | set(length)
+        headers = wire.without(answer.headers, ours)
+        if environ["REQUEST_METHOD"] != "HEAD" and answer.status not in _BODILESS:
+            headers |= length
+        start_response(f"{answer.status} {_reason(answer.status)}", list(headers.items()))
+        return [answer.body]
+
+    def _answer(self, environ: dict[str, Any], body: bytes) -> wire.Answer:
+        if self._server is None:  # a connection that outlived the sandbox
+            return wire.Answer(503, {"Content-Type": "text/plain"}, b"the sandbox has stopped")
+        page = self._page(environ)
+        if page:
+            return page
+        request = wire.decode(
+            environ,
+            body,
+            account=self.account,
+            time=self.clock.now(),
+            request_id=str(uuid.uuid4()),
+        )
+        if request is None:
+            return self._untouched(environ, body)
+        return self._serve(request, environ, body)
+
+    def _page(self, environ: Mapping[str, Any]) -> wire.Answer | None:
+        """The sandbox's own pages, which are no part of AWS."""
+        path = environ.get("PATH_INFO", "")
+        query = parse_qs(environ.get("QUERY_STRING", ""))
+        if path == TOKEN_PATH:
+            return wire.Answer(200, {"Content-Type": "text/plain"}, self._token.encode())
+        if path.startswith("/moto-api"):
+            return wire.Answer(404, {"Content-Type": "text/plain"}, b"not part of the sandbox")
+        links = {CONFIRM_PATH: ("ConfirmSubscription", "Token"),
+                 UNSUBSCRIBE_PATH: ("Unsubscribe", "SubscriptionArn")}  # fmt: skip
+        operation, needed = links.get(path, ("", ""))
+        if needed and needed in query and environ["REQUEST_METHOD"] == "GET":
+            return self._follow(operation, {key: values[0] for key, values in query.items()})
+        return None
+
+    def _follow(self, operation: str, params: dict[str, Any]) -> wire.Answer:
+        """Follow a link out of a mail: no signature, no record.
+
+        https://docs.aws.amazon.com/sns/latest/dg/logging-using-cloudtrail.html
+        """
+        arn = params.get("TopicArn") or params.get("SubscriptionArn", "")
+        region = arn.split(":")[3] if arn.count(":") > 3 else self.region  # noqa: PLR2004 - ARN
+        known = {"TopicArn", "Token", "SubscriptionArn"}
+        call = Call(
+            service="sns",
+            operation=operation,
+            region=region,
+            account=self.account,
+            access_key="",
+            params={key: value for key, value in params.items() if key in known},
+            user_agent="",
+            source_ip=HOST,
+            time=self.clock.now(),
+            request_id=str(uuid.uuid4()),
+        )
+        handler = self._handlers.get(("sns", operation))
+        try:
+            result = handler(call, self._cloud.forward) if handler else self._cloud.forward(call)
+        except Refusal as refusal:
+            return _html(refusal.status, refusal.code, refusal.message)
+        if operation == "Unsubscribe":
+            return _html(200, "Unsubscribed", f"Subscription {arn} was removed.")
+        subscription = result.get("SubscriptionArn", "")
+        return _html(200, "Subscription confirmed", f"Your subscription's id is: {subscription}")
+
+    def _untouched(self, environ: dict[str, Any], body: bytes) -> wire.Answer:
+        """A request that we cannot read goes to moto as it is and leaves no record."""
+        try:
+            return self._cloud.send(environ, body)
+        except Refusal as refusal:
+            self._tell("call", environ.get("PATH_INFO", "/"), refusal.message)
+            said = f'{{"__type":"{refusal.code}","message":"not available in the sandbox"}}'
+            return wire.Answer(refusal.status, {"x-amzn-ErrorType": refusal.code}, said.encode())
+
+    def _serve(self, request: wire.Request, environ: dict[str, Any], body: bytes) -> wire.Answer:
+        call = request.call
+        try:
+            identity = self._identity(call)
+        except Refusal as refusal:
+            self._see(Observed(call, refusal.code, refusal.message))
+            return wire.encode_refusal(request, refusal)
+        watched = records.is_management(call) and trails.watching(self._cloud, call)
+        answer, outcome = self._attempt(request, _Exchange(self._cloud, request, environ, body))
+        self._observe(request, outcome, identity.element, watched=watched)
+        return answer
+
+    def _attempt(
+        self, request: wire.Request, exchange: "_Exchange"
+    ) -> tuple[wire.Answer, records.Outcome]:
+        try:
+            result = self._result(request.call, exchange)
+        except Refusal as refusal:
+            if refusal.status == NOT_IMPLEMENTED:
+                self._tell("call", request.call.operation, refusal.message)
+            answer = exchange.raw if refusal is exchange.refused else None
+            return (
+                answer or wire.encode_refusal(request, refusal),
+                records.Outcome({}, refusal),
+            )
+        if result is exchange.result and exchange.raw:
+            return exchange.raw, records.Outcome(result)
+        return wire.encode(request, result), records.Outcome(result)
+
+    def _result(self, call: Call, exchange: "_Exchange") -> dict[str, Any]:
+        key = (call.service, call.operation)
+        try:
+            strictness.check(call, self._cloud)
+            forward = strictness.strict(key, exchange.forward, self._cloud)
+            handler = self._handlers.get(key)
+            return handler(call, forward) if handler else forward(call)
+        except Refusal:
+            raise
+        except Exception as error:
+            # a fault of the sandbox must not look like one of the caller's
+            logging.getLogger(__name__).exception("%s:%s failed", *key)
+            said = f"The sandbox failed at {call.service}:{call.operation}."
+            raise Refusal("InternalFailure", said, NOT_IMPLEMENTED) from error
+
+    # Observing
+
+    def _observe(
+        self,
+        request: wire.Request,
+        outcome: records.Outcome,
+        identity: Mapping[str, Any],
+        *,
+        watched: bool,
+    ) -> None:
+        call, refusal = request.call, outcome.refusal
+        said = Observed(call, refusal.code if refusal else "", refusal.message if refusal else "")
+        if not records.is_management(call):
+            self._see(said)
+            return
+        written = records.record(call, _named(request, outcome), identity)
+        self._history.add(written)
+        self._see(replace(said, event_id=written["eventID"]))
+        self._narrate_call(call, written, watched=watched)
+        if watched:
+            self._delivery.deliver(records.envelope(written), written["awsRegion"])
+
+    def _see(self, observed: Observed) -> None:
+        with self._lock:
+            self.calls.append(observed)
+            for recorder in self._recorders:
+                recorder.append(observed)
+
+    def _narrate_call(self, call: Call, written: Mapping[str, Any], *, watched: bool) -> None:
+        if written["readOnly"]:
+            return
+        subject, extra = _subject(call), {"event_id": written["eventID"]}
+        who = written["userIdentity"].get("arn", "")
+        ending = f": {written['errorCode']}" if "errorCode" in written else ""
+        text = f"{written['eventName']} by {who}{ending}"
+        self._tell("call", subject, text, ok=not ending, extra=extra)
+        if watched:
+            text = f"{written['eventName']} went to EventBridge in {written['awsRegion']}"
+            self._tell("record", subject, text, ok=True, extra=extra)
+            return
+        text = (
+            f"No trail was logging write management events for {written['awsRegion']}: AWS would "
+            f"keep {written['eventName']} in the event history and send no event."
+        )
+        self._tell("record", subject, text, extra=extra)
+
+    def _tell(
+        self, stage: str, subject: str, text: str, *, ok: bool = False, extra: Any = None
+    ) -> None:
+        self.tell(Hop(self.clock.now(), stage, subject, ok, text, extra or {}))
+
+    # What the front answers itself
+
+    def _all_handlers(self) -> dict[tuple[str, str], Handler]:
+        own: dict[tuple[str, str], Handler] = {
+            ("cloudtrail", "LookupEvents"): lambda call, _: self._history.lookup(call),
+            ("sts", "GetCallerIdentity"): self._caller,
+            ("sts", "AssumeRole"): self._assume_role,
+            ("iam", "CreateAccessKey"): self._create_access_key,
+            ("sqs", "ReceiveMessage"): self._receive,
+        }
+        return own | dict(self._delivery.handlers())
+
+    def _identity(self, call: Call) -> Identity:
+        identity = self._identities.of(call.access_key)
+        if identity is None:
+            raise strictness.unknown_key(call)
+        return identity
+
+    def _caller(self, call: Call, _: Forward) -> dict[str, Any]:
+        identity = self._identity(call)
+        return {"UserId": identity.user_id, "Account": self.account, "Arn": identity.arn}
+
+    def _assume_role(self, call: Call, forward: Forward) -> dict[str, Any]:
+        answer = forward(call)
+        key, user = answer["Credentials"]["AccessKeyId"], answer["AssumedRoleUser"]
+        role_id = user["AssumedRoleId"].split(":")[0]
+        self._identities.add_session(
+            call.params["RoleArn"], call.params["RoleSessionName"], key, role_id
+        )
+        return answer
+
+    def _create_access_key(self, call: Call, forward: Forward) -> dict[str, Any]:
+        answer = forward(call)
+        made = answer["AccessKey"]
+        self._identities.add_user(made["UserName"], made["AccessKeyId"])
+        return answer
+
+    def _receive(self, call: Call, forward: Forward) -> dict[str, Any]:
+        """Long polling by the sandbox's clock; moto would wait by its own."""
+        end = self.clock.monotonic() + float(call.params.get("WaitTimeSeconds", 0))
+        at_once = call.but(WaitTimeSeconds=0)
+        answer = forward(at_once)
+        while not answer.get("Messages") and self.clock.monotonic() < end:
+            self.clock.sleep(_POLL)
+            answer = forward(at_once)
+        return answer
+
+
+class _QuietHandler(MotoRequestHandler):
+    """Keeps connections alive, which werkzeug's own handler does not, and prints nothing.
+
+    It may, because `Sandbox` reads every request to its end and tells every length.
+    """
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def run_wsgi(self) -> None:
+        """Answer one request."""
+        if self.headers.get("Expect", "").lower() == "100-continue":
+            self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        chunks, status, headers = run_wsgi_app(self.server.app, self.make_environ(), buffered=True)
+        code, reason = status.split(" ", 1)
+        self.send_response(int(code), reason)
+        for name, value in headers:
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(b"".join(chunks))
+
+    def log(self, *_: Any, **__: Any) -> None:
+        """Say nothing."""
+
+
+class _Exchange:
+    """One request and what moto said to it, kept so that it need not be encoded again."""
+
+    def __init__(
+        self, cloud: Cloud, request: wire.Request, environ: dict[str, Any], body: bytes
+    ) -> None:
+        self._cloud = cloud
+        self._request = request
+        self._environ = environ
+        self._body = body
+        self.raw: wire.Answer | None = None
+        self.result: dict[str, Any] | None = None
+        self.refused: Refusal | None = None
+
+    def forward(self, call: Call) -> dict[str, Any]:
+        """Send the call to moto: as it came when nothing was changed."""
+        if call is not self._request.call:
+            return self._cloud.forward(call)
+        self.raw = wire.stamped(self._request, self._cloud.send(self._environ, self._body))
+        try:
+            self.result = wire.decode_result(self._request, self.raw)
+        except Refusal as refusal:
+            self.refused = refusal
+            raise
+        return self.result
+
+
+def _named(request: wire.Request, outcome: records.Outcome) -> records.Outcome:
+    """The outcome with its error by the name that CloudTrail uses."""
+    refusal = outcome.refusal
+    if refusal is None:
+        return outcome
+    bare = {"404": "NoSuchBucket", "403": "AccessDenied"}  # HeadBucket has no body to say it in
+    code = bare.get(refusal.code) or wire.error_shape(request, refusal.code)
+    return records.Outcome({}, Refusal(code, refusal.message, refusal.status))
+
+
+_NAMES = (
+    "Name", "TrailName", "Bucket", "FunctionName", "RoleName", "Rule", "QueueName", "QueueUrl",
+    "TopicArn", "SubscriptionArn", "logGroupName", "ResourceId", "ResourceArn", "ResourceARN",
+)  # fmt: skip
+
+
+def _subject(call: Call) -> str:
+    for name in _NAMES:
+        if isinstance(call.params.get(name), str):
+            return str(call.params[name]).rsplit("/", 1)[-1].rsplit(":", 1)[-1]
+    return call.service
+
+
+def _body(environ: Mapping[str, Any]) -> bytes:
+    if environ.get("wsgi.input_terminated"):  # werkzeug has undone the chunks
+        return bytes(environ["wsgi.input"].read())
+    return bytes(environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)))
+
+
+def _reason(status: int) -> str:
+    return http.client.responses.get(status, "Unknown")
+
+
+def _html(status: int, title: str, text: str) -> wire.Answer:
+    page = (
+        "<!doctype html><meta charset=utf-8><title>ctwatch sandbox</title>"
+        f"<h1>{html.escape(title)}</h1><p>{html.escape(text)}</p>"
+        "<p>This is a local AWS; nothing left this machine.</p>"
+    )
+    return wire.Answer(status, {"Content-Type": "text/html; charset=utf-8"}, page.encode())
+
+
+def _real_delivery(world: Sandbox, inbox: Any) -> EventPlane:
+    from ctwatch.sandbox.delivery import Delivery  # noqa: PLC0415 - beside, not below
+
+    return Delivery(world, inbox)
+
+
+def _real_inbox(folder: Path, clock: Clock) -> Any:
+    from ctwatch.sandbox.inbox import Inbox  # noqa: PLC0415 - beside, not below
+
+    return Inbox(folder, clock)

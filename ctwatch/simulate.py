@@ -1,0 +1,239 @@
+"""Strike, then prove hop by hop that the alert arrived.
+
+The probe, the one kind of drill there is yet, calls the real API on a trail that does not exist and
+that is named by us, so that nothing can be harmed; CloudTrail records a failed call as it records
+any other. A hop is proven, not proven within the time, or cannot be proven by anybody from here (an
+inbox); none is ever guessed.
+"""
+
+import secrets
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ctwatch.aws import Aws, code_of, complaint
+from ctwatch.engine import Finding
+from ctwatch.errors import CtwatchError
+from ctwatch.proof import Delivery, Receipt, await_deliveries, await_receipts
+from ctwatch.resources.function import Function
+from ctwatch.resources.subscription import Subscription
+from ctwatch.techniques import Technique
+from ctwatch.watch import Watch
+
+PROBE = "ctwatch-probe-"
+"""What the name of every probe's target begins with; the notifier labels such an alert a drill."""
+
+DEFAULT_TIMEOUT = 600.0
+"""Seconds to wait for proof: CloudTrail's delivery to EventBridge is best effort.
+https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event.html"""
+
+_THROTTLED = {"ThrottlingException", "Throttling", "TooManyRequestsException"}
+
+
+class Proof(StrEnum):
+    """What is known of a hop."""
+
+    PROVEN = "proven"
+    SILENT = "not proven"
+    UNPROVABLE = "cannot be proven"
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One hop of the ladder.
+
+    Attributes:
+        hop: "recorded", "matched", "topic", "function", or a channel's name or address.
+        proof: what is known.
+        seconds: after the call, by the hop's own clock or by that of the next; None if unknown.
+        by: whether `seconds` is the next hop's, as this one has no clock of its own.
+        note: what else there is to say, "200" or "confirmed, handed to SNS".
+    """
+
+    hop: str
+    proof: Proof
+    seconds: float | None = None
+    by: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Blow:
+    """One call that was made.
+
+    Attributes:
+        technique: which.
+        target: the trail it named.
+        at: when AWS answered, in UTC, by AWS's clock in whole seconds.
+        request_id: AWS's id of the call.
+        answer: AWS's error code; "" when the call, against all sense, succeeded.
+    """
+
+    technique: Technique
+    target: str
+    at: datetime
+    request_id: str
+    answer: str
+
+
+@dataclass(frozen=True)
+class Drill:
+    """One technique, struck and followed to the end.
+
+    Attributes:
+        blow: the call.
+        rungs: the ladder.
+        event_id: CloudTrail's id of the record, "" when it never came.
+    """
+
+    blow: Blow
+    rungs: tuple[Rung, ...]
+    event_id: str = ""
+
+    @property
+    def proven(self) -> bool:
+        """Whether every hop that can be proven was, and the call failed as it had to."""
+        return bool(self.blow.answer) and all(one.proof is not Proof.SILENT for one in self.rungs)
+
+
+def probe(technique: Technique, aws: Aws) -> Blow:
+    """Make the technique's call on a trail that does not exist.
+
+    Raises:
+        AwsError: the call never reached the service, or was throttled away.
+    """
+    target = PROBE + secrets.token_hex(6)
+    doing = f"calling {technique.operation} on {target}"
+    try:
+        answer, code = technique.strike(aws, target), ""
+    except ClientError as error:
+        answer, code = error.response, code_of(error)
+        if code in _THROTTLED or not answer.get("ResponseMetadata", {}).get("RequestId"):
+            raise complaint(error, doing) from error
+    except BotoCoreError as error:
+        raise complaint(error, doing) from error
+    metadata = answer["ResponseMetadata"]
+    return Blow(technique, target, _date(metadata, aws), metadata["RequestId"], code)
+
+
+def _date(metadata: Any, aws: Aws) -> datetime:
+    header = metadata.get("HTTPHeaders", {}).get("date")
+    return parsedate_to_datetime(header) if header else aws.clock.now().replace(microsecond=0)
+
+
+def drill(
+    techniques: Sequence[Technique],
+    watch: Watch,
+    findings: Sequence[Finding],
+    aws: Aws,
+    limit: float,
+) -> Iterator[Blow | Drill]:
+    """Strike with every technique, then follow each blow; yields blows and drills as they happen.
+
+    Args:
+        techniques: what to strike with.
+        watch: the watch that must tell.
+        findings: a fresh look at it, for what cannot be proven from here.
+        aws: the account.
+        limit: seconds to wait for all the proof.
+
+    Raises:
+        CtwatchError: there is no receipts queue to prove anything by.
+    """
+    queue_url = watch.receipts.url(aws)
+    if queue_url is None:
+        raise CtwatchError(
+            f"{watch.receipts.title} does not exist: nothing can be proven", "Run: ctwatch up"
+        )
+    end = aws.clock.monotonic() + limit
+    blows: dict[str, Blow] = {}
+    for technique in techniques:
+        blow = probe(technique, aws)
+        blows[blow.target] = blow
+        yield blow
+    people = _people(watch, findings)
+    arrived = await_receipts(aws, queue_url, lambda one: one.trail in blows, len(blows), limit)
+    for receipt in arrived:
+        event_id = str(receipt.detail.get("eventID", ""))
+        blow = blows.pop(receipt.trail)
+        rungs = _followed(receipt, blow.at, watch, aws, end - aws.clock.monotonic())
+        yield Drill(blow, (*rungs, *people), event_id)
+    for blow in blows.values():
+        yield Drill(blow, _unheard(watch))
+
+
+def _followed(
+    receipt: Receipt, start: datetime, watch: Watch, aws: Aws, seconds: float
+) -> Iterator[Rung]:
+    """The ladder from a receipt that has come to the channels that can be asked."""
+    sent = (receipt.at - start).total_seconds()
+    for hop in ("recorded", "matched", "topic"):
+        yield Rung(hop, Proof.PROVEN, sent, by=True)
+    if watch.function:
+        names, log = frozenset(watch.function.channels), watch.function.log_group.name
+        event_id = str(receipt.detail.get("eventID", ""))
+        delivered = await_deliveries(aws, log, event_id, names, seconds)
+        yield from _told(watch.function, start, delivered)
+
+
+def _told(function: Function, start: datetime, delivered: dict[str, Delivery]) -> Iterator[Rung]:
+    """The function and its channels."""
+    entered = min((one.received for one in delivered.values()), default=None)
+    if entered:
+        yield Rung("function", Proof.PROVEN, (entered - start).total_seconds())
+    else:
+        yield Rung("function", Proof.SILENT)
+    for name in function.channels:
+        one = delivered.get(name)
+        if one and not one.error:
+            seconds = (one.sent - start).total_seconds()
+            yield Rung(name, Proof.PROVEN, seconds, note=str(one.status))
+        else:
+            yield Rung(name, Proof.SILENT, note=one.error if one else "")
+
+
+def _unheard(watch: Watch) -> tuple[Rung, ...]:
+    channels = ("function", *watch.function.channels) if watch.function else ()
+    return tuple(Rung(hop, Proof.SILENT) for hop in ("recorded", "matched", "topic", *channels))
+
+
+def _people(watch: Watch, findings: Sequence[Finding]) -> list[Rung]:
+    """What can be said of each inbox: whether SNS was told to write to it, and no more."""
+    looks: dict[Subscription, Finding] = {
+        one.resource: one for one in findings if isinstance(one.resource, Subscription)
+    }
+    return [
+        Rung(person.name, Proof.UNPROVABLE, note=_inbox(looks[person])) for person in watch.people
+    ]
+
+
+def _inbox(finding: Finding) -> str:
+    if finding.live is None:
+        return "not subscribed"
+    return "confirmed, handed to SNS" if finding.live.state["confirmed"] else "not confirmed"
+
+
+def heard_of_deletion(watch: Watch, aws: Aws, since: datetime, limit: float) -> Receipt | None:
+    """The receipt of the alert that the deletion of the watch's own trail raises, or None.
+
+    Args:
+        watch: the watch.
+        aws: the account.
+        since: when the deletion was begun.
+        limit: seconds to wait for it.
+    """
+    queue_url = watch.receipts.url(aws)
+    if queue_url is None:
+        return None
+    start = since.astimezone(UTC).replace(microsecond=0)
+
+    def ours(receipt: Receipt) -> bool:
+        made = receipt.detail.get("eventName") == "DeleteTrail"
+        return made and receipt.trail == watch.trail.name and receipt.at >= start
+
+    return next(await_receipts(aws, queue_url, ours, 1, limit), None)

@@ -1,0 +1,278 @@
+"""The floor plan: a config and a place become the resources of a watch.
+
+The constructor arguments are the arrows: what a resource is given, it leans on. What only has to
+be named (a bucket policy names its trail, a queue policy its rule) is given as an ARN, or the graph
+would go round in a circle.
+
+    bucket <- trail
+    topic <- rule (targets it) -> dead-letter queue
+    topic <- subscriptions -> function -> role, log group, secrets, dead-letter queue
+                           -> receipts queue
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypedDict
+
+from ctwatch.aws import Place
+from ctwatch.config import ChannelConfig, Config
+from ctwatch.detections import catalogue
+from ctwatch.diff import State
+from ctwatch.resources.base import Resource
+from ctwatch.resources.bucket import Bucket
+from ctwatch.resources.function import Function
+from ctwatch.resources.log_group import LogGroup
+from ctwatch.resources.queue import Queue
+from ctwatch.resources.role import Role
+from ctwatch.resources.rule import Rule
+from ctwatch.resources.secret import Secret
+from ctwatch.resources.subscription import Subscription
+from ctwatch.resources.topic import Topic
+from ctwatch.resources.trail import Trail
+
+
+class _Mine(TypedDict):
+    """What every resource of a watch is given."""
+
+    place: Place
+    watch: str
+
+
+_DAY = 86_400
+_TWO_WEEKS = 14 * _DAY
+_READER_PAUSE = 2
+"""Seconds for which a receipt read by one reader is hidden from the next."""
+
+
+@dataclass(frozen=True)
+class Watch:
+    """A watch as it shall be, each part by its role in the alarm."""
+
+    name: str
+    place: Place
+    bucket: Bucket
+    trail: Trail
+    topic: Topic
+    receipts: Queue
+    dead_letter: Queue
+    rules: tuple[Rule, ...]
+    people: tuple[Subscription, ...]
+    receipt: Subscription
+    function: Function | None = None
+    webhook: Subscription | None = None
+
+    @property
+    def resources(self) -> list[Resource]:
+        """All of it, in the order in which an event meets it."""
+        notifier = self.function.needs if self.function else ()
+        way = (self.bucket, self.trail, *self.rules, self.topic, self.receipt, *self.people)
+        ends = (self.webhook, self.function, *notifier, self.receipts, self.dead_letter)
+        return [one for one in dict.fromkeys((*way, *ends)) if one]
+
+
+def canary_name(trail: str) -> str:
+    """The name of the disposable trail that a drill may make beside `trail`."""
+    return f"{trail}-canary"
+
+
+def plan(config: Config, place: Place, secrets: Mapping[str, str | None]) -> Watch:
+    """The watch that `config` asks for at `place`.
+
+    Args:
+        config: with account and region filled in.
+        place: where.
+        secrets: each channel's webhook URL by the channel's name, None where it is not known here.
+    """
+    mine: _Mine = {"place": place, "watch": config.name}
+    topic = Topic(name=config.topic.name, place=place, watch=config.name)
+    rule_arns = [place.arn("events", f"rule/{one.name}") for one in config.rules]
+    failures = [("events.amazonaws.com", arn) for arn in rule_arns]
+    dead_letter = _queue(
+        "dead-letter", config, place, (*failures, ("sns.amazonaws.com", topic.arn)), _TWO_WEEKS
+    )
+    receipts = _queue("receipts", config, place, (("sns.amazonaws.com", topic.arn),), _DAY)
+    bucket = _bucket(config, place)
+    function = _function(config, place, topic, dead_letter, secrets)
+
+    def listener(name: str, protocol: str, ends_in: Resource) -> Subscription:
+        return Subscription(
+            name=name,
+            topic=topic,
+            protocol=protocol,
+            listener=ends_in,
+            dead_letter=dead_letter,
+            **mine,
+        )
+
+    return Watch(
+        name=config.name,
+        place=place,
+        bucket=bucket,
+        trail=Trail(
+            name=config.trail.name, bucket=bucket, insights=tuple(config.trail.insights), **mine
+        ),
+        topic=topic,
+        receipts=receipts,
+        dead_letter=dead_letter,
+        rules=_rules(config, place, topic, dead_letter),
+        people=tuple(
+            Subscription(name=address, topic=topic, protocol="email", **mine)
+            for address in config.topic.emails
+        ),
+        receipt=listener("receipts", "sqs", receipts),
+        function=function,
+        webhook=listener("function", "lambda", function) if function else None,
+    )
+
+
+def _queue(
+    role: str, config: Config, place: Place, senders: tuple[tuple[str, str], ...], retention: int
+) -> Queue:
+    return Queue(
+        name=f"{config.name}-{role}",
+        place=place,
+        watch=config.name,
+        senders=senders,
+        retention=retention,
+        visibility=_READER_PAUSE if role == "receipts" else 30,
+    )
+
+
+def _bucket(config: Config, place: Place) -> Bucket:
+    trails = (config.trail.name, canary_name(config.trail.name))
+    return Bucket(
+        name=config.bucket.name,
+        place=place,
+        watch=config.name,
+        account_regional=config.bucket.account_regional,
+        writers=tuple(place.arn("cloudtrail", f"trail/{name}") for name in trails),
+        lifecycle=_lifecycle(config),
+    )
+
+
+def _lifecycle(config: Config) -> list[State] | None:
+    """S3's lifecycle rules for the config's; None when it is off."""
+    wish = config.bucket.lifecycle
+    if wish is None:
+        return None
+    rule: State = {"ID": "ctwatch", "Status": "Enabled", "Filter": {"Prefix": ""}}
+    rule["Expiration"] = {"Days": wish.expire_days}
+    # In a versioned bucket an expired object only becomes an old version, which would stay.
+    # https://docs.aws.amazon.com/AmazonS3/latest/userguide/intro-lifecycle-rules.html
+    rule["NoncurrentVersionExpiration"] = {"NoncurrentDays": 1}
+    if wish.archive_days is not None:
+        rule["Transitions"] = [{"Days": wish.archive_days, "StorageClass": wish.archive_class}]
+    return [rule]
+
+
+def _rules(config: Config, place: Place, topic: Topic, dead_letter: Queue) -> tuple[Rule, ...]:
+    known = catalogue()
+    return tuple(
+        Rule(
+            name=one.name,
+            place=place,
+            watch=config.name,
+            pattern=known[one.detection].pattern,
+            detection=one.detection,
+            topic=topic,
+            dead_letter=dead_letter,
+        )
+        for one in config.rules
+    )
+
+
+def _function(
+    config: Config,
+    place: Place,
+    topic: Topic,
+    dead_letter: Queue,
+    secrets: Mapping[str, str | None],
+) -> Function | None:
+    """The notifier with all it leans on; None when there is no channel for it to serve."""
+    if not config.channels:
+        return None
+    mine: _Mine = {"place": place, "watch": config.name}
+    name = config.function.name
+    in_environment = config.function.secret == "env"  # noqa: S105 - a mode, not a secret
+    kept = tuple(
+        Secret(name=_parameter(config, one), value=secrets.get(one.name), **mine)
+        for one in config.channels
+        if not in_environment
+    )
+    log_group = LogGroup(
+        name=f"/aws/lambda/{name}", retention=config.function.log_retention_days, **mine
+    )
+    return Function(
+        name=name,
+        runtime=config.function.runtime,
+        architecture=config.function.architecture,
+        environment=_environment(config, place, secrets if in_environment else None),
+        hidden=frozenset({WEBHOOK_VARIABLE}),
+        channels=tuple(one.name for one in config.channels),
+        invokers=(("sns.amazonaws.com", topic.arn),),
+        role=_role(config, place, log_group, kept, dead_letter),
+        log_group=log_group,
+        dead_letter=dead_letter,
+        secrets=kept,
+        **mine,
+    )
+
+
+WEBHOOK_VARIABLE = "DISCORD_WEBHOOK_URL"
+"""The function's variable that holds the webhook URL where `function.secret` is `env`."""
+
+
+def _parameter(config: Config, channel: ChannelConfig) -> str:
+    return f"/{config.name}/{channel.name}"
+
+
+def _environment(
+    config: Config, place: Place, secrets: Mapping[str, str | None] | None
+) -> dict[str, str | None]:
+    """The notifier's variables; `secrets` is given when they are to stand among them."""
+    channels = [
+        {
+            "name": one.name,
+            "type": one.type,
+            "secret": f"ssm:{_parameter(config, one)}" if secrets is None else _IN_ENVIRONMENT,
+        }
+        for one in config.channels
+    ]
+    variables: dict[str, str | None] = {
+        "CTWATCH_WATCH": config.name,
+        "CTWATCH_TRAIL": place.arn("cloudtrail", f"trail/{config.trail.name}"),
+        "CTWATCH_LANGUAGE": config.alerts.language,
+        "CTWATCH_TIMEZONE": config.alerts.timezone,
+        "CTWATCH_CHANNELS": json.dumps(channels, separators=(",", ":")),
+    }
+    if secrets is not None:
+        variables[WEBHOOK_VARIABLE] = next(iter(secrets.values()), None)
+    return variables
+
+
+_IN_ENVIRONMENT = f"env:{WEBHOOK_VARIABLE}"
+
+
+def _role(
+    config: Config,
+    place: Place,
+    log_group: LogGroup,
+    secrets: tuple[Secret, ...],
+    dead_letter: Queue,
+) -> Role:
+    """Write its own log, read its own secrets, hand over what it failed to deliver.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html
+    """
+    return Role(
+        name=f"{config.name}-notifier",
+        place=place,
+        watch=config.name,
+        service="lambda.amazonaws.com",
+        grants=(
+            (("logs:CreateLogStream", "logs:PutLogEvents"), f"{log_group.arn}:*"),
+            *((("ssm:GetParameter",), one.arn) for one in secrets),
+            (("sqs:SendMessage",), dead_letter.arn),
+        ),
+    )

@@ -1,0 +1,99 @@
+"""The world that the tests run in: the sandbox of the demo, one per test file, empty per test."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ctwatch.cli import main
+from ctwatch.demo import confirmation_link, follow
+from ctwatch.opening import Choice, Opened, opened
+from ctwatch.sandbox import sandbox_class
+from ctwatch.sandbox.server import Sandbox
+
+ADDRESS = "security@example.com"
+
+CONFIG: dict[str, Any] = {
+    "topic": {"emails": [ADDRESS]},
+    "channels": [{"type": "discord", "url": "env:DISCORD_WEBHOOK_URL"}],
+    "alerts": {"language": "en"},
+}
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Sandbox]:
+    with sandbox_class()() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(running: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """An empty account that this process's AWS clients are led to, and to nothing else."""
+    running.reset()
+    for name in [*running.unset(), "NO_COLOR", "FORCE_COLOR", "CTWATCH_CONFIG"]:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {**running.env(), "COLUMNS": "100", "LANG": "C.UTF-8"}.items():
+        monkeypatch.setenv(name, value)
+    return running
+
+
+@pytest.fixture
+def config_file(tmp_path: Path) -> Path:
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(CONFIG), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def open_watch(sandbox: Sandbox, config_file: Path) -> Callable[[], Opened]:
+    """Opens the watch of the config file anew."""
+    return lambda: opened(Choice(config_file), need_secrets=True)
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A command that ran: its exit code, and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run(
+    sandbox: Sandbox, config_file: Path, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Ran]:
+    """Runs a ctwatch command with the config file, as a user would."""
+
+    def run_command(*arguments: str, config: bool = True) -> Ran:
+        capsys.readouterr()
+        code = main([*arguments, *(["--config", str(config_file)] if config else [])])
+        printed = capsys.readouterr()
+        return Ran(code, printed.out, printed.err)
+
+    return run_command
+
+
+@pytest.fixture
+def click_the_link(sandbox: Sandbox) -> Callable[[], None]:
+    """Does what a person does with the newest confirmation mail."""
+
+    def click() -> None:
+        assert sandbox.idle()
+        mails = [one for one in sandbox.inbox.mails if "/confirm?" in one.text]
+        follow(confirmation_link(mails[-1]))
+
+    return click
+
+
+@pytest.fixture
+def armed(run: Callable[..., Ran], click_the_link: Callable[[], None]) -> None:
+    """A watch that is up, with its mail confirmed."""
+    assert run("up").code == 0
+    click_the_link()
+    assert run("status").code == 0
+
+
