@@ -95,7 +95,38 @@ def cli() -> None:
     """  # noqa: D301 - \b is click's mark for lines that stay as they are
 
 
-@cli.command()
+@cli.command(short_help="Write a commented config.yaml.")
+@click.option(
+    "-c",
+    "--config",
+    type=click.Path(path_type=Path),
+    default="config.yaml",
+    envvar="CTWATCH_CONFIG",
+    show_default=True,
+    help="Where to write it.",
+)
+@click.option("--defaults", is_flag=True, help="Ask nothing.")
+def init(config: Path, defaults: bool) -> int:
+    """Write a commented config.yaml; never over one that is there."""
+    from ctwatch.start import example, fresh
+
+    if config.exists():
+        raise CtwatchError(f"{config} is there already", "Edit it, or name another with --config.")
+    text = example()
+    if not defaults:
+        region = click.prompt("Home region of the trail", default="ap-northeast-2", err=True)
+        email = click.prompt("Who gets mail", default="security@example.com", err=True)
+        text = fresh(text, region=region, email=email)
+    with config.open("x", encoding="utf-8") as file:
+        file.write(text)
+    click.echo(
+        f"Wrote {config}. It names the variable DISCORD_WEBHOOK_URL; set it, then:", err=True
+    )
+    click.echo("ctwatch plan", err=True)
+    return AS_PROMISED
+
+
+@cli.command(short_help="Make the watch as the config wants it.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and stop.")
 @click.option("--exit-code", is_flag=True, help="With --dry-run: exit 3 when there is work to do.")
 @_json_option
@@ -171,7 +202,7 @@ def _plan(options: Options, exit_code: bool) -> int:
     return NOT_AS_PROMISED if work and exit_code else AS_PROMISED
 
 
-@cli.command()
+@cli.command(short_help="Show what `up` would do, and stop.")
 @click.option("--exit-code", is_flag=True, help="Exit 3 when there is work to do.")
 @_json_option
 @watching
@@ -180,7 +211,7 @@ def plan(options: Options, exit_code: bool) -> int:
     return _plan(options, exit_code)
 
 
-@cli.command()
+@cli.command(short_help="Would I be told right now?")
 @_json_option
 @watching
 def status(options: Options) -> int:
@@ -202,7 +233,7 @@ def status(options: Options) -> int:
     return diagnosis.verdict.exit_code
 
 
-@cli.command()
+@cli.command(short_help="Strike, and prove that the alert arrived.")
 @click.argument("techniques", nargs=-1, required=True, metavar="TECHNIQUE...")
 @click.option(
     "--on",
@@ -258,7 +289,7 @@ def _drill(options: Options, watch: "Opened", techniques: list[Any], limit: floa
     return NOT_AS_PROMISED
 
 
-@cli.command()
+@cli.command(short_help="Clear away what this watch made.")
 @click.option("--delete-logs", is_flag=True, help="Also delete the log bucket and all in it.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @click.option(
@@ -272,7 +303,7 @@ def _drill(options: Options, watch: "Opened", techniques: list[Any], limit: floa
 def down(options: Options, delete_logs: bool, yes: bool, wait: float) -> int:
     """Clear away what this watch made; the log bucket is kept unless you say otherwise."""
     from ctwatch.diagnose import Alarm
-    from ctwatch.engine import Verdict, clear
+    from ctwatch.engine import Verdict, clear, look
     from ctwatch.opening import opened
     from ctwatch.render import show_steps
 
@@ -289,6 +320,8 @@ def down(options: Options, delete_logs: bool, yes: bool, wait: float) -> int:
     heard = [one for one in findings if one.resource.heard]
     rest = [one for one in findings if not one.resource.heard]
     _clear_heard(screen, watch, heard, wait if would_tell else 0)
+    # Looked at again, so that a trail that could not be deleted keeps its bucket.
+    rest += [look(one.resource, watch.aws) for one in heard]
     show_steps(screen, clear(rest, watch.aws, keep_data=not delete_logs), "Clearing")
     return _cleared(options, watch, keep_data=not delete_logs)
 
@@ -343,7 +376,7 @@ def _cleared(options: Options, watch: "Opened", *, keep_data: bool) -> int:
     return AS_PROMISED
 
 
-@cli.command()
+@cli.command(short_help="The catalogue: what is detected, and why.")
 @click.argument("detection_id", required=False, metavar="[ID]")
 @click.option("--language", type=click.Choice(["en", "ko"]), default=None, help="en or ko.")
 @_json_option
@@ -383,7 +416,7 @@ def _language() -> Literal["en", "ko"]:
     return "ko" if spoken.startswith("ko") else "en"
 
 
-@cli.command()
+@cli.command(short_help="Keep a local AWS running on this machine.")
 @click.option("--region", default="ap-northeast-2", show_default=True, help="The home region.")
 @click.option("-q", "--quiet", is_flag=True, help="Do not tell what happens.")
 def sandbox(region: str, quiet: bool) -> int:
@@ -397,7 +430,7 @@ def sandbox(region: str, quiet: bool) -> int:
     return keep_sandbox(region, quiet=quiet)
 
 
-@cli.command()
+@cli.command(short_help="The whole circle on this machine, no AWS needed.")
 @click.option("--language", type=click.Choice(["en", "ko"]), default=None, help="Of the alerts.")
 def demo(language: str | None) -> int:
     """The whole circle on this machine: no AWS account, no Docker, no network.

@@ -726,7 +726,7 @@ def _text(path: Path) -> str:
             return content.decode()
         reason = "is larger than 1 MB, that is no configuration"
     except FileNotFoundError:
-        reason, hint = "there is no such file", f"cp config.example.yaml {path}"
+        reason, hint = "there is no such file", f"Write one with: ctwatch init --config {path}"
     except UnicodeDecodeError as error:
         reason = f"is not UTF-8 text (byte {error.start})"
     except OSError as error:

@@ -85,8 +85,12 @@ def exports(sandbox: "Sandbox") -> list[str]:
 
 def _tell(screen: Screen, hop: "Hop") -> None:
     sign, colour = ("✓", "green") if hop.ok else ("✗", "red")
+    if hop.stage == "record" and not hop.ok:
+        sign, colour = "·", "dim"  # nothing failed: no trail was logging yet
     head = (f"{hop.time:%H:%M:%S} {sign} {hop.stage:<9}", colour)
-    screen.talk(Text.assemble(head, (f"{hop.subject}  ", "bold"), hop.text))
+    screen.talk(Text.assemble(head, (f"{hop.subject}  ", "bold"), hop.text, overflow="fold"))
+    if hop.ok and "payload" in hop.extra:
+        screen.talk(panel("Discord", discord_view(hop.extra["payload"])))
 
 
 def run_demo(language: str) -> int:

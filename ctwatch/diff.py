@@ -6,7 +6,8 @@ an intruder narrows a pattern by *adding* a key.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -14,7 +15,14 @@ from typing import Any
 State = dict[str, Any]
 """What a resource promises or is, JSON-shaped; a secret only as a fingerprint."""
 
-MISSING = "(absent)"
+
+class _Absent(str):
+    """A text that no other text is: its type is compared too."""
+
+    __slots__ = ()
+
+
+MISSING = _Absent("(absent)")
 """Stands for a value that one side does not have at all."""
 
 
@@ -42,8 +50,19 @@ def compare(wanted: Any, live: Any, path: str = "") -> Iterator[Difference]:
         for key in sorted({*wanted, *live}):
             below = f"{path}.{key}" if path else str(key)
             yield from compare(wanted.get(key, MISSING), live.get(key, MISSING), below)
-    elif type(wanted) is not type(live) or wanted != live:
+    elif not _same(wanted, live):
         yield Difference(path, wanted, live)
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two leaves are equal in JSON, where true is not 1, however deep it stands."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(_same, one, other))
+    if isinstance(one, Mapping):
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
+    return bool(one == other)
 
 
 def statements(document: str | Mapping[str, Any] | None, like: State | None = None) -> State:
@@ -61,12 +80,17 @@ def statements(document: str | Mapping[str, Any] | None, like: State | None = No
     if not document:
         return {}
     policy = json.loads(document) if isinstance(document, str) else document
-    names = {_digest(statement): sid for sid, statement in (like or {}).items()}
+    names = {_canonical(statement): sid for sid, statement in (like or {}).items()}
+    # One that is there twice means what it means once.
+    given = {_canonical(one := _statement(raw)): (raw.get("Sid"), one)
+             for raw in _listed(policy.get("Statement"))}  # fmt: skip
     found: State = {}
-    for raw in _listed(policy.get("Statement")):
-        statement = _statement(raw)
-        digest = _digest(statement)
-        found[names.get(digest) or _unused(str(raw.get("Sid") or digest), found)] = statement
+    # Those of another meaning come first and keep their names: nobody hides behind one of ours.
+    for same in sorted(given, key=names.__contains__):
+        sid, statement = given[same]
+        wished = names.get(same, sid)
+        name = sid if wished in found else wished
+        found[_unused(str(name or _digest(same)), found)] = statement
     return found
 
 
@@ -90,10 +114,28 @@ def granted(policy: State, service: str, action: str, resource: str, source: str
 
 
 def _touches(statement: State, service: str, action: str, resource: str) -> bool:
-    principal = statement.get("principal", {})
-    who = service in principal.get("Service", []) or "*" in principal.get("AWS", [])
-    what = any(fnmatchcase(action, pattern) for pattern in statement.get("action", []))
-    return who and what and any(fnmatchcase(resource, one) for one in statement.get("resource", []))
+    """Whether principal, action and resource are meant, be it by a NotAction or the like."""
+    return (
+        _meant(statement, "principal", lambda who: _names(who, service))
+        and _meant(statement, "action", lambda patterns: _matches(action, patterns))
+        and _meant(statement, "resource", lambda patterns: _matches(resource, patterns))
+    )
+
+
+def _meant(statement: State, key: str, holds: Callable[[Any], bool]) -> bool:
+    if key in statement:
+        return holds(statement[key])
+    negated = f"not{key.capitalize()}"
+    return negated in statement and not holds(statement[negated])
+
+
+def _names(principal: State, service: str) -> bool:
+    return any("*" in who for who in principal.values()) or service in principal.get("Service", [])
+
+
+def _matches(value: str, patterns: Iterable[str]) -> bool:
+    """Whether a pattern with AWS's two wildcards, * and ?, matches; a bracket is none of them."""
+    return any(fnmatchcase(value, pattern.replace("[", "[[]")) for pattern in patterns)
 
 
 def _tls_only(statement: State) -> bool:
@@ -107,19 +149,25 @@ def _from(condition: State | None, source: str | None) -> bool:
     if source is None or len(condition) != 1:
         return False
     operator, keys = next(iter(condition.items()))
-    if operator not in {"ArnEquals", "ArnLike", "StringEquals", "StringLike"}:
+    if keys.keys() != {"aws:sourcearn"}:
         return False
-    return keys.keys() == {"aws:sourcearn"} and any(
-        fnmatchcase(source, pattern) for pattern in keys["aws:sourcearn"]
-    )
+    if operator == "StringEquals":  # the one of the four that knows no wildcards
+        return source in keys["aws:sourcearn"]
+    wild = operator in {"ArnEquals", "ArnLike", "StringLike"}
+    return wild and _matches(source, keys["aws:sourcearn"])
 
 
 def _unused(name: str, taken: State) -> str:
-    return name if name not in taken else f"{name}+"
+    return name if name not in taken else _unused(f"{name}+", taken)
 
 
-def _digest(statement: Any) -> str:
-    return hashlib.sha256(json.dumps(statement, sort_keys=True).encode()).hexdigest()[:8]
+def _canonical(statement: State) -> str:
+    return json.dumps(statement, sort_keys=True)
+
+
+def _digest(canonical: str) -> str:
+    """A name for a statement that has none."""
+    return hashlib.sha256(canonical.encode()).hexdigest()[:8]
 
 
 def _statement(raw: Mapping[str, Any]) -> State:
@@ -143,19 +191,27 @@ def _lower(key: str) -> str:
 
 def _principal(value: Any) -> State:
     kinds = {"AWS": value} if not isinstance(value, Mapping) else value
-    return {kind: sorted({_root(one) for one in _listed(who)}) for kind, who in kinds.items()}
+    return {kind: sorted({_account(one) for one in _listed(who)}) for kind, who in kinds.items()}
 
 
-def _root(principal: str) -> str:
-    """An account as AWS writes it back: 123456789012 becomes the ARN of its root."""
-    return f"arn:aws:iam::{principal}:root" if principal.isdigit() else principal
+def _account(principal: str) -> str:
+    """An account by its number, which AWS writes back as the ARN of its root, in any partition.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
+    """
+    root = re.fullmatch(r"arn:aws[a-z-]*:iam::(\d{12}):root", principal)
+    return root[1] if root else principal
 
 
 def _condition(value: Mapping[str, Mapping[str, Any]]) -> State:
-    return {
-        operator: {key.lower(): sorted(map(_text, _listed(one))) for key, one in keys.items()}
-        for operator, keys in value.items()
-    }
+    """Keys in lower case; what one key holds in two spellings is joined, so that it shows."""
+    normal: State = {}
+    for operator, keys in value.items():
+        joined: dict[str, list[str]] = {}
+        for key, one in keys.items():
+            joined.setdefault(key.lower(), []).extend(map(_text, _listed(one)))
+        normal[operator] = {key: sorted(texts) for key, texts in joined.items()}
+    return normal
 
 
 def _text(value: Any) -> str:

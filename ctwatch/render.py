@@ -204,10 +204,12 @@ def _columns(count: int) -> Table:
 
 
 def _hop_line(hop: Hop, *, verbose: bool) -> Text:
+    """The hop's sentence, without the name that stands before it."""
+    sentence = hop.sentence
+    if hop.faults and hop.faults[0].resource.endswith(f" {hop.subject}"):
+        sentence = sentence.removeprefix(hop.faults[0].resource).lstrip(": ")
     more = len(hop.faults) - 1
-    if more > 0 and not verbose:
-        return Text(f"{hop.sentence} (and {more} more)")
-    return Text(hop.sentence)
+    return Text(f"{sentence} (and {more} more)" if more > 0 and not verbose else sentence)
 
 
 def verdict_line(verdict: Alarm) -> Text:

@@ -519,7 +519,7 @@ def test_a_missing_file_comes_with_the_command_that_makes_one(tmp_path):
     with pytest.raises(ConfigError) as caught:
         config.load(tmp_path / "config.yaml")
     assert caught.value.problem == f"{tmp_path / 'config.yaml'}: there is no such file"
-    assert caught.value.hint == f"cp config.example.yaml {tmp_path / 'config.yaml'}"
+    assert caught.value.hint == f"Write one with: ctwatch init --config {tmp_path / 'config.yaml'}"
 
 
 def test_a_folder_is_no_configuration(tmp_path):

@@ -121,6 +121,8 @@ def test_a_rule_of_another_region_hears_nothing(stage):
     [
         (grant(EVENTS, "sns:Publish", "*", StringEquals={"aws:SourceAccount": ACCOUNT}),
          "its grant has a Condition"),
+        (grant(EVENTS, "sns:Publish", "*", Bool={"aws:SecureTransport": "true"}),
+         "its grant has a Condition"),
         (grant(SNS, "sns:Publish", "*"), "no statement without a Condition grants it"),
         (grant(EVENTS, "sns:Subscribe", "*"), "no statement without a Condition grants it"),
     ],

@@ -1,6 +1,7 @@
 import base64
 import io
 import json
+import re
 import sys
 import zipfile
 
@@ -72,6 +73,12 @@ def test_boto3_is_there_and_ctwatch_is_not(stage):
     answer = stage.invoke()
     assert payload(answer)["errorType"] == "ModuleNotFoundError"
     assert payload(answer)["errorMessage"] == "No module named 'ctwatch'"
+
+
+def test_the_zip_comes_before_what_the_runtime_ships(stage):
+    code = zipped(main="import boto3\ndef handler(e, c): return boto3.MINE", boto3="MINE = 1")
+    stage.function("", Code={"ZipFile": code})
+    assert payload(stage.invoke()) == 1
 
 
 def test_a_zip_may_bring_its_own_ctwatch(stage):
@@ -365,6 +372,8 @@ def test_a_failed_event_is_tried_twice_more_then_handed_to_its_destination(fast)
     asynchronously(fast, DestinationConfig={"OnFailure": {"Destination": letters}})
     assert attempts(fast) == 3
     assert fast.clock.monotonic() - began >= 180
+    told = " ".join(fast.told("function", ok=False))
+    assert re.findall(r"again after (\d) min", told) == ["1", "2"]
     record = json.loads(fast.messages(letters)[0]["Body"])
     assert record.pop("timestamp").endswith("Z")
     assert record["requestContext"].pop("requestId")

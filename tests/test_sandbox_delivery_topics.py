@@ -113,6 +113,13 @@ def test_a_link_already_followed_cannot_be_upgraded(stage):
     assert listed(stage, topic) == []
 
 
+def test_a_signed_confirmation_that_asks_for_nothing_leaves_the_link_open(stage):
+    topic = stage.topic()
+    arn, token = pending(stage, topic)
+    stage.do("sns", "ConfirmSubscription", TopicArn=topic, Token=token)
+    assert attributes(stage, arn)["ConfirmationWasAuthenticated"] == "false"
+
+
 def test_an_unsigned_call_cannot_claim_authentication(stage):
     topic = stage.topic()
     arn, token = pending(stage, topic)

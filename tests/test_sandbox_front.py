@@ -232,6 +232,15 @@ def test_the_event_plane_sees_parameters_in_botocores_shape_and_may_change_them(
     assert (call.service, call.operation, call.region) == ("sns", "CreateTopic", SEOUL)
 
 
+def test_a_second_thought_after_moto_agreed_is_what_the_caller_hears(sandbox):
+    def change_of_mind(call, forward):
+        forward(call)
+        raise Refusal("Throttled", "too fast")
+
+    answers(sandbox, "sns", "ListTopics", change_of_mind)
+    assert refused(client(sandbox, "sns").list_topics) == ("Throttled", "too fast")
+
+
 def test_moto_refusing_a_changed_call_is_a_refusal(sandbox):
     answers(
         sandbox, "sqs", "GetQueueUrl", lambda call, forward: forward(call.but(QueueName="other"))

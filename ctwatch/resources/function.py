@@ -22,6 +22,9 @@ _GONE = "ResourceNotFoundException"
 _BUSY = "ResourceConflictException"
 _SETTLING = ("in progress", "state: Pending")
 _SETTLE_LIMIT = 300.0
+_INVALID = "InvalidParameterValueException"
+_UNSEEN_ROLE = ("role", "CreateGrant")
+_ROLE_LIMIT = 120.0
 
 # The promise's word for each of GetFunctionConfiguration's that UpdateFunctionConfiguration takes.
 _CONFIGURATION = {
@@ -179,9 +182,9 @@ class Function(Resource):
                 Tags=self.tags,
                 **self._settings(),
             ),
-            code="InvalidParameterValueException",
-            says=("role", "CreateGrant"),
-            limit=120,
+            code=_INVALID,
+            says=_UNSEEN_ROLE,
+            limit=_ROLE_LIMIT,
         )
         return {**self.wanted, "permissions": {}, "on_failure": None, "retries": None}
 
@@ -212,10 +215,16 @@ class Function(Resource):
         )
 
     def _set_retries(self, aws: Aws) -> None:
-        aws.functions.put_function_event_invoke_config(
-            FunctionName=self.name,
-            MaximumRetryAttempts=2,
-            DestinationConfig={"OnFailure": {"Destination": self.dead_letter.arn}},
+        # Lambda checks that the role may send there, and may see the role's policy late.
+        aws.patiently(
+            lambda: aws.functions.put_function_event_invoke_config(
+                FunctionName=self.name,
+                MaximumRetryAttempts=2,
+                DestinationConfig={"OnFailure": {"Destination": self.dead_letter.arn}},
+            ),
+            code=_INVALID,
+            says=_UNSEEN_ROLE,
+            limit=_ROLE_LIMIT,
         )
 
     def _permit(self, aws: Aws, have: State) -> None:

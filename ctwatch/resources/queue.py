@@ -50,7 +50,7 @@ class Queue(Resource):
             "Version": "2012-10-17",
             "Statement": [
                 {
-                    "Sid": f"{service.partition('.')[0]}-{number}",
+                    "Sid": f"{service.partition('.')[0].title()}{number}",
                     "Effect": "Allow",
                     "Principal": {"Service": service},
                     "Action": "sqs:SendMessage",

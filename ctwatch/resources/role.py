@@ -44,12 +44,12 @@ class Role(Resource):
             "Version": "2012-10-17",
             "Statement": [
                 {
-                    "Sid": actions[0].title().replace(":", ""),
+                    "Sid": f"{actions[0].title().replace(':', '')}{number}",
                     "Effect": "Allow",
                     "Action": list(actions),
                     "Resource": resource,
                 }
-                for actions, resource in self.grants
+                for number, (actions, resource) in enumerate(self.grants)
             ],
         }
 

@@ -71,6 +71,7 @@ class World(Protocol):
     account: str
     region: str
     clock: Clock
+    url: str
 
     def client(self, service: str, region: str) -> Any:
         """A boto3 client that reaches moto past checks, records and delivery."""

@@ -289,7 +289,7 @@ class Functions:
     def _give_back(self, config: Config, container: Container) -> None:
         with self._lock:
             self._busy.discard(container)
-            kept = container.alive and config["FunctionArn"] in self._warm
+            kept = config["FunctionArn"] in self._warm
             if kept:
                 self._warm[config["FunctionArn"]].append((_key(config), container))
         if not kept:

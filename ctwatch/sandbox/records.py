@@ -20,7 +20,6 @@ from ctwatch.sandbox.calls import Call, Refusal
 HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
 GLOBAL_REGION = "us-east-1"
 GLOBAL_SERVICES = frozenset({"iam", "organizations"})
-HISTORY_DAYS = 90
 HISTORY_LENGTH = 20_000
 
 # Calls that CloudTrail counts as data events, not management events, by service:
