@@ -20,10 +20,13 @@ from botocore.config import Config as BotoConfig
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    CredentialRetrievalError,
     HTTPClientError,
     NoCredentialsError,
     PartialCredentialsError,
     ProfileNotFound,
+    SSOError,
+    TokenRetrievalError,
 )
 from botocore.exceptions import (
     ConnectionError as BotoConnectionError,
@@ -178,10 +181,19 @@ class Aws:
         key = (service, self.region)
         with self._lock:
             if key not in self._clients:
-                self._clients[key] = self._session.client(
-                    cast("Any", service), region_name=self.region, config=_SETTINGS
-                )
+                self._clients[key] = self._made(service)
             return self._clients[key]
+
+    def _made(self, service: str) -> Any:
+        try:
+            return self._session.client(
+                cast("Any", service), region_name=self.region, config=_SETTINGS
+            )
+        except ValueError as error:  # what botocore raises for an endpoint that is no URL
+            raise ConfigError(
+                f"a client for {service} cannot be made: {error}",
+                "Look at AWS_ENDPOINT_URL: it begins with https:// or http://.",
+            ) from error
 
     @property
     def s3(self) -> "S3Client":
@@ -250,7 +262,7 @@ def connect(profile: str | None, region: str, clock: Clock | None = None) -> Aws
     """A door to the account that `profile` (or the environment) names.
 
     Raises:
-        ConfigError: there is no such profile.
+        ConfigError: there is no such profile, or AWS's own config file cannot be read.
     """
     try:
         return Aws(boto3.Session(profile_name=profile, region_name=region), region, clock)
@@ -258,12 +270,16 @@ def connect(profile: str | None, region: str, clock: Clock | None = None) -> Aws
         raise ConfigError(
             f"--profile: {error}", "List your profiles with: aws configure list-profiles"
         ) from error
+    except BotoCoreError as error:
+        raise ConfigError(
+            f"{error}", "Mend that file, or name another in AWS_CONFIG_FILE."
+        ) from error
 
 
 def is_loopback(url: str) -> bool:
     """Whether `url` names this machine."""
-    host = urlsplit(url).hostname or ""
     try:
+        host = urlsplit(url).hostname or ""
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
@@ -282,6 +298,8 @@ def complaint(error: Exception, doing: str) -> AwsError:
         hint = "Log in (aws sso login), or name a profile with --profile. No account at hand?"
         hint += " Try: ctwatch demo"
         return AwsError(f"{doing}: no AWS credentials were found", hint)
+    if isinstance(error, (SSOError, TokenRetrievalError, CredentialRetrievalError)):
+        return AwsError(f"{doing}: {error}", "Log in again, with SSO by: aws sso login")
     if isinstance(error, (BotoConnectionError, HTTPClientError)):
         return AwsError(f"{doing}: AWS cannot be reached: {error}", "Check the network; run again.")
     return AwsError(f"{doing}: {error}", "Run again; what is done already is not done twice.")
@@ -299,10 +317,17 @@ def _hint(code: str, operation: str, message: str) -> str:
         return "An organization's policy forbids it: ask whoever keeps the organization."
     if code in {"AccessDenied", "AccessDeniedException", "AuthorizationError", "403"}:
         return f"Your credentials may not call {operation}: ask for that permission."
-    if code in {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "InvalidClientTokenId"}:
+    if code in _LOGGED_OUT:
         return "Your credentials have expired or are not valid: log in again."
     return _HINTS.get(code, "Run again; what is done already is not done twice.")
 
+
+# https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html, and the names that other
+# services have for the same.
+_LOGGED_OUT = {
+    *("ExpiredToken", "ExpiredTokenException", "RequestExpired"),
+    *("InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId"),
+}
 
 _HINTS = {
     "MaximumNumberOfTrailsExceededException": "A region holds five trails at most, shadows of "

@@ -81,16 +81,18 @@ def statements(document: str | Mapping[str, Any] | None, like: State | None = No
         return {}
     policy = json.loads(document) if isinstance(document, str) else document
     names = {_canonical(statement): sid for sid, statement in (like or {}).items()}
-    # One that is there twice means what it means once.
-    given = {_canonical(one := _statement(raw)): (raw.get("Sid"), one)
-             for raw in _listed(policy.get("Statement"))}  # fmt: skip
+    given: dict[str, tuple[str | None, State]] = {}
+    for raw in _listed(policy.get("Statement")):
+        statement = _statement(raw)  # one that is there twice means what it means once
+        given.setdefault(_canonical(statement), (raw.get("Sid"), statement))
     found: State = {}
     # Those of another meaning come first and keep their names: nobody hides behind one of ours.
     for same in sorted(given, key=names.__contains__):
         sid, statement = given[same]
-        wished = names.get(same, sid)
-        name = sid if wished in found else wished
-        found[_unused(str(name or _digest(same)), found)] = statement
+        name = names.get(same)
+        if name is None or name in found:
+            name = _unused(sid or _digest(same), found)
+        found[name] = statement
     return found
 
 
@@ -210,7 +212,7 @@ def _condition(value: Mapping[str, Mapping[str, Any]]) -> State:
         joined: dict[str, list[str]] = {}
         for key, one in keys.items():
             joined.setdefault(key.lower(), []).extend(map(_text, _listed(one)))
-        normal[operator] = {key: sorted(texts) for key, texts in joined.items()}
+        normal[operator] = {key: sorted(set(texts)) for key, texts in joined.items()}
     return normal
 
 

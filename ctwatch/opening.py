@@ -20,6 +20,7 @@ from ctwatch.watch import Watch, plan
 _GONE = range(400, 500)
 """Answers of a webhook that say that it will never take an alert."""
 _TOO_MANY = 429
+_THERE = 200
 
 
 @dataclass(frozen=True)
@@ -113,4 +114,6 @@ def check_webhooks(opened: Opened) -> list[str]:
                 f"{key}: {channel.type} answers {status}: the webhook was deleted or is not right",
                 "Make a new webhook in the channel's settings and store its URL again.",
             )
+        if status != _THERE:
+            warnings.append(f"{key}: could not be checked from here: it answers {status}")
     return warnings

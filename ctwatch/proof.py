@@ -7,10 +7,12 @@ once. Nothing here strikes, and nothing decides what a drill proves.
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ctwatch.aws import Aws, unless
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ctwatch.aws import Aws, complaint, unless
 from ctwatch.diff import State
 
 _HIDDEN = 2
@@ -18,6 +20,8 @@ _HIDDEN = 2
 _LONG_POLL = 1
 _PAUSE = 0.2
 _LONGEST_PAUSE = 5.0
+_SKEW = timedelta(minutes=1)
+"""How far apart the clocks of two AWS services may be."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +43,16 @@ class Receipt:
         return detail if isinstance(detail, dict) else {}
 
     @property
+    def event_id(self) -> str:
+        """CloudTrail's id of the record; "" for an event of another kind."""
+        return str(self.detail.get("eventID") or "")
+
+    @property
     def trail(self) -> str:
         """The trail that the call named, without what an ARN puts before it; "" for none."""
-        given = self.detail.get("requestParameters") or {}
+        given = self.detail.get("requestParameters")
+        if not isinstance(given, dict):
+            return ""
         return str(given.get("name") or given.get("trailName") or "").rpartition("/")[2]
 
 
@@ -51,7 +62,7 @@ class Delivery:
 
     Attributes:
         channel: the channel's name.
-        outcome: "delivered", "failed" or "duplicate".
+        outcome: "delivered", "failed" or "duplicate" (delivered before).
         status: the HTTP status the channel answered, or None.
         received: when the function was entered, in UTC.
         sent: when the channel had answered, in UTC.
@@ -65,20 +76,39 @@ class Delivery:
     sent: datetime
     error: str = ""
 
+    @property
+    def arrived(self) -> bool:
+        """Whether the channel has taken the alert."""
+        return self.outcome in {"delivered", "duplicate"}
+
 
 def moment(text: str) -> datetime:
-    """A time as AWS and the notifier write it ("2026-11-21T05:00:00.123Z"), in UTC."""
-    return datetime.fromisoformat(text)
+    """A time as AWS and the notifier write it ("2026-11-21T05:00:00.123Z"), in UTC.
+
+    Raises:
+        ValueError: it is no time, or does not say of which zone.
+    """
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None:
+        raise ValueError(f"{text!r} names no time zone")
+    return time.astimezone(UTC)
 
 
 def receipts(aws: Aws, queue_url: str) -> list[Receipt]:
-    """The receipts that can be seen now, waiting a second for the first."""
-    answer = aws.sqs.receive_message(
-        QueueUrl=queue_url,
-        MaxNumberOfMessages=10,
-        VisibilityTimeout=_HIDDEN,
-        WaitTimeSeconds=_LONG_POLL,
-    )
+    """The receipts that can be seen now, waiting a second for the first.
+
+    Raises:
+        AwsError: the queue could not be read.
+    """
+    try:
+        answer = aws.sqs.receive_message(
+            QueueUrl=queue_url,
+            MaxNumberOfMessages=10,
+            VisibilityTimeout=_HIDDEN,
+            WaitTimeSeconds=_LONG_POLL,
+        )
+    except (ClientError, BotoCoreError) as error:
+        raise complaint(error, "reading the receipts") from error
     return [found for one in answer.get("Messages", []) for found in _receipt(one["Body"])]
 
 
@@ -86,9 +116,11 @@ def _receipt(body: str) -> Iterator[Receipt]:
     """The receipt in a message's body; none where it is not what the topic sends."""
     try:
         notification = json.loads(body)
-        yield Receipt(json.loads(notification["Message"]), moment(notification["Timestamp"]))
+        event, at = json.loads(notification["Message"]), moment(notification["Timestamp"])
     except (ValueError, KeyError, TypeError):
         return
+    if isinstance(event, dict):
+        yield Receipt(event, at)
 
 
 def await_receipts(
@@ -99,20 +131,33 @@ def await_receipts(
     seen: set[str] = set()
     while len(seen) < count and aws.clock.monotonic() < end:
         for receipt in receipts(aws, queue_url):
-            key = str(receipt.detail.get("eventID") or receipt.event.get("id"))
+            key = receipt.event_id or str(receipt.event.get("id"))
             if key not in seen and wanted(receipt):
                 seen.add(key)
                 yield receipt
 
 
-def deliveries(aws: Aws, log_group: str, event_id: str) -> list[Delivery]:
-    """What the function has written so far about an event; empty without such a log group."""
-    answer: Any = unless(
-        lambda: aws.logs.filter_log_events(logGroupName=log_group, filterPattern=f'"{event_id}"'),
-        "ResourceNotFoundException",
+def deliveries(aws: Aws, log_group: str, receipt: Receipt) -> list[Delivery]:
+    """What the function has written about an alert so far; empty without such a log group.
+
+    A page of the answer may be empty and not the last:
+    https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html
+
+    Raises:
+        AwsError: the log could not be read.
+    """
+    pages = aws.logs.get_paginator("filter_log_events").paginate(
+        logGroupName=log_group,
+        filterPattern=f'"{receipt.event_id}"',
+        startTime=int((receipt.at - _SKEW).timestamp() * 1000),
     )
-    events = answer["events"] if answer else []
-    return [found for one in events for found in _delivery(one.get("message", ""), event_id)]
+    try:
+        events: list[Any] | None = unless(
+            lambda: [one for page in pages for one in page["events"]], "ResourceNotFoundException"
+        )
+    except (ClientError, BotoCoreError) as error:
+        raise complaint(error, f"reading log group {log_group}") from error
+    return [found for one in events or [] for found in _delivery(one["message"], receipt.event_id)]
 
 
 def _delivery(line: str, event_id: str) -> Iterator[Delivery]:
@@ -134,20 +179,20 @@ def _delivery(line: str, event_id: str) -> Iterator[Delivery]:
 
 
 def await_deliveries(
-    aws: Aws, log_group: str, event_id: str, channels: frozenset[str], seconds: float
+    aws: Aws, log_group: str, receipt: Receipt, channels: frozenset[str], seconds: float
 ) -> dict[str, Delivery]:
-    """Each channel's delivery of an event, or as many as came within `seconds`.
+    """Each channel's delivery of an alert, or as many as came within `seconds`.
 
     A delivery that AWS tried again counts as it ended: what was delivered outweighs what failed.
     """
     end = aws.clock.monotonic() + seconds
     pause = _PAUSE
     while True:
-        written = deliveries(aws, log_group, event_id)
+        written = deliveries(aws, log_group, receipt)
         # The last entry under a key wins: failures first, then successes, the earliest last.
-        written.sort(key=lambda one: (not one.error, -one.sent.timestamp()))
+        written.sort(key=lambda one: (one.arrived, -one.sent.timestamp()))
         found = {one.channel: one for one in written}
-        told = {name for name, one in found.items() if not one.error}
+        told = {name for name, one in found.items() if one.arrived}
         if told >= channels or aws.clock.monotonic() + pause > end:
             return found
         aws.clock.sleep(pause)

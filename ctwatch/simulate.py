@@ -144,8 +144,9 @@ def drill(
 
     Raises:
         CtwatchError: there is no receipts queue to prove anything by.
+        AwsError: a call never reached AWS, or AWS would not let the proof be read.
     """
-    queue_url = watch.receipts.url(aws)
+    queue_url = _receipts_url(watch, aws)
     if queue_url is None:
         raise CtwatchError(
             f"{watch.receipts.title} does not exist: nothing can be proven", "Run: ctwatch up"
@@ -157,28 +158,41 @@ def drill(
         blows[blow.target] = blow
         yield blow
     people = _people(watch, findings)
+    late: list[tuple[Blow, Receipt]] = []
     arrived = await_receipts(aws, queue_url, lambda one: one.trail in blows, len(blows), limit)
     for receipt in arrived:
-        event_id = str(receipt.detail.get("eventID", ""))
         blow = blows.pop(receipt.trail)
+        # A channel that stays silent must not use up the time in which the other alerts come.
+        rungs = _followed(receipt, blow.at, watch, aws, limit / len(techniques) / 2)
+        if any(rung.proof is Proof.SILENT for rung in rungs):
+            late.append((blow, receipt))
+        else:
+            yield Drill(blow, (*rungs, *people), receipt.event_id)
+    for blow, receipt in late:
         rungs = _followed(receipt, blow.at, watch, aws, end - aws.clock.monotonic())
-        yield Drill(blow, (*rungs, *people), event_id)
+        yield Drill(blow, (*rungs, *people), receipt.event_id)
     for blow in blows.values():
         yield Drill(blow, _unheard(watch))
 
 
+def _receipts_url(watch: Watch, aws: Aws) -> str | None:
+    try:
+        return watch.receipts.url(aws)
+    except (ClientError, BotoCoreError) as error:
+        raise complaint(error, f"looking for {watch.receipts.title}") from error
+
+
 def _followed(
     receipt: Receipt, start: datetime, watch: Watch, aws: Aws, seconds: float
-) -> Iterator[Rung]:
+) -> tuple[Rung, ...]:
     """The ladder from a receipt that has come to the channels that can be asked."""
     sent = (receipt.at - start).total_seconds()
-    for hop in ("recorded", "matched", "topic"):
-        yield Rung(hop, Proof.PROVEN, sent, by=True)
+    way = [Rung(hop, Proof.PROVEN, sent, by=True) for hop in ("recorded", "matched", "topic")]
     if watch.function:
         names, log = frozenset(watch.function.channels), watch.function.log_group.name
-        event_id = str(receipt.detail.get("eventID", ""))
-        delivered = await_deliveries(aws, log, event_id, names, seconds)
-        yield from _told(watch.function, start, delivered)
+        delivered = await_deliveries(aws, log, receipt, names, seconds)
+        way += _told(watch.function, start, delivered)
+    return tuple(way)
 
 
 def _told(function: Function, start: datetime, delivered: dict[str, Delivery]) -> Iterator[Rung]:
@@ -190,7 +204,7 @@ def _told(function: Function, start: datetime, delivered: dict[str, Delivery]) -
         yield Rung("function", Proof.SILENT)
     for name in function.channels:
         one = delivered.get(name)
-        if one and not one.error:
+        if one and one.arrived:
             seconds = (one.sent - start).total_seconds()
             yield Rung(name, Proof.PROVEN, seconds, note=str(one.status))
         else:
@@ -213,6 +227,8 @@ def _people(watch: Watch, findings: Sequence[Finding]) -> list[Rung]:
 
 
 def _inbox(finding: Finding) -> str:
+    if finding.error:
+        return "AWS would not say"
     if finding.live is None:
         return "not subscribed"
     return "confirmed, handed to SNS" if finding.live.state["confirmed"] else "not confirmed"
@@ -226,8 +242,11 @@ def heard_of_deletion(watch: Watch, aws: Aws, since: datetime, limit: float) -> 
         aws: the account.
         since: when the deletion was begun.
         limit: seconds to wait for it.
+
+    Raises:
+        AwsError: AWS would not let the receipts be read.
     """
-    queue_url = watch.receipts.url(aws)
+    queue_url = _receipts_url(watch, aws)
     if queue_url is None:
         return None
     start = since.astimezone(UTC).replace(microsecond=0)
