@@ -7,6 +7,7 @@ is the one seam where botocore's exceptions become `AwsError`.
 Nothing here knows a resource, and nothing here prints.
 """
 
+import functools
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 import boto3
+import botocore.session
 from botocore.config import Config as BotoConfig
 from botocore.exceptions import (
     BotoCoreError,
@@ -31,6 +33,7 @@ from botocore.exceptions import (
 from botocore.exceptions import (
     ConnectionError as BotoConnectionError,
 )
+from botocore.loaders import Loader, create_loader
 
 from ctwatch.clock import Clock
 from ctwatch.errors import AwsError, ConfigError
@@ -265,7 +268,7 @@ def connect(profile: str | None, region: str, clock: Clock | None = None) -> Aws
         ConfigError: there is no such profile, or AWS's own config file cannot be read.
     """
     try:
-        return Aws(boto3.Session(profile_name=profile, region_name=region), region, clock)
+        return Aws(_session(profile, region), region, clock)
     except ProfileNotFound as error:
         raise ConfigError(
             f"--profile: {error}", "List your profiles with: aws configure list-profiles"
@@ -274,6 +277,19 @@ def connect(profile: str | None, region: str, clock: Clock | None = None) -> Aws
         raise ConfigError(
             f"{error}", "Mend that file, or name another in AWS_CONFIG_FILE."
         ) from error
+
+
+def _session(profile: str | None, region: str) -> boto3.Session:
+    """A session of its own that shares what botocore reads from its data files."""
+    core = botocore.session.Session(profile=profile)
+    core.register_component("data_loader", _loader(core.get_config_variable("data_path")))
+    return boto3.Session(botocore_session=core, region_name=region)
+
+
+@functools.cache
+def _loader(path: str | None) -> Loader:
+    """One loader a process: reading the service models is most of what a client costs."""
+    return create_loader(path)
 
 
 def is_loopback(url: str) -> bool:

@@ -4,6 +4,7 @@ moto's state is global to the process, so there is one `Cloud` at a time. This m
 it knows nothing about what AWS would have said instead.
 """
 
+import functools
 import io
 import logging
 import os
@@ -37,6 +38,12 @@ _SEALED_SESSION = {
     "credentials_file": (None, None, os.devnull, None),
     "ignore_configured_endpoint_urls": (None, None, True, None),
 }
+
+
+@functools.cache
+def _session() -> botocore.session.Session:
+    """One session for all inner clients: a session of its own reads botocore's files anew."""
+    return botocore.session.Session(session_vars=_SEALED_SESSION)
 
 
 class Cloud:
@@ -120,7 +127,7 @@ class Cloud:
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
         )
-        client: Any = botocore.session.Session(session_vars=_SEALED_SESSION).create_client(
+        client: Any = _session().create_client(
             service,
             region_name=region,
             endpoint_url=self.url,

@@ -1,0 +1,483 @@
+"""What holds for every resource of every watch, whatever it is.
+
+No law names a resource: what is told here is told of `watch.resources`, of their promises and of
+the calls that the sandbox has seen. A new resource is tested by being in the watch.
+"""
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+import botocore.session
+import pytest
+from watch_world import (
+    CONFIGS,
+    DISCORD,
+    HOOK,
+    PLACE,
+    PLAIN,
+    PLAIN_SECRET,
+    Ran,
+    World,
+    leaning,
+    planned,
+    world_of,
+)
+
+from ctwatch.bundle import bundle
+from ctwatch.diagnose import diagnose
+from ctwatch.diff import compare
+from ctwatch.engine import Action, Finding, Step, Verdict, build, clear, inspect, look
+from ctwatch.opening import Opened
+from ctwatch.resources.base import TAG, Live, Resource
+from ctwatch.sandbox.server import Observed, Sandbox
+from ctwatch.watch import Watch
+
+WATCHES = {name: planned(config) for name, config in CONFIGS.items()}
+TAGGED = [one for one in WATCHES["plain"].resources if one.kind != "subscription"]
+BUCKET = "s3 bucket"
+
+
+@pytest.fixture(scope="module")
+def world(running: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with world_of(running, tmp_path_factory.mktemp("watch")) as world:
+        yield world
+
+
+@pytest.fixture
+def empty(world: World) -> World:
+    """An empty account, the plain config, and no wire cut."""
+    world.refuse = lambda *_: None
+    world.use(PLAIN)
+    return world
+
+
+@dataclass(frozen=True)
+class Act:
+    """Something that was done: its steps, and the calls that the sandbox saw."""
+
+    steps: tuple[Step, ...]
+    calls: tuple[Observed, ...]
+
+    @property
+    def writes(self) -> list[Observed]:
+        return [one for one in self.calls if one.writes]
+
+    def ended(self, resource: Resource) -> Step:
+        [step] = [one for one in self.steps if one.resource is resource and _is_end(one)]
+        return step
+
+
+def _is_end(step: Step) -> bool:
+    return step.action is not Action.STARTED
+
+
+@dataclass(frozen=True)
+class Life:
+    """A watch from nothing to nothing, written down so that many tests may read it."""
+
+    watch: Watch
+    before: list[Finding]
+    up: Act
+    after: list[Finding]
+    again: Act
+    with_clicks: list[Finding]
+    down: Act
+    left: list[str]
+    purge: Act
+    left_then: list[str]
+    gone: list[Finding]
+
+
+def act(world: World, steps: Callable[[], Iterator[Step]]) -> Act:
+    with world.sandbox.recording() as calls:
+        taken = tuple(steps())
+    return Act(taken, tuple(calls))
+
+
+@pytest.fixture(scope="module", params=CONFIGS)
+def life(world: World, request: pytest.FixtureRequest) -> Life:
+    world.refuse = lambda *_: None
+    world.use(CONFIGS[request.param])
+    here = world.open()
+    watch, aws = here.watch, here.aws
+
+    def inspected() -> list[Finding]:
+        return inspect(watch.resources, aws)
+
+    before = inspected()
+    up = act(world, lambda: build(before, aws))
+    after = inspected()
+    again = act(world, lambda: build(after, aws))
+    world.click()
+    with_clicks = inspected()
+    _fill(world, watch)
+    down = act(world, lambda: clear(with_clicks, aws))
+    left = world.sandbox.listing()
+    kept = inspected()
+    purge = act(world, lambda: clear(kept, aws, keep_data=False))
+    left_then = world.sandbox.listing()
+    return Life(watch, before, up, after, again, with_clicks, down, left, purge, left_then,
+                inspected())  # fmt: skip
+
+
+def _fill(world: World, watch: Watch) -> None:
+    """Objects, old versions and delete markers, as a trail and its keepers leave them."""
+    s3 = world.client("s3")
+    for number in range(3):
+        s3.put_object(Bucket=watch.bucket.name, Key=f"AWSLogs/{number % 2}", Body=b"log")
+    s3.delete_object(Bucket=watch.bucket.name, Key="AWSLogs/0")
+
+
+# Promises
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_titles_and_arns_are_unambiguous(name: str) -> None:
+    resources = WATCHES[name].resources
+    assert len({one.title for one in resources}) == len(resources)
+    arns = [one.arn for one in resources if one.kind != "subscription"]
+    assert len(set(arns)) == len(arns)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_whatever_a_resource_leans_on_is_in_the_watch(name: str) -> None:
+    resources = WATCHES[name].resources
+    assert {need for one in resources for need in one.needs} <= set(resources)
+
+
+def test_the_trail_waits_for_nothing_but_its_bucket() -> None:
+    for watch in WATCHES.values():
+        assert watch.trail.needs == (watch.bucket,)
+        assert watch.bucket.needs == ()
+
+
+# From nothing to nothing
+
+
+def test_at_first_everything_is_absent(life: Life) -> None:
+    assert [one.resource.title for one in life.before if one.verdict is not Verdict.MISSING] == []
+
+
+def test_after_up_every_promise_is_true_but_for_the_clicks(life: Life) -> None:
+    assert [step.error for step in life.up.steps if step.error] == []
+    amiss = [one for one in life.after if one.verdict is not Verdict.OK]
+    assert {one.resource for one in amiss} == set(life.watch.people)
+    assert all(one.only_by_hand for one in amiss)
+    assert [one.resource.title for one in life.with_clicks if one.verdict is not Verdict.OK] == []
+
+
+def test_every_resource_is_created_once(life: Life) -> None:
+    ended = [step for step in life.up.steps if _is_end(step)]
+    assert [step.resource for step in ended if step.action is not Action.CREATED] == []
+    assert {step.resource for step in ended} == set(life.watch.resources)
+    assert len(ended) == len(life.watch.resources)
+
+
+def test_a_second_up_writes_nothing(life: Life) -> None:
+    assert [one.operation for one in life.again.writes] == []
+    assert {step.action for step in life.again.steps} == {Action.KEPT}
+
+
+def test_nothing_that_up_calls_is_refused(life: Life) -> None:
+    """Also not by being there already: what is looked up first is not tried in vain."""
+    assert [(one.operation, one.error) for one in life.up.writes if one.error] == []
+
+
+def test_down_leaves_nothing_but_the_kept_bucket(life: Life) -> None:
+    assert [line for line in life.left if not line.startswith(BUCKET)] == []
+    assert life.left == [f"{BUCKET} {life.watch.bucket.name}"]
+
+
+def test_down_keeps_data_unless_told(life: Life) -> None:
+    for one in life.watch.resources:
+        expected = Action.KEPT if one.data else Action.DELETED
+        assert life.down.ended(one).action is expected, one.title
+
+
+def test_told_to_delete_the_logs_down_leaves_nothing_at_all(life: Life) -> None:
+    assert life.left_then == []
+    assert [one.resource.title for one in life.gone if one.verdict is not Verdict.MISSING] == []
+
+
+def test_what_is_leaned_on_is_there_before_what_leans_on_it(life: Life) -> None:
+    for one in life.watch.resources:
+        for need in one.needs:
+            assert _end(life.up, need) < _start(life.up, one), (need.title, one.title)
+
+
+def test_what_leans_on_a_thing_is_gone_before_it_goes(life: Life) -> None:
+    for one in life.watch.resources:
+        for need in one.needs:
+            if not need.data:
+                assert _end(life.down, one) < _start(life.down, need), (one.title, need.title)
+
+
+def _start(done: Act, resource: Resource) -> int:
+    return [step.resource for step in done.steps].index(resource)
+
+
+def _end(done: Act, resource: Resource) -> int:
+    return done.steps.index(done.ended(resource))
+
+
+# Tags
+
+
+def _tag_members(observed: Observed) -> list[str]:
+    """The input members of an operation that hold tags, as botocore knows them."""
+    model = botocore.session.get_session().get_service_model(observed.service)
+    shape: Any = model.operation_model(observed.operation).input_shape
+    nested = getattr(shape.members.get("CreateBucketConfiguration"), "members", {})
+    found = [name for name in shape.members if name.lower() in {"tags", "tagslist"}]
+    return found + [f"CreateBucketConfiguration.{name}" for name in nested if name == "Tags"]
+
+
+def _given(observed: Observed, path: str) -> Any:
+    value: Any = observed.params
+    for key in path.split("."):
+        value = value.get(key, {})
+    return value
+
+
+def _as_pairs(tags: Any) -> dict[str, str]:
+    return dict(tags) if isinstance(tags, dict) else {tag["Key"]: tag["Value"] for tag in tags}
+
+
+def test_every_create_that_can_carry_a_tag_carries_ours_in_the_same_call(life: Life) -> None:
+    carried = set()
+    for one in life.up.writes:
+        for path in _tag_members(one):
+            assert _as_pairs(_given(one, path)) == {TAG: life.watch.name}, one.operation
+            carried.add(one.operation)
+    expected = {"CreateBucket", "CreateTrail", "CreateTopic", "CreateQueue", "PutRule"}
+    if life.watch.function:
+        expected |= {"CreateRole", "CreateLogGroup", "CreateFunction"}
+        expected |= {"PutParameter"} if life.watch.function.secrets else set()
+    assert carried == expected
+
+
+def test_tags_are_never_put_on_afterwards(life: Life) -> None:
+    assert [one.operation for one in life.up.writes if "tag" in one.operation.lower()] == []
+
+
+def test_a_secret_is_created_without_overwrite(life: Life) -> None:
+    puts = [one.params for one in life.up.writes if one.operation == "PutParameter"]
+    assert not any(one.get("Overwrite") for one in puts)
+
+
+# The order of down
+
+
+def test_what_the_alarm_listens_for_is_deleted_first_and_while_it_still_logs(empty: World) -> None:
+    assert empty.run("up").code == 0
+    with empty.sandbox.recording() as calls:
+        down = empty.run("down", "--yes", "--wait", "10")
+    writes = [one.operation for one in calls if one.writes]
+    assert writes[0] == "DeleteTrail"
+    assert "StopLogging" not in writes
+    assert "its deletion was heard" in down.err
+    assert down.code == 0
+    assert [post for post in empty.sandbox.inbox.posts if "DeleteTrail" in str(post.payload)]
+
+
+# Side by side
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Meeting(Resource):
+    """Can only be written or deleted while another one is."""
+
+    barrier: threading.Barrier
+    kind = "meeting"
+
+    @property
+    def arn(self) -> str:
+        return self.name
+
+    @property
+    def wanted(self) -> dict[str, Any]:
+        return {}
+
+    def read(self, aws: Any) -> Live | None:
+        self.barrier.wait(5)
+
+    def write(self, aws: Any, live: Live | None) -> None:
+        self.barrier.wait(5)
+
+    def delete(self, aws: Any) -> None:
+        self.barrier.wait(5)
+
+
+@pytest.fixture
+def meeting() -> list[Meeting]:
+    barrier = threading.Barrier(2)
+    return [Meeting(name=name, place=PLACE, watch="w", barrier=barrier) for name in "ab"]
+
+
+def test_independent_resources_are_looked_at_side_by_side(meeting, empty: World) -> None:
+    findings = inspect(meeting, empty.open().aws)
+    assert [one.verdict for one in findings] == [Verdict.MISSING] * 2
+
+
+def test_independent_resources_are_built_side_by_side(meeting, empty: World) -> None:
+    steps = list(build([Finding(one) for one in meeting], empty.open().aws))
+    assert [step.action for step in steps if _is_end(step)] == [Action.CREATED] * 2
+
+
+def test_independent_resources_are_cleared_side_by_side(meeting, empty: World) -> None:
+    findings = [Finding(one, Live({}, "w")) for one in meeting]
+    steps = list(clear(findings, empty.open().aws))
+    assert [step.action for step in steps if _is_end(step)] == [Action.DELETED] * 2
+
+
+# Strangers
+
+
+def _strangers_bucket(world: World, bucket: Resource) -> None:
+    world.client("s3").create_bucket(
+        Bucket=bucket.name,
+        BucketNamespace="account-regional",
+        CreateBucketConfiguration={"LocationConstraint": PLACE.region},
+    )
+
+
+def _strangers_trail(world: World, trail: Resource) -> None:
+    s3, name = world.client("s3"), "the-strangers-logs"
+    where = {"LocationConstraint": PLACE.region}
+    s3.create_bucket(Bucket=name, CreateBucketConfiguration=where)
+    allow = {
+        "Effect": "Allow",
+        "Principal": {"Service": "cloudtrail.amazonaws.com"},
+        "Action": "s3:*",
+        "Resource": [f"arn:aws:s3:::{name}", f"arn:aws:s3:::{name}/*"],
+        "Condition": {"StringEquals": {"aws:SourceArn": trail.arn}},
+    }
+    s3.put_bucket_policy(Bucket=name, Policy=_policy(allow))
+    world.client("cloudtrail").create_trail(Name=trail.name, S3BucketName=name)
+
+
+def _strangers_role(world: World, role: Resource) -> None:
+    principal = {"Service": "lambda.amazonaws.com"}
+    trust = _policy({"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"})
+    world.client("iam").create_role(RoleName=role.name, AssumeRolePolicyDocument=trust)
+
+
+def _strangers_function(world: World, function: Resource) -> None:
+    role = replace(WATCHES["plain"].function.role, name="the-strangers-role")
+    _strangers_role(world, role)
+    world.client("lambda").create_function(
+        FunctionName=function.name,
+        Runtime="python3.13",
+        Handler="theirs.handler",
+        Role=role.arn,
+        Code={"ZipFile": bundle()},
+    )
+
+
+def _policy(*statements: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": statements})
+
+
+BY_HAND: dict[str, Callable[[World, Resource], Any]] = {
+    "bucket": _strangers_bucket,
+    "trail": _strangers_trail,
+    "role": _strangers_role,
+    "function": _strangers_function,
+    "topic": lambda world, one: world.client("sns").create_topic(Name=one.name),
+    "queue": lambda world, one: world.client("sqs").create_queue(QueueName=one.name),
+    "rule": lambda world, one: world.client("events").put_rule(
+        Name=one.name, EventPattern='{"source":["theirs"]}'
+    ),
+    "log group": lambda world, one: world.client("logs").create_log_group(logGroupName=one.name),
+    "secret": lambda world, one: world.client("ssm").put_parameter(
+        Name=one.name, Value="theirs", Type="String"
+    ),
+}
+
+SUBJECTS = {
+    "Bucket", "Name", "TopicArn", "QueueName", "QueueUrl", "FunctionName", "RoleName", "Rule",
+    "logGroupName", "resourceArn", "ResourceArn", "ResourceARN", "ResourceId", "Resource",
+}  # fmt: skip
+"""Input members that name the thing a call acts upon."""
+
+
+def acts_on(observed: Observed, resource: Resource) -> bool:
+    given = [str(value) for key, value in observed.params.items() if key in SUBJECTS]
+    return any(value.endswith(resource.name) for value in given)
+
+
+@pytest.fixture(scope="module", params=TAGGED, ids=lambda one: one.title)
+def strange(world: World, request: pytest.FixtureRequest) -> "Strange":
+    """A stranger's thing under one of our names, and what each command does about it."""
+    world.refuse = lambda *_: None
+    world.use(PLAIN)
+    BY_HAND[request.param.kind](world, request.param)
+    here = world.open()
+    [theirs] = [one for one in here.watch.resources if one.title == request.param.title]
+    [before] = inspect([theirs], here.aws)
+    plan = world.run("plan")
+    with world.sandbox.recording() as calls:
+        up = world.run("up")
+        built = inspect(here.watch.resources, here.aws)
+        down = world.run("down", "--yes", "--wait", "0", "--delete-logs")
+    left = inspect(here.watch.resources, here.aws)
+    return Strange(theirs, here.watch, before, plan, up, built, down, left, calls)
+
+
+@dataclass(frozen=True)
+class Strange:
+    """How it went."""
+
+    theirs: Resource
+    watch: Watch
+    before: Finding
+    plan: Ran
+    up: Ran
+    built: list[Finding]
+    down: Ran
+    left: list[Finding]
+    calls: list[Observed]
+
+    @property
+    def leaning(self) -> set[Resource]:
+        return leaning(self.theirs, self.watch.resources)
+
+
+def test_a_strangers_thing_is_shown_as_not_ours(strange: Strange) -> None:
+    assert strange.before.verdict is Verdict.FOREIGN
+    assert f"! not ours {strange.theirs.title} lacks the tag {TAG}=" in strange.plan.out
+    assert "1 not ours" in strange.plan.err
+
+
+def test_a_strangers_thing_is_not_written_by_up_nor_by_down(strange: Strange) -> None:
+    touched = [one.operation for one in strange.calls if one.writes and acts_on(one, strange.theirs)]
+    assert touched == []
+    [left] = [one for one in strange.left if one.resource is strange.theirs]
+    assert left.live == strange.before.live
+
+
+def test_what_leans_on_a_strangers_thing_is_skipped_and_named(strange: Strange) -> None:
+    assert f"· skipped {strange.theirs.title}: is there already and is not" in strange.up.err
+    for one in strange.leaning:
+        assert f"· skipped {one.title}: waits for " in strange.up.err
+
+
+def test_beside_a_strangers_thing_all_the_rest_is_built(strange: Strange) -> None:
+    for one in strange.built:
+        if one.resource is not strange.theirs and one.resource not in strange.leaning:
+            assert one.verdict is Verdict.OK or one.only_by_hand, one.resource.title
+            assert f"+ created {one.resource.title}" in strange.up.err
+
+
+def test_a_strangers_thing_makes_up_exit_1(strange: Strange) -> None:
+    assert strange.up.code == 1
+
+
+def test_down_leaves_the_strangers_thing_and_nothing_else(strange: Strange) -> None:
+    assert strange.down.code == 0
+    there = [one.resource for one in strange.left if one.verdict is not Verdict.MISSING]
+    assert there == [strange.theirs]

@@ -1,0 +1,167 @@
+"""Watches for the laws and the sabotage: their configs, their plans, and a sandbox to hold them."""
+
+import io
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import yaml
+from botocore.awsrequest import AWSResponse
+
+from ctwatch.aws import Place
+from ctwatch.cli import main
+from ctwatch.config import parse
+from ctwatch.demo import confirmation_link, follow
+from ctwatch.opening import Choice, Opened, opened
+from ctwatch.resources.base import Resource
+from ctwatch.sandbox.server import Sandbox
+from ctwatch.watch import Watch, plan
+
+ADDRESS = "security@example.com"
+PLACE = Place("aws", "123456789012", "ap-northeast-2")
+HOOK = "http://127.0.0.1:1/api/webhooks/1/planned"
+
+DISCORD = [{"type": "discord", "url": "env:DISCORD_WEBHOOK_URL"}]
+PLAIN: dict[str, Any] = {
+    "topic": {"emails": [ADDRESS]},
+    "channels": DISCORD,
+    "alerts": {"language": "en"},
+}
+RICH = {
+    **PLAIN,
+    "name": "guard",
+    "bucket": {"name": "logs-{account}", "lifecycle": {"expire_days": 400, "archive_days": 90}},
+    "trail": {"name": "trail-a", "insights": ["api-call-rate", "api-error-rate"]},
+    "topic": {"emails": [ADDRESS, "second@example.com"]},
+    "function": {"name": "notify-{region}", "runtime": "python3.12", "architecture": "arm64"},
+    "rules": [
+        {"name": "rule-a", "detection": "trail-tampering"},
+        {"name": "rule-b", "detection": "trail-tampering"},
+    ],
+}
+MAIL_ONLY: dict[str, Any] = {"topic": {"emails": [ADDRESS]}, "channels": []}
+WEBHOOK_ONLY = {"channels": DISCORD}
+PLAIN_SECRET = {**PLAIN, "function": {"secret": "env"}}
+
+CONFIGS: dict[str, dict[str, Any]] = {
+    "plain": PLAIN,
+    "rich": RICH,
+    "mail only": MAIL_ONLY,
+    "webhook only": WEBHOOK_ONLY,
+    "secret in the environment": PLAIN_SECRET,
+}
+
+
+def planned(config: Mapping[str, Any], hook: str | None = HOOK) -> Watch:
+    """The watch of a config as it would be planned, without any AWS."""
+    filled = parse(config).filled(account=PLACE.account)
+    return plan(filled, PLACE, {one.name: hook for one in filled.channels})
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A command that ran: its exit code, and what it printed, white space folded."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def text(self) -> str:
+        return f"{self.out} {self.err}"
+
+
+Answer = tuple[str, str]
+"""AWS's error code and message."""
+
+
+@dataclass
+class World:
+    """A sandbox that this process's AWS clients are led to, a config, and a wire to cut."""
+
+    sandbox: Sandbox
+    config: Path
+    refuse: Callable[[str, str, Mapping[str, Any]], Answer | None] = lambda *_: None
+    refused: list[str] = field(default_factory=list)
+    clients: dict[str, Any] = field(default_factory=dict)
+
+    def use(self, config: Mapping[str, Any]) -> None:
+        """An empty account and another config."""
+        self.sandbox.reset()
+        self.config.write_text(yaml.safe_dump(dict(config)), encoding="utf-8")
+
+    def open(self) -> Opened:
+        return opened(Choice(self.config), need_secrets=True)
+
+    def run(self, *arguments: str) -> Ran:
+        """Run a ctwatch command as a user would, on a screen so wide that no line breaks."""
+        out, err = io.StringIO(), io.StringIO()
+        with redirect_stdout(out), redirect_stderr(err):
+            code = main([*arguments, "--config", str(self.config)])
+        return Ran(code, _folded(out), _folded(err))
+
+    def client(self, service: str) -> Any:
+        """A client of the hand's: whatever is cut, it is not."""
+        if service not in self.clients:
+            self.clients[service] = boto3.session.Session().client(service)
+        return self.clients[service]
+
+    def click(self) -> None:
+        """Do what the people do with the confirmation mails that they have not followed yet."""
+        assert self.sandbox.idle()
+        for mail in self.sandbox.inbox.mails:
+            if "/confirm?" in mail.text:
+                follow(confirmation_link(mail))
+
+    def alerts(self) -> int:
+        """How many messages have arrived on channels that people read."""
+        inbox = self.sandbox.inbox
+        return len(inbox.posts) + sum("eventName" in mail.text for mail in inbox.mails)
+
+
+def _folded(text: io.StringIO) -> str:
+    return " ".join(text.getvalue().split())
+
+
+@contextmanager
+def world_of(sandbox: Sandbox, folder: Path) -> Iterator[World]:
+    """Lead this process's AWS clients to `sandbox`, and let the test cut the wire."""
+    world = World(sandbox, folder / "config.yaml")
+
+    def before(model: Any, params: Mapping[str, Any], **_: Any) -> tuple[Any, Any] | None:
+        service = model.service_model.service_name
+        refusal = world.refuse(service, model.name, params)
+        if refusal is None:
+            return None
+        world.refused.append(f"{service}:{model.name}")
+        code, message = refusal
+        answer = AWSResponse("", 403, {}, None)
+        return answer, {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {}}
+
+    class Wired(boto3.Session):
+        def __init__(self, **given: Any) -> None:
+            super().__init__(**given)
+            self.events.register("before-call", before)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [*sandbox.unset(), "NO_COLOR", "FORCE_COLOR", "CTWATCH_CONFIG"]:
+            patch.delenv(name, raising=False)
+        for name, value in {**sandbox.env(), "COLUMNS": "1000", "LANG": "C.UTF-8"}.items():
+            patch.setenv(name, value)
+        patch.setattr("ctwatch.aws.boto3.Session", Wired)
+        yield world
+
+
+def leaning(on: Resource, resources: list[Resource]) -> set[Resource]:
+    """Everything that leans on a resource, also by way of others."""
+    found: set[Resource] = set()
+    grown = True
+    while grown:
+        more = {one for one in resources if {on, *found} & set(one.needs)} - found
+        grown = bool(more)
+        found |= more
+    return found
