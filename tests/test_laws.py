@@ -281,7 +281,6 @@ def test_what_the_alarm_listens_for_is_deleted_first_and_while_it_still_logs(emp
     assert "StopLogging" not in writes
     assert "its deletion was heard" in down.err
     assert down.code == 0
-    assert [post for post in empty.sandbox.inbox.posts if "DeleteTrail" in str(post.payload)]
 
 
 # Side by side
@@ -407,7 +406,9 @@ SUBJECTS = {
 
 def acts_on(observed: Observed, resource: Resource) -> bool:
     given = [str(value) for key, value in observed.params.items() if key in SUBJECTS]
-    return any(value.endswith(resource.name) for value in given)
+    name = resource.name.removeprefix("/")
+    ends = (f":{name}", f"/{name}") if resource.kind != "function" else (f":{name}",)
+    return any(value == resource.name or value.endswith(ends) for value in given)
 
 
 @pytest.fixture(scope="module", params=TAGGED, ids=lambda one: one.title)
@@ -481,3 +482,242 @@ def test_down_leaves_the_strangers_thing_and_nothing_else(strange: Strange) -> N
     assert strange.down.code == 0
     there = [one.resource for one in strange.left if one.verdict is not Verdict.MISSING]
     assert there == [strange.theirs]
+
+
+# Denied is not absent
+
+
+READS = {
+    "bucket": (
+        "s3:HeadBucket", "s3:GetBucketVersioning", "s3:GetBucketEncryption",
+        "s3:GetPublicAccessBlock", "s3:GetBucketOwnershipControls",
+        "s3:GetBucketLifecycleConfiguration", "s3:GetBucketPolicy", "s3:GetBucketTagging",
+    ),
+    "trail": (
+        "cloudtrail:DescribeTrails", "cloudtrail:GetTrailStatus", "cloudtrail:GetEventSelectors",
+        "cloudtrail:GetInsightSelectors", "cloudtrail:ListTags",
+    ),
+    "rule": (
+        "events:DescribeRule", "events:ListTargetsByRule", "events:ListTagsForResource",
+    ),
+    "topic": ("sns:GetTopicAttributes", "sns:ListTagsForResource"),
+    "subscription": ("sns:ListSubscriptionsByTopic", "sns:GetSubscriptionAttributes"),
+    "function": (
+        "lambda:GetFunction", "lambda:GetPolicy", "lambda:GetFunctionEventInvokeConfig",
+        "lambda:GetFunctionConcurrency",
+    ),
+    "role": (
+        "iam:GetRole", "iam:ListRolePolicies", "iam:GetRolePolicy",
+        "iam:ListAttachedRolePolicies",
+    ),
+    "log group": ("logs:DescribeLogGroups", "logs:ListTagsForResource"),
+    "queue": ("sqs:GetQueueUrl", "sqs:GetQueueAttributes", "sqs:ListQueueTags"),
+    "secret": ("ssm:GetParameter", "ssm:ListTagsForResource"),
+}  # fmt: skip
+"""The calls by which each kind is read; that these are all, is held by a test."""
+
+EACH_READ = [call for calls in READS.values() for call in calls]
+DENIALS = ("AccessDenied", "AccessDeniedException", "AuthorizationError", "403")
+
+
+class Standing:
+    """A watch that stands, for tests that change nothing."""
+
+    @pytest.fixture(scope="class")
+    def standing(self, world: World) -> World:
+        world.refuse = lambda *_: None
+        world.use(PLAIN)
+        assert world.run("up").code == 0
+        world.click()
+        return world
+
+
+class TestDenied(Standing):
+    """AWS will not let us look."""
+
+    def test_the_reads_listed_here_are_all_there_are(self, standing: World) -> None:
+        standing.refuse = lambda *_: None
+        here = standing.open()
+        with standing.sandbox.recording() as calls:
+            inspect(here.watch.resources, here.aws)
+        assert {f"{one.service}:{one.operation}" for one in calls} == set(EACH_READ)
+        assert not any(one.writes for one in calls)
+
+    @pytest.mark.parametrize("call", EACH_READ)
+    def test_what_may_not_be_looked_at_is_unknown(self, standing: World, call: str) -> None:
+        standing.refuse = denies(call, DENIALS[EACH_READ.index(call) % len(DENIALS)])
+        here = standing.open()
+        findings = inspect(here.watch.resources, here.aws)
+        done = act(standing, lambda: build(findings, here.aws))
+        unknown = [one for one in findings if one.verdict is Verdict.UNKNOWN]
+        assert {one.resource.kind for one in unknown} >= {k for k, v in READS.items() if call in v}
+        assert all(one.verdict in {Verdict.UNKNOWN, Verdict.OK} for one in findings)
+        assert done.writes == []
+        for one in unknown:
+            assert call.split(":")[1] in one.error.problem
+            assert done.ended(one.resource).action in {Action.FAILED, Action.SKIPPED}
+            for other in leaning(one.resource, here.watch.resources):
+                assert done.ended(other).error, other.title
+        cleared = act(standing, lambda: clear(unknown, here.aws, keep_data=False))
+        assert cleared.writes == []
+        assert {step.action for step in cleared.steps} <= {Action.FAILED, Action.SKIPPED}
+
+    @pytest.mark.parametrize("call", ["sns:GetTopicAttributes", "s3:GetBucketPolicy"])
+    def test_up_exits_1_and_names_the_call_that_was_denied(
+        self, standing: World, call: str
+    ) -> None:
+        standing.refuse = denies(call, "AccessDenied")
+        up = standing.run("up")
+        assert up.code == 1
+        assert f"{call.split(':')[1]} answered AccessDenied" in up.err
+        assert "ask for that permission" in up.err
+        assert standing.run("plan").code == 1
+
+    def test_what_is_not_there_and_may_not_be_looked_at_is_not_created(self, world: World) -> None:
+        world.use(PLAIN)
+        world.refuse = denies("sns:GetTopicAttributes", "AuthorizationError")
+        with world.sandbox.recording() as calls:
+            assert world.run("up").code == 1
+        made = {one.operation for one in calls if one.writes}
+        assert not made & {"CreateTopic", "Subscribe", "PutRule"}
+        assert made >= {"CreateTrail", "CreateQueue", "CreateFunction"}
+
+
+def denies(call: str, code: str) -> Callable[..., tuple[str, str] | None]:
+    """Refuse one operation as AWS refuses it."""
+    said = f"User: arn:aws:iam::{PLACE.account}:user/u is not authorized to perform: {call}"
+    return lambda service, name, _: (code, said) if f"{service}:{name}" == call else None
+
+
+# Killed
+
+
+class Killed(BaseException):
+    """Ends the process; nothing in the code may catch it."""
+
+
+class Killer:
+    """Lets so many writes through, and from then on no call at all."""
+
+    def __init__(self, lives: int) -> None:
+        self.lives = lives
+        self.dead = False
+        self._lock = threading.Lock()
+
+    def __call__(self, service: str, name: str, _: Any) -> None:
+        with self._lock:
+            if not self.dead and not name.startswith(("Get", "List", "Describe", "Head")):
+                self.dead = self.lives == 0
+                self.lives -= 1
+            if self.dead:
+                raise Killed
+
+
+def killed(here: Opened, steps: Callable[[list[Finding]], Iterator[Step]]) -> bool:
+    """Look and act; tell whether that was ended."""
+    findings = inspect(here.watch.resources, here.aws)
+    assert not [one for one in findings if one.verdict is Verdict.FOREIGN]
+    assert not [one for one in findings if one.verdict is Verdict.UNKNOWN]
+    try:
+        assert not [step.error for step in steps(findings) if step.error]
+    except Killed:
+        return True
+    return False
+
+
+def test_a_watch_built_one_call_at_a_time_between_kills_is_whole_in_the_end(empty: World) -> None:
+    """Each look after a kill finds what a kill between two calls leaves."""
+    here, kills = empty.open(), 0
+    empty.refuse = Killer(1)
+    while killed(here, lambda findings: build(findings, here.aws)):
+        empty.refuse = Killer(1)
+        kills += 1
+    empty.refuse = lambda *_: None
+    empty.click()
+    assert kills >= len(here.watch.resources)
+    assert {one.verdict for one in inspect(here.watch.resources, here.aws)} == {Verdict.OK}
+
+
+def test_a_watch_cleared_one_call_at_a_time_between_kills_is_gone_in_the_end(empty: World) -> None:
+    assert empty.run("up").code == 0
+    here, kills = empty.open(), 0
+    empty.refuse = Killer(1)
+    while killed(here, lambda findings: clear(findings, here.aws, keep_data=False)):
+        empty.refuse = Killer(1)
+        kills += 1
+    empty.refuse = lambda *_: None
+    assert kills >= len(here.watch.resources)
+    assert empty.sandbox.listing() == []
+
+
+@pytest.mark.parametrize("lives", range(0, 27, 3))
+def test_one_up_is_enough_after_one_that_was_killed(empty: World, lives: int) -> None:
+    empty.refuse = Killer(lives)
+    here = empty.open()
+    assert killed(here, lambda findings: build(findings, here.aws))
+    empty.refuse = lambda *_: None
+    up = empty.run("up")
+    assert up.code == 0
+    assert "Only a click is missing" in up.err
+
+
+# Secrets
+
+
+@pytest.mark.parametrize("config", [PLAIN, PLAIN_SECRET], ids=["ssm", "env"])
+def test_no_secret_is_in_any_output_state_or_repr(world: World, config: dict[str, Any]) -> None:
+    world.refuse = lambda *_: None
+    world.use(config)
+    told: list[object] = [world.run("plan"), world.run("up", "-v"), world.run("up", "--json")]
+    told += [world.run(word, "--json") for word in ("plan", "status")]
+    told += [world.run("status", "-v"), world.run("up", "-v")]
+    here = world.open()
+    told += [here.watch, *here.watch.resources, *(one.wanted for one in here.watch.resources)]
+    findings = inspect(here.watch.resources, here.aws)
+    told += [*findings, diagnose(here.watch, findings, here.aws)]
+    told += [list(build(findings, here.aws)), [one.live.state for one in findings if one.live]]
+    told += [world.run("down", "--yes", "--wait", "0", "--delete-logs")]
+    token = world.sandbox.inbox.token
+    assert [str(one) for one in told if token in str(one) or token in repr(one)] == []
+
+
+@pytest.mark.parametrize("config", [PLAIN, PLAIN_SECRET], ids=["ssm", "env"])
+def test_an_error_that_repeats_the_secret_is_not_repeated(
+    world: World, config: dict[str, Any]
+) -> None:
+    """AWS says which value it does not like; some of it in the values' own words."""
+    world.use(config)
+    holders = {"PutParameter", "CreateFunction"}
+    world.refuse = lambda _, name, params: (
+        ("ValidationException", f"Value {params} is too long") if name in holders else None
+    )
+    up = world.run("up")
+    assert up.code == 1
+    assert world.refused
+    assert "ValidationException" in up.err
+    assert world.sandbox.inbox.token not in up.text
+
+
+# A promise and its drift
+
+
+@pytest.mark.parametrize("one", WATCHES["rich"].resources, ids=lambda one: one.title)
+def test_a_promise_is_json_shaped_and_equal_to_itself(one: Resource) -> None:
+    again = json.loads(json.dumps(one.wanted))
+    assert list(compare(one.wanted, again)) == []
+
+
+def test_a_config_without_its_secret_is_looked_at_all_the_same(
+    empty: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for config in (PLAIN, PLAIN_SECRET):
+        empty.use(config)
+        assert empty.run("up").code == 0
+        empty.click()
+        monkeypatch.delenv("DISCORD_WEBHOOK_URL")
+        assert empty.run("status").code == 0
+        assert empty.run("plan", "--exit-code").code == 0
+        up = empty.run("up")
+        assert up.code == 2
+        assert "DISCORD_WEBHOOK_URL" in up.err
+        monkeypatch.undo()

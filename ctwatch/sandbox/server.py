@@ -516,7 +516,7 @@ class Sandbox(World):
         if written["readOnly"]:
             return
         subject, extra = _subject(call), {"event_id": written["eventID"]}
-        who = written["userIdentity"].get("arn", "")
+        who = written["userIdentity"].get("arn", "").rpartition(":")[2]
         ending = f": {written['errorCode']}" if "errorCode" in written else ""
         text = f"{written['eventName']} by {who}{ending}"
         self._tell("call", subject, text, ok=not ending, extra=extra)
@@ -525,8 +525,8 @@ class Sandbox(World):
             self._tell("record", subject, text, ok=True, extra=extra)
             return
         text = (
-            f"No trail was logging write management events for {written['awsRegion']}: AWS would "
-            f"keep {written['eventName']} in the event history and send no event."
+            f"No trail was logging writes in {written['awsRegion']}: AWS sends no event, and keeps "
+            f"{written['eventName']} in the event history only"
         )
         self._tell("record", subject, text, extra=extra)
 
