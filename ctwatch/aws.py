@@ -12,6 +12,8 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlsplit
@@ -34,6 +36,7 @@ from botocore.exceptions import (
     ConnectionError as BotoConnectionError,
 )
 from botocore.loaders import Loader, create_loader
+from botocore.parsers import ResponseParserError
 
 from ctwatch.clock import Clock
 from ctwatch.errors import AwsError, ConfigError
@@ -54,6 +57,11 @@ T = TypeVar("T")
 
 WORKERS = 16
 """Resources looked at or written side by side."""
+
+_SERVICES = ("cloudtrail", "events", "iam", "lambda", "logs", "s3", "sns", "sqs", "ssm", "sts")
+
+TROUBLE = (ClientError, BotoCoreError, ResponseParserError)
+"""What botocore raises; the last, outside its own family, for what is no answer of AWS's at all."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +145,7 @@ class Aws:
         self,
         call: Callable[[], T],
         *,
-        code: str,
+        code: str | tuple[str, ...],
         says: tuple[str, ...] = ("",),
         limit: float = 60.0,
     ) -> T:
@@ -145,17 +153,18 @@ class Aws:
 
         Args:
             call: what to try; must be safe to repeat.
-            code: the error code that means "not yet".
+            code: the error code that means "not yet", or several.
             says: words of which the message must hold one for it to mean that.
             limit: seconds after which the refusal is believed.
         """
+        codes = (code,) if isinstance(code, str) else code
         end = self.clock.monotonic() + limit
         pause = 0.5
         while True:
             try:
                 return call()
             except ClientError as error:
-                if code_of(error) != code or not any(word in str(error) for word in says):
+                if code_of(error) not in codes or not any(word in str(error) for word in says):
                     raise
                 if self.clock.monotonic() + pause > end:
                     raise
@@ -170,15 +179,43 @@ class Aws:
         """
         try:
             arn = self.sts.get_caller_identity()["Arn"]
-        except (ClientError, BotoCoreError) as error:
+        except TROUBLE as error:
             raise complaint(error, "asking AWS who you are") from error
         _, partition, _, _, account, _ = arn.split(":", 5)
         return Place(partition, account, self.region)
 
+    def time(self) -> datetime:
+        """The time by AWS's clock, in UTC and whole seconds; this machine's may be wrong.
+
+        Raises:
+            AwsError: AWS could not be asked.
+        """
+        try:
+            answer = self.sts.get_caller_identity()
+        except TROUBLE as error:
+            raise complaint(error, "asking AWS for the time") from error
+        return self.date(answer)
+
+    def date(self, answer: Any) -> datetime:
+        """When AWS gave an answer, by its own clock; by ours where the answer does not say."""
+        header = answer["ResponseMetadata"].get("HTTPHeaders", {}).get("date")
+        return parsedate_to_datetime(header) if header else self.clock.now().replace(microsecond=0)
+
     @property
     def on_loopback(self) -> bool:
-        """Whether the calls go to an emulator on this machine rather than to AWS."""
-        return is_loopback(self.ssm.meta.endpoint_url)
+        """Whether the calls go to an emulator on this machine rather than to AWS.
+
+        Raises:
+            ConfigError: some go here and some go there.
+        """
+        here = {one for one in _SERVICES if is_loopback(self._client(one).meta.endpoint_url)}
+        if here and (elsewhere := [one for one in _SERVICES if one not in here]):
+            raise ConfigError(
+                f"calls of {', '.join(sorted(here))} go to this machine, those of "
+                f"{', '.join(elsewhere)} elsewhere",
+                "Unset the AWS_ENDPOINT_URL_… variables, and endpoint_url in the profile.",
+            )
+        return bool(here)
 
     def _client(self, service: str) -> Any:
         key = (service, self.region)
@@ -331,6 +368,11 @@ def _refusal(error: ClientError, doing: str) -> AwsError:
 def _hint(code: str, operation: str, message: str) -> str:
     if "service control policy" in message:
         return "An organization's policy forbids it: ask whoever keeps the organization."
+    if operation == "HeadBucket":
+        return (
+            "Either your credentials may not call HeadBucket, or another account owns that "
+            "bucket: then choose another bucket.name, best one that ends in -{account}-{region}-an."
+        )
     if code in {"AccessDenied", "AccessDeniedException", "AuthorizationError", "403"}:
         return f"Your credentials may not call {operation}: ask for that permission."
     if code in _LOGGED_OUT:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ctwatch.engine import Finding, Step
     from ctwatch.opening import Choice, Opened
     from ctwatch.render import Screen
+    from ctwatch.resources.base import Resource
 
 AS_PROMISED, COULD_NOT, NOT_AS_PROMISED, INTERRUPTED = 0, 1, 3, 130
 
@@ -81,13 +82,28 @@ def watching(command: Callable[..., Any]) -> Callable[..., Any]:
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
 
-@click.group(context_settings=_HELP)
+class _InOrder(click.Group):
+    """Lists its commands in the order in which they are told here, which is that of use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names."""
+        del ctx
+        return list(self.commands)
+
+
+@click.group(
+    cls=_InOrder,
+    context_settings=_HELP,
+    epilog="Exit codes: 0 done or as promised, 1 could not be done or found out, 2 the call or the "
+    "config is wrong, 3 not as promised, 130 interrupted.",
+)
 @click.version_option(package_name="ctwatch", message="%(prog)s %(version)s")
 def cli() -> None:
     """Tells you that someone has touched your CloudTrail, and proves that it still would.
 
     \b
     No AWS account at hand?      ctwatch demo
+    A config to begin with:      ctwatch init
     Make it so:                  ctwatch up
     Would I be told right now?   ctwatch status
     Strike, and prove it:        ctwatch simulate stop-logging
@@ -116,13 +132,15 @@ def init(config: Path, defaults: bool) -> int:
     if not defaults:
         region = click.prompt("Home region of the trail", default="ap-northeast-2", err=True)
         email = click.prompt("Who gets mail", default="security@example.com", err=True)
-        text = fresh(text, region=region, email=email)
-    with config.open("x", encoding="utf-8") as file:
-        file.write(text)
-    click.echo(
-        f"Wrote {config}. It names the variable DISCORD_WEBHOOK_URL; set it, then:", err=True
-    )
-    click.echo("ctwatch plan", err=True)
+        where = "Where the webhook's URL is (env:NAME, ssm:/path or file:path)"
+        webhook = click.prompt(where, default="env:DISCORD_WEBHOOK_URL", err=True)
+        text = fresh(text, region=region, email=email, webhook=webhook)
+    try:
+        with config.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise CtwatchError(f"{config} cannot be written: {error.strerror}") from error
+    click.echo(f"Wrote {config}. Put the webhook's URL where it says, then: ctwatch plan", err=True)
     return AS_PROMISED
 
 
@@ -135,11 +153,14 @@ def up(options: Options, dry_run: bool, exit_code: bool) -> int:
     """Make the watch as the config wants it; repeat as often as you like."""
     if dry_run:
         return _plan(options, exit_code)
+    if exit_code:
+        raise click.UsageError("--exit-code goes with --dry-run.")
     from ctwatch.engine import build, inspect
     from ctwatch.opening import check_webhooks, opened
     from ctwatch.render import show_steps
 
     screen, watch = options.screen, opened(options.choice, need_secrets=True)
+    _say_which(screen, watch)
     for warning in check_webhooks(watch):
         screen.talk(f"Warning: {warning}", "yellow")
     with screen.working("Looking at what is there"):
@@ -148,29 +169,55 @@ def up(options: Options, dry_run: bool, exit_code: bool) -> int:
     return _look_again(options, watch, steps)
 
 
+def _say_which(screen: "Screen", watch: "Opened") -> None:
+    """Say which watch it is about, and in which account, before anything is done."""
+    from ctwatch.render import watch_line
+
+    place = watch.watch.place
+    screen.talk(watch_line(watch.watch.name, place.account, place.region))
+
+
 def _look_again(options: Options, watch: "Opened", steps: Sequence["Step"]) -> int:
     """What `up` ends with: success is what AWS says, not what was sent."""
     from ctwatch.engine import Action
-    from ctwatch.render import diagnosis_json, status_view, verdict_line
+    from ctwatch.render import click_line, diagnosis_json, status_view, verdict_line
 
-    screen = options.screen
+    screen, wrote = options.screen, {Action.CREATED, Action.REPAIRED}
     with screen.working("Looking again"):
-        _, diagnosis = _looked(watch)
+        diagnosis = _settled(watch, {step.resource for step in steps if step.action in wrote})
     if options.as_json:
         screen.json(diagnosis_json(diagnosis))
-    wrote = {Action.CREATED, Action.REPAIRED}
-    if not any(step.action in wrote or step.error for step in steps):
-        screen.talk("Nothing to do: everything is as promised or waits for a person.")
     if any(step.error for step in steps):
         screen.talk("Not all could be done; run ctwatch up again when that is mended.", "yellow")
         return COULD_NOT
     if diagnosis.faults and not diagnosis.only_a_click:
-        screen.data(*status_view(diagnosis))
+        if not options.as_json:
+            screen.data(*status_view(diagnosis))
         return NOT_AS_PROMISED
+    if not any(step.action in wrote for step in steps):
+        waiting = " but what waits for a person" if diagnosis.faults else ", all is as promised"
+        screen.talk(f"Nothing to do{waiting}.")
     screen.talk(verdict_line(diagnosis.verdict))
     for fault in diagnosis.faults:
-        screen.talk(f"Only a click is missing: {fault.sentence}. {fault.remedy}", "yellow")
+        screen.talk(click_line(fault))
     return AS_PROMISED
+
+
+_SETTLES = 30.0
+"""Seconds within which what was written is given time to be seen: SQS and SNS show it late."""
+
+
+def _settled(watch: "Opened", wrote: set["Resource"]) -> "Diagnosis":
+    """Look until all that was written shows as written, or until it had time enough to."""
+    clock = watch.aws.clock
+    end, pause = clock.monotonic() + _SETTLES, 1.0
+    while True:
+        findings, diagnosis = _looked(watch)
+        late = [one for one in findings if one.resource in wrote and not one.settled]
+        if not late or clock.monotonic() + pause > end:
+            return diagnosis
+        clock.sleep(pause)
+        pause *= 2
 
 
 def _looked(watch: "Opened") -> tuple[list["Finding"], "Diagnosis"]:
@@ -192,9 +239,8 @@ def _plan(options: Options, exit_code: bool) -> int:
     if options.as_json:
         screen.json([finding_json(one) for one in findings])
     else:
-        place = watch.watch.place
-        screen.talk(f"Watch {watch.watch.name} in account {place.account}, {place.region}:")
-        screen.data(plan_view(findings))
+        _say_which(screen, watch)
+        screen.data(*plan_view(findings, verbose=options.verbose))
         screen.talk(plan_summary(findings))
     if any(one.verdict is Verdict.UNKNOWN for one in findings):
         return COULD_NOT
@@ -229,7 +275,7 @@ def status(options: Options) -> int:
     if options.as_json:
         screen.json(diagnosis_json(diagnosis))
     else:
-        screen.data(*status_view(diagnosis, verbose=options.verbose))
+        screen.data(*status_view(diagnosis))
     return diagnosis.verdict.exit_code
 
 
@@ -243,7 +289,12 @@ def status(options: Options) -> int:
     show_default=True,
     help="What is struck: a trail that does not exist, so that nothing can be harmed.",
 )
-@click.option("--timeout", type=click.FloatRange(min=0.1), help="Seconds to wait for the proof.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0.1),
+    metavar="SECONDS",
+    help="How long to wait for the proof.  [default: 600]",
+)
 @_json_option
 @watching
 def simulate(
@@ -285,7 +336,7 @@ def _drill(options: Options, watch: "Opened", techniques: list[Any], limit: floa
         screen.json([drill_json(one) for one in ended])
     if all(one.proven for one in ended):
         return AS_PROMISED
-    screen.talk("Not every hop was proven. Why, tells: ctwatch status", "yellow")
+    screen.talk("Not every hop was proven. What may be the cause: ctwatch status", "yellow")
     return NOT_AS_PROMISED
 
 
@@ -296,60 +347,72 @@ def _drill(options: Options, watch: "Opened", techniques: list[Any], limit: floa
     "--wait",
     type=click.FloatRange(min=0),
     default=120.0,
-    show_default=True,
-    help="Seconds to wait for the alert that the trail's own deletion raises.",
+    show_default="120",
+    metavar="SECONDS",
+    help="How long to wait for the alert that the trail's own deletion raises.",
 )
 @watching
 def down(options: Options, delete_logs: bool, yes: bool, wait: float) -> int:
     """Clear away what this watch made; the log bucket is kept unless you say otherwise."""
     from ctwatch.diagnose import Alarm
-    from ctwatch.engine import Verdict, clear, look
+    from ctwatch.engine import Verdict, clear
     from ctwatch.opening import opened
     from ctwatch.render import show_steps
 
     screen, watch = options.screen, opened(options.choice)
+    _say_which(screen, watch)
     with screen.working("Looking at what is there"):
         findings, diagnosis = _looked(watch)
+    would_tell = diagnosis.verdict in {Alarm.ARMED, Alarm.DEGRADED}
     ours = [one for one in findings if one.verdict in {Verdict.OK, Verdict.DRIFTED}]
     going = [one for one in ours if delete_logs or not one.resource.data]
+    warning = _ALERT if would_tell and any(one.resource.heard for one in going) else ""
+    if yes and warning:
+        screen.talk(warning)
     if going and not yes:
         for one in going:
             screen.talk(f"- {one.resource.title}")
-        click.confirm(_warning(going), abort=True, err=True)
-    would_tell = diagnosis.verdict in {Alarm.ARMED, Alarm.DEGRADED}
+        these = f"these {len(going)}" if len(going) > 1 else "it"
+        if not click.confirm(f"{warning} Delete {these}?".lstrip(), err=True):
+            screen.talk("Aborted: nothing was deleted.")
+            return COULD_NOT
     heard = [one for one in findings if one.resource.heard]
     rest = [one for one in findings if not one.resource.heard]
-    _clear_heard(screen, watch, heard, wait if would_tell else 0)
-    # Looked at again, so that a trail that could not be deleted keeps its bucket.
-    rest += [look(one.resource, watch.aws) for one in heard]
-    show_steps(screen, clear(rest, watch.aws, keep_data=not delete_logs), "Clearing")
+    readable = {watch.watch.receipt, watch.watch.receipts} <= {one.resource for one in ours}
+    stayed = _clear_heard(screen, watch, heard, wait if would_tell and readable else 0)
+    needed = {need for one in stayed for need in one.needs}  # a trail that stays needs its bucket
+    rest = [one for one in rest if one.resource not in needed]
+    show_steps(screen, clear(rest, watch.aws, keep_data=not delete_logs), "Clearing", clearing=True)
     return _cleared(options, watch, keep_data=not delete_logs)
 
 
-def _warning(going: Sequence["Finding"]) -> str:
-    alert = any(one.resource.heard for one in going)
-    first = "Deleting the trail raises an alert, and that is meant. " if alert else ""
-    return f"{first}Delete these {len(going)}?"
+_ALERT = "Deleting the trail (DeleteTrail) raises an alert, and that is meant."
 
 
 def _clear_heard(
     screen: "Screen", watch: "Opened", findings: Sequence["Finding"], wait: float
-) -> None:
-    """Delete what the alarm itself listens for, and wait until it has been heard."""
+) -> list["Resource"]:
+    """Delete what the alarm itself listens for, and wait until it has been heard.
+
+    Returns:
+        What could not be deleted.
+    """
     from ctwatch.engine import Action, clear
     from ctwatch.render import show_steps
     from ctwatch.simulate import heard_of_deletion
 
-    start = watch.aws.clock.now()
-    steps = show_steps(screen, clear(findings, watch.aws), "Clearing")
-    if not wait or not any(step.action is Action.DELETED for step in steps):
-        return
+    start = watch.aws.time() if wait else None
+    steps = show_steps(screen, clear(findings, watch.aws), "Clearing", clearing=True)
+    stayed = [step.resource for step in steps if step.action is Action.FAILED]
+    if start is None or not any(step.action is Action.DELETED for step in steps):
+        return stayed
     with screen.working("Waiting for the alert that this raises"):
         receipt = heard_of_deletion(watch.watch, watch.aws, start, wait)
     if receipt:
         screen.talk("  its deletion was heard: the alert has arrived", "green")
     else:
         screen.talk(f"  its deletion was not heard within {wait:.0f} s; going on", "yellow")
+    return stayed
 
 
 def _cleared(options: Options, watch: "Opened", *, keep_data: bool) -> int:
@@ -401,7 +464,7 @@ def detections(
         screen.data(*detection_view(shown[0], tongue))
         screen.json(shown[0].pattern)
     else:
-        screen.data(detections_view(shown, tongue))
+        screen.data(*detections_view(shown, tongue))
     return AS_PROMISED
 
 
@@ -447,20 +510,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit code, and prints complaints as one sentence and a hint."""
     try:
         return int(cli.main(arguments, prog_name="ctwatch", standalone_mode=False) or 0)
-    except click.Abort:
-        click.echo("Aborted: nothing more was done.", err=True)
+    except click.Abort as error:
+        click.echo(f"\n{_stopped(error)}", err=True)
         return INTERRUPTED
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except CtwatchError as error:
+    except Exception as error:
+        said = _complaint(error)
+        if not said:
+            raise
         from ctwatch.render import Screen
 
-        Screen().complain(error)
-        return error.exit_code
-    except KeyboardInterrupt:
-        click.echo("Interrupted. Run the same command again; it goes on from there.", err=True)
-        return INTERRUPTED
+        Screen().complain(said)
+        return said.exit_code
+
+
+def _stopped(error: click.Abort) -> str:
+    """What to say of Ctrl-C: click makes the same of it at a question and at work."""
+    at_work = isinstance(error.__cause__, KeyboardInterrupt)
+    if at_work:
+        return "Interrupted. Run the same command again; it goes on from there."
+    return "Aborted: nothing was done."
+
+
+def _complaint(error: Exception) -> CtwatchError | None:
+    """What to say of an exception; None for a bug of ours, whose traceback is worth more."""
+    if isinstance(error, CtwatchError):
+        return error
+    from ctwatch.aws import TROUBLE, complaint
+
+    return complaint(error, "talking to AWS") if isinstance(error, TROUBLE) else None
 
 
 def run() -> NoReturn:

@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from rich.rule import Rule
+from click.exceptions import Exit
+from rich.console import Group, RenderableType
 from rich.text import Text
 
-from ctwatch.cli import main
+from ctwatch.cli import INTERRUPTED, main
+from ctwatch.config import parse
 from ctwatch.errors import SandboxError
-from ctwatch.render import Screen, panel
+from ctwatch.render import Hanging, Screen, heading, panel
 from ctwatch.sandbox import sandbox_class
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 ADDRESS = "security@example.com"
 _ARRIVES = 10.0
 """Seconds within which anything must arrive on loopback."""
+_LIMIT = ("--timeout", "30")
 
 
 @contextmanager
@@ -50,31 +53,38 @@ def leading_to(sandbox: "Sandbox") -> Iterator[None]:
 
 
 def keep_sandbox(region: str, *, quiet: bool) -> int:
-    """Run a sandbox until Ctrl-C or SIGTERM; exports on stdout, the story on stderr."""
+    """Run a sandbox until Ctrl-C or SIGTERM; exports on stdout, the story on stderr.
+
+    Raises:
+        ConfigError: there is no such region.
+        SandboxError: it is not installed or cannot start.
+    """
+    parse({"region": region, "topic": {"emails": [ADDRESS]}}, "ctwatch sandbox")
     screen = Screen(quiet=quiet)
-    over = threading.Event()
-    before = signal.signal(signal.SIGTERM, lambda *_: over.set())
-    try:
-        with sandbox_class()(region=region, narrate=lambda hop: _tell(screen, hop)) as running:
+    with _told_to_end() as over:
+        story = _Story(screen)
+        with sandbox_class()(region=region, narrate=story.tell) as running:
+            story.sandbox = running
             for line in exports(running):
                 print(line, flush=True)  # noqa: T201 - for a shell: no width, no wrapping
             screen.talk("A local AWS is running. Paste these lines into another terminal, then:")
             screen.talk("ctwatch up   (or any AWS client). Ctrl-C ends it and all that is in it.")
-            with _until_interrupted():
-                over.wait()
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    screen.talk("The sandbox is gone, with everything in it.")
+            over.wait()
+        screen.talk("The sandbox is gone, with everything in it.")
     return 0
 
 
 @contextmanager
-def _until_interrupted() -> Iterator[None]:
-    """Ctrl-C is how a sandbox is meant to end."""
+def _told_to_end() -> Iterator[threading.Event]:
+    """An event that Ctrl-C, SIGTERM and a closed terminal set, each of which is a good end."""
+    over = threading.Event()
+    ends = [one for one in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, one)]
+    before = {one: signal.signal(signal.Signals[one], lambda *_: over.set()) for one in ends}
     try:
-        yield
-    except KeyboardInterrupt:
-        return
+        yield over
+    finally:
+        for one, handler in before.items():
+            signal.signal(signal.Signals[one], handler)
 
 
 def exports(sandbox: "Sandbox") -> list[str]:
@@ -83,14 +93,40 @@ def exports(sandbox: "Sandbox") -> list[str]:
     return [f"unset {' '.join(sandbox.unset())}", *lines]
 
 
-def _tell(screen: Screen, hop: "Hop") -> None:
+class _Story:
+    """Tells every hop, and shows every message that arrived, each once."""
+
+    def __init__(self, screen: Screen) -> None:
+        self.screen = screen
+        self.sandbox: Sandbox | None = None
+        self._lock = threading.Lock()
+        self._mails = 0
+
+    def tell(self, hop: "Hop") -> None:
+        """Tell a hop; called from any thread."""
+        with self._lock:
+            self.screen.talk(Group(_hop_line(hop), *self._arrived(hop)))
+            if "link" in hop.extra:
+                self.screen.link(hop.extra["link"])
+
+    def _arrived(self, hop: "Hop") -> Iterator[RenderableType]:
+        """The messages that came with this hop."""
+        if hop.ok and "payload" in hop.extra:
+            yield panel("Discord", discord_view(hop.extra["payload"]))
+        if hop.stage == "mail" and self.sandbox:
+            mails = self.sandbox.inbox.mails
+            new, self._mails = mails[self._mails :], len(mails)
+            if "link" not in hop.extra:
+                yield from (panel("Mail", _mail_view(one)) for one in new)
+
+
+def _hop_line(hop: "Hop") -> RenderableType:
     sign, colour = ("✓", "green") if hop.ok else ("✗", "red")
     if hop.stage == "record" and not hop.ok:
         sign, colour = "·", "dim"  # nothing failed: no trail was logging yet
-    head = (f"{hop.time:%H:%M:%S} {sign} {hop.stage:<9}", colour)
-    screen.talk(Text.assemble(head, (f"{hop.subject}  ", "bold"), hop.text, overflow="fold"))
-    if hop.ok and "payload" in hop.extra:
-        screen.talk(panel("Discord", discord_view(hop.extra["payload"])))
+    head = Text(f"{hop.time:%H:%M:%S} {sign} {hop.stage:<9}", colour)
+    said = hop.text.removesuffix(hop.extra.get("link", ""))
+    return Hanging(head, Text.assemble((f"{hop.subject}  ", "bold"), said))
 
 
 def run_demo(language: str) -> int:
@@ -108,6 +144,7 @@ def run_demo(language: str) -> int:
     if shown.failed:
         screen.talk(f"The demo failed at: {', '.join(shown.failed)}", "bold red")
         return 1
+    screen.talk("Built, proven, and cleared away; the logs are kept until you say otherwise.")
     return 0
 
 
@@ -135,7 +172,7 @@ class _Demo:
         self._run("Make it so", "up")
         self._follow_link()
         self._run("Would I be told right now?", "status")
-        self._run("Strike, four ways, and prove that the alerts arrive", "simulate", "all")
+        self._run("Strike, four ways, and prove that the alerts arrive", "simulate", "all", *_LIMIT)
         self._show_arrivals()
         self._run("Still?", "status")
         self._run("Clear it away", "down", "--yes")
@@ -143,7 +180,7 @@ class _Demo:
 
     def _title(self, text: str) -> None:
         self.screen.talk("")
-        self.screen.err.print(Rule(Text(text, "bold"), align="left", style="dim"))
+        self.screen.talk(heading(text))
 
     def _run(self, title: str, *arguments: str) -> None:
         """Run a command as a user would type it; its exit code is part of the show."""
@@ -151,6 +188,8 @@ class _Demo:
         self.screen.talk(f"$ ctwatch {' '.join(arguments)}", "bold cyan")
         sys.stdout.flush()
         code = main([*arguments, "--config", str(self.config)])
+        if code == INTERRUPTED:
+            raise Exit(code)
         if code != 0:
             self.failed.append(f"{arguments[0]} (exit code {code})")
 
@@ -176,15 +215,14 @@ class _Demo:
         for post in posts[:1]:
             self.screen.data(panel("Discord", discord_view(post.payload)))
         for post in posts[1:]:
-            self.screen.data(Text.assemble(("and  ", "dim"), _said(post.payload.get("content"))))
+            self.screen.data(Hanging(Text("and  ", "dim"), _said(post.payload.get("content"))))
         mails = [one for one in self.sandbox.inbox.mails if "eventName" in one.text]
         self._title(f"{len(mails)} mails arrived, the first of them")
         for mail in self._expect("the mails", mails)[:1]:
             self._show_mail(mail)
 
     def _show_mail(self, mail: "Mail") -> None:
-        head = f"To: {mail.to}\nSubject: {mail.subject}\n\n"
-        self.screen.data(panel("Mail", Text(head + mail.text.strip())))
+        self.screen.data(panel("Mail", _mail_view(mail)))
 
     def _show_rest(self) -> None:
         """The sandbox's own inventory, not ours."""
@@ -212,6 +250,10 @@ def follow(link: str) -> None:
     """Open a link of the sandbox's, as a browser would."""
     with urllib.request.urlopen(link, timeout=_ARRIVES) as answer:  # noqa: S310 - our own http link
         answer.read()
+
+
+def _mail_view(mail: "Mail") -> Text:
+    return Text(f"To: {mail.to}\nSubject: {mail.subject}\n\n{mail.text.strip()}")
 
 
 def discord_view(payload: dict[str, Any]) -> Text:

@@ -12,17 +12,17 @@ records in its stead.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from ctwatch.aws import Aws, complaint
+from ctwatch.aws import TROUBLE, Aws, complaint
 from ctwatch.detections import catalogue
-from ctwatch.diff import MISSING, Difference, granted
+from ctwatch.diff import MISSING, Difference, State, granted
 from ctwatch.engine import Finding, Verdict, foreign
 from ctwatch.patterns import PatternError, compile_pattern
 from ctwatch.resources.base import Resource
 from ctwatch.resources.function import Function
+from ctwatch.resources.role import Role
 from ctwatch.resources.rule import Rule
 from ctwatch.resources.subscription import Subscription
 from ctwatch.resources.trail import other_recorders, records_writes
@@ -150,9 +150,8 @@ def diagnose(watch: Watch, findings: Sequence[Finding], aws: Aws) -> Diagnosis:
         rule.name: _verdict([events, hop, topic], channels, [trail, proof])
         for rule, hop in rules.items()
     }
-    nothing = all(one.verdict in {Verdict.MISSING, Verdict.FOREIGN} for one in findings)
-    kept = all(one.verdict is Verdict.MISSING or one.resource.data for one in findings)
-    if nothing or kept:
+    not_ours = {Verdict.MISSING, Verdict.FOREIGN}
+    if all(one.verdict in not_ours or one.resource.data for one in findings):
         verdicts = dict.fromkeys(verdicts, Alarm.ABSENT)
     order = list(Alarm)
     verdict = max(verdicts.values(), key=order.index)
@@ -205,7 +204,7 @@ def _hop(
 
 def _flow(finding: Finding, cuts: Callable[[Finding], bool] | None) -> Flow:
     if finding.verdict is Verdict.OK and not (cuts and finding.live and cuts(finding)):
-        return Flow.OK
+        return Flow.WORN if any(_told_by_aws(finding)) else Flow.OK
     if cuts is None:
         return Flow.WORN
     if finding.verdict is Verdict.UNKNOWN:
@@ -221,7 +220,7 @@ def _state(finding: Finding) -> dict[str, Any]:
 
 def _trail_hop(watch: Watch, looks: Looks) -> Hop:
     parts = [looks[watch.trail], looks[watch.bucket]]
-    return _hop("trail", parts, None, "every region, validated, logs kept")
+    return _hop("trail", parts, None, "every region, validated")
 
 
 def _events_hop(watch: Watch, looks: Looks, aws: Aws) -> Hop:
@@ -235,7 +234,7 @@ def _events_hop(watch: Watch, looks: Looks, aws: Aws) -> Hop:
         return hop(Flow.OK, "CloudTrail tells of every write")
     try:
         others = other_recorders(aws, but=watch.trail.arn)
-    except (ClientError, BotoCoreError) as error:
+    except TROUBLE as error:
         return hop(Flow.UNKNOWN, complaint(error, "looking for other trails").problem)
     if others:
         return hop(Flow.WORN, f"{others[0]} records in our trail's stead")
@@ -252,7 +251,7 @@ def _records(finding: Finding) -> bool:
 def _rule_hop(rule: Rule, looks: Looks) -> Hop:
     def cuts(finding: Finding) -> bool:
         state = _state(finding)
-        aimed = any(one["Arn"] == rule.topic.arn for one in state["targets"].values())
+        aimed = any(_aims(one, rule.topic.arn) for one in state["targets"].values())
         return state["state"] != "ENABLED" or not aimed or not _fires(rule, state["pattern"])
 
     hop = _hop("rule", [looks[rule]], cuts, f"enabled, {rule.detection}")
@@ -265,6 +264,15 @@ def _beside(hop: Hop, findings: Sequence[Finding]) -> Hop:
     faults = (*hop.faults, *other.faults)
     sentence = hop.sentence if hop.faults else other.sentence
     return Hop(hop.name, hop.subject, worst([hop.flow, other.flow]), sentence, faults)
+
+
+# What EventBridge sends in the event's stead, or only when a role lets it: not counted on.
+_ASTRAY = {"Input", "InputPath", "InputTransformer", "RoleArn"}
+
+
+def _aims(target: State, arn: str) -> bool:
+    """Whether a target hands the event as it is to `arn`."""
+    return target["Arn"] == arn and not _ASTRAY & target.keys()
 
 
 def _fires(rule: Rule, pattern: Any) -> bool:
@@ -284,7 +292,25 @@ def _topic_hop(watch: Watch, looks: Looks) -> Hop:
         )
         return bool(state["key"]) or not allowed
 
-    return _hop("topic", [looks[watch.topic]], cuts, "EventBridge may publish")
+    hop = _hop("topic", [looks[watch.topic]], cuts, "EventBridge may publish")
+    strangers = tuple(_strangers(watch, looks[watch.topic]))
+    if not strangers:
+        return hop
+    sentence = hop.sentence if hop.faults else strangers[0].sentence
+    flow, faults = worst([hop.flow, Flow.WORN]), (*hop.faults, *strangers)
+    return Hop(hop.name, hop.subject, flow, sentence, faults)
+
+
+def _strangers(watch: Watch, finding: Finding) -> Iterator[Fault]:
+    """Who listens to the topic besides those whom the config names: shown, never removed."""
+    if finding.verdict is Verdict.FOREIGN or not finding.live:
+        return
+    ours = {(one.protocol, one.endpoint) for one in watch.subscriptions}
+    topic = watch.topic
+    for protocol, endpoint, arn in finding.live.facts["subscriptions"]:
+        if (protocol, endpoint) not in ours:
+            what = f"{topic.title}: {protocol} {endpoint} listens too, and is not in the config"
+            yield Fault(topic.title, "", what, f"aws sns unsubscribe --subscription-arn {arn}")
 
 
 def _channel_hops(watch: Watch, looks: Looks) -> list[Hop]:
@@ -294,7 +320,10 @@ def _channel_hops(watch: Watch, looks: Looks) -> list[Hop]:
     function = watch.function
     way = (function, watch.webhook, function.role, *function.secrets)
     name = ", ".join(function.channels)
-    hop = _hop(name, [looks[one] for one in way], _silent, "subscribed, permitted, our code")
+    silent = partial(_silent, function)
+    notes = [one.note for one in way if one.note]
+    fine = "; ".join(["subscribed, permitted, our code", *notes])
+    hop = _hop(name, [looks[one] for one in way], silent, fine)
     return [_beside(hop, [looks[function.log_group]]), *people]
 
 
@@ -303,24 +332,54 @@ def _unheard(finding: Finding) -> bool:
     return not state["confirmed"] or state["filter"] is not None
 
 
-def _silent(finding: Finding) -> bool:
-    """Whether this part of the webhook's way lets nothing pass."""
+def _silent(function: Function, finding: Finding) -> bool:
+    """Whether this part of the webhook's way lets nothing pass, as far as can be told from here."""
     one = finding.resource
     if isinstance(one, Subscription):
         return _unheard(finding) or bool(_state(finding)["raw"])
     if isinstance(one, Function):
         return _dead_function(one, finding)
-    parts = {difference.path.partition(".")[0] for difference in finding.differences}
-    return bool(parts & _VITAL[one.kind])
+    if isinstance(one, Role):
+        return _powerless(function, _state(finding))
+    return any(difference.path == "value" for difference in finding.differences)
 
 
-# What of a part of the webhook's way, when it differs, stops the alert.
-_VITAL = {
-    "secret": {"value", "type"},
-    "role": {"trust", "inline", "boundary"},
-}
-_VITAL_FUNCTION = {"code", "role", "runtime", "handler", "network", "layers"}
-_VITAL_VARIABLES = {"CTWATCH_CHANNELS", "DISCORD_WEBHOOK_URL"}
+def _powerless(function: Function, state: State) -> bool:
+    """Whether the function may not run as its role, or as its role not read its secrets.
+
+    What a boundary or an attached policy takes away is not read, and so not counted on.
+    """
+    service, trust = function.role.service, _completed(state["trust"])
+    inline = _completed(
+        {(name, sid): one for name, all_ in state["inline"].items() for sid, one in all_.items()}
+    )
+    read = [granted(inline, service, "ssm:getparameter", one.arn, None) for one in function.secrets]
+    assumed = granted(trust, service, "sts:assumerole", function.role.arn, None)
+    return bool(state["boundary"] or state["attached"]) or not (assumed and all(read))
+
+
+def _completed(policy: dict[Any, State]) -> State:
+    """Statements with what a trust policy (its resource) and a role's own (its principal) imply."""
+    implied = {"principal": {"AWS": ["*"]}, "resource": ["*"]}
+    return {sid: {**_without(implied, one), **one} for sid, one in policy.items()}
+
+
+def _without(implied: State, statement: State) -> State:
+    """What is implied, but for what a statement says in the negative."""
+    return {key: value for key, value in implied.items() if f"not{key.title()}" not in statement}
+
+
+# What of the function, when it differs, stops the alert, or may.
+_VITAL = {"code", "role", "runtime", "handler", "network", "layers"}
+_IDLE_VARIABLES = {"CTWATCH_LANGUAGE", "CTWATCH_TIMEZONE", "CTWATCH_TRAIL", "CTWATCH_WATCH"}
+"""Variables that colour an alert. Any other, also one added (a proxy, a wrapper), may stop it."""
+_FAILED = "Failed"
+"""The state of a function that Lambda could not set up.
+
+https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html
+"""
+_SHORTEST = 5
+"""Seconds: a cold start and a post do not surely fit into fewer."""
 
 
 def _dead_function(function: Function, finding: Finding) -> bool:
@@ -330,13 +389,15 @@ def _dead_function(function: Function, finding: Finding) -> bool:
         for service, source in function.invokers
     ]
     paths = {d.path for d in finding.differences}
-    failed = finding.live is not None and finding.live.facts.get("State") == "Failed"
+    variables = {path.removeprefix("environment.") for path in paths if "environment." in path}
+    failed = finding.live is not None and finding.live.facts.get("State") == _FAILED
     return (
         failed
         or state["concurrency"] == 0
+        or state["timeout"] < _SHORTEST
         or not all(callers)
-        or bool(paths & _VITAL_FUNCTION)
-        or bool(paths & {f"environment.{name}" for name in _VITAL_VARIABLES})
+        or bool(paths & _VITAL)
+        or bool(variables - _IDLE_VARIABLES)
     )
 
 
@@ -348,6 +409,7 @@ def _proof_hop(watch: Watch, looks: Looks) -> Hop:
 def faults_of(finding: Finding) -> Iterator[Fault]:
     """Everything about a finding that is not as promised."""
     one = finding.resource
+    yield from _told_by_aws(finding)
     match finding.verdict:
         case Verdict.MISSING:
             yield Fault(one.title, "", f"{one.title} does not exist", UP)
@@ -360,6 +422,22 @@ def faults_of(finding: Finding) -> Iterator[Fault]:
             for difference in finding.differences:
                 remedy = one.by_hand.get(difference.path, UP)
                 yield Fault(one.title, difference.path, _sentence(one, difference), remedy)
+
+
+def _told_by_aws(finding: Finding) -> Iterator[Fault]:
+    """What AWS itself says is wrong, though all is as promised."""
+    one, facts = finding.resource, finding.live.facts if finding.live else {}
+    if facts.get("State") == _FAILED:
+        why = f"{one.title}: Lambda cannot run it: {facts.get('StateReason')}"
+        yield Fault(one.title, "", why, f"Delete it, then run: {UP}")
+    for fact, what in _UNDELIVERED.items():
+        if facts.get(fact):
+            yield Fault(one.title, "", f"{one.title}: the last {what} was not delivered: "
+                        f"{facts[fact]}", UP)  # fmt: skip
+
+
+# https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_GetTrailStatus.html
+_UNDELIVERED = {"LatestDeliveryError": "log file", "LatestDigestDeliveryError": "digest"}
 
 
 def _sentence(one: Resource, difference: Difference) -> str:

@@ -21,9 +21,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from graphlib import TopologicalSorter
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from ctwatch.aws import WORKERS, Aws, complaint
+from ctwatch.aws import TROUBLE, WORKERS, Aws
 from ctwatch.diff import Difference, compare
 from ctwatch.errors import CtwatchError, ForeignError
 from ctwatch.resources.base import Live, Resource
@@ -77,6 +75,11 @@ class Finding:
         hand = self.resource.by_hand
         return self.verdict is Verdict.DRIFTED and all(d.path in hand for d in self.differences)
 
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is amiss but, at most, what only a person can mend."""
+        return self.verdict is Verdict.OK or self.only_by_hand
+
 
 @dataclass(frozen=True)
 class Step:
@@ -105,8 +108,10 @@ def look(resource: Resource, aws: Aws) -> Finding:
     """Look at one resource."""
     try:
         live = resource.read(aws.at(resource.place.region))
-    except (ClientError, BotoCoreError) as error:
-        return Finding(resource, error=complaint(error, f"looking at {resource.title}"))
+    except TROUBLE as error:
+        return Finding(resource, error=resource.complaint(error, "looking at"))
+    except CtwatchError as error:
+        return Finding(resource, error=error)
     if live is None or live.owner != resource.watch:
         return Finding(resource, live)
     return Finding(resource, live, tuple(compare(resource.wanted, live.state)))
@@ -130,7 +135,7 @@ def clear(findings: Sequence[Finding], aws: Aws, *, keep_data: bool = True) -> I
     yield from _walk(
         graph,
         lambda one: _plan_clear(by_resource[one], aws, keep_data=keep_data),
-        lambda step: step.action is Action.FAILED,
+        lambda step: bool(step.error) and not isinstance(step.error, ForeignError),
     )
 
 
@@ -220,9 +225,9 @@ def _carry_out(step: Step, work: Callable[[], None] | None) -> Step:
     try:
         if work:
             work()
-    except (ClientError, BotoCoreError) as error:
+    except TROUBLE as error:
         verb = {Action.CREATED: "creating", Action.REPAIRED: "repairing"}.get(step.action)
-        sentence = complaint(error, f"{verb or 'deleting'} {step.resource.title}")
+        sentence = step.resource.complaint(error, verb or "deleting")
         return Step(step.resource, Action.FAILED, sentence)
     except CtwatchError as error:
         return Step(step.resource, Action.FAILED, error)

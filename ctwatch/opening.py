@@ -6,12 +6,10 @@ that is not at hand reads "not compared".
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from ctwatch.aws import Aws, complaint, connect
+from ctwatch.aws import TROUBLE, Aws, complaint, connect
 from ctwatch.config import Config, load
 from ctwatch.errors import CtwatchError
 from ctwatch.secret import check_webhook, probe, resolve
@@ -45,7 +43,7 @@ class Opened:
     config: Config
     watch: Watch
     aws: Aws
-    secrets: Mapping[str, str | None]
+    secrets: Mapping[str, str | None] = field(repr=False)
 
 
 def opened(choice: Choice, *, need_secrets: bool = False) -> Opened:
@@ -69,7 +67,7 @@ def _secrets(config: Config, folder: Path, aws: Aws, *, need: bool) -> dict[str,
     def read_parameter(name: str) -> str:
         try:
             answer = aws.ssm.get_parameter(Name=name, WithDecryption=True)
-        except (ClientError, BotoCoreError) as error:
+        except TROUBLE as error:
             raise complaint(error, f"reading the secret {name}") from error
         return answer["Parameter"]["Value"]
 

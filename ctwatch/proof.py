@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from ctwatch.aws import Aws, complaint, unless
+from ctwatch.aws import TROUBLE, Aws, complaint, unless
 from ctwatch.diff import State
 
 _HIDDEN = 2
@@ -107,7 +105,7 @@ def receipts(aws: Aws, queue_url: str) -> list[Receipt]:
             VisibilityTimeout=_HIDDEN,
             WaitTimeSeconds=_LONG_POLL,
         )
-    except (ClientError, BotoCoreError) as error:
+    except TROUBLE as error:
         raise complaint(error, "reading the receipts") from error
     return [found for one in answer.get("Messages", []) for found in _receipt(one["Body"])]
 
@@ -129,12 +127,15 @@ def await_receipts(
     """Receipts that are `wanted`, as they come, until `count` came or `seconds` have passed."""
     end = aws.clock.monotonic() + seconds
     seen: set[str] = set()
-    while len(seen) < count and aws.clock.monotonic() < end:
+    while count and aws.clock.monotonic() < end:
         for receipt in receipts(aws, queue_url):
             key = receipt.event_id or str(receipt.event.get("id"))
             if key not in seen and wanted(receipt):
                 seen.add(key)
                 yield receipt
+                if len(seen) == count:
+                    return
+        aws.clock.sleep(_PAUSE)  # a page of old receipts comes back at once
 
 
 def deliveries(aws: Aws, log_group: str, receipt: Receipt) -> list[Delivery]:
@@ -155,7 +156,7 @@ def deliveries(aws: Aws, log_group: str, receipt: Receipt) -> list[Delivery]:
         events: list[Any] | None = unless(
             lambda: [one for page in pages for one in page["events"]], "ResourceNotFoundException"
         )
-    except (ClientError, BotoCoreError) as error:
+    except TROUBLE as error:
         raise complaint(error, f"reading log group {log_group}") from error
     return [found for one in events or [] for found in _delivery(one["message"], receipt.event_id)]
 

@@ -1,25 +1,36 @@
 """What the reader sees: the plan, the steps, the verdict, the ladder.
 
-Data goes to stdout and talk to stderr. Every line holds its meaning without colour, and nothing
-that came from AWS is read as markup.
+Data goes to stdout and talk to stderr. Every line holds its meaning without colour. Nothing that
+came from AWS is read as markup or as a terminal's commands. Where nobody watches (a pipe, a file)
+nothing moves, and a line is as long as what it says; `COLUMNS` says otherwise.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+import codecs
+import io
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console, RenderableType
-from rich.padding import Padding
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.constrain import Constrain
 from rich.panel import Panel
-from rich.table import Table
+from rich.rule import Rule
 from rich.text import Text
 
 from ctwatch.detections import Detection, Language
-from ctwatch.diagnose import MEANING, Alarm, Diagnosis, Flow, Hop
+from ctwatch.diagnose import MEANING, Alarm, Diagnosis, Fault, Flow, Hop
 from ctwatch.diff import Difference
 from ctwatch.engine import Action, Finding, Step, Verdict
-from ctwatch.errors import CtwatchError
+from ctwatch.errors import CtwatchError, ForeignError
 from ctwatch.simulate import Blow, Drill, Proof, Rung
+
+if TYPE_CHECKING:
+    from rich.status import Status
 
 _COLOURS = {
     Alarm.ARMED: "bold green",
@@ -49,9 +60,45 @@ _PLANS = {
     Verdict.FOREIGN: ("!", "red", "not ours"),
     Verdict.UNKNOWN: ("?", "magenta", "unknown"),
 }
-_INDENT = 12
+_BY_HAND = ("!", "yellow", "by hand")
 _LONGEST = 60
-"""Characters of a value shown in a plan."""
+"""Characters of a value shown in a plan, unless all are asked for."""
+_WIDEST = 100
+"""Columns that a frame or a rule takes at most."""
+_ENDLESS = 10_000
+"""Columns of what is no terminal: no line is broken there."""
+_NARROW = 20
+"""Columns that a hanging text is given at least."""
+
+# Characters that make a terminal do something, or turn the direction of reading. Line feed stays.
+_INERT = dict.fromkeys(
+    {*range(32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A)} - {ord("\n")},
+    "\N{REPLACEMENT CHARACTER}",
+)
+# For a terminal that knows no more than ASCII.
+_PLAINLY = {
+    "✓": "v", "✗": "x", "·": ".", "─": "-", "•": "*", "→": "->", "…": "...",
+}  # fmt: skip
+
+
+def _plainly(error: UnicodeError) -> tuple[str, int]:
+    """What stands for characters that a terminal cannot show; a codec's error handler."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lost = error.object[error.start : error.end]
+    return "".join(_PLAINLY.get(one, "?") for one in lost), error.end
+
+
+codecs.register_error("ctwatch.plainly", _plainly)
+
+
+def _console(*, stderr: bool) -> Console:
+    """A console on stdout or stderr that can print anything."""
+    stream = sys.stderr if stderr else sys.stdout
+    if isinstance(stream, io.TextIOWrapper) and not stream.encoding.lower().startswith("utf"):
+        stream.reconfigure(errors="ctwatch.plainly")
+    endless = not stream.isatty() and not os.environ.get("COLUMNS", "").isdigit()
+    return Console(stderr=stderr, highlight=False, width=_ENDLESS if endless else None)
 
 
 class Screen:
@@ -59,50 +106,126 @@ class Screen:
 
     Args:
         quiet: print no talk, only data and complaints.
-        verbose: also name what is as promised, and values that differ.
+        verbose: also name what is as promised, and show values in full.
     """
 
     def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
-        self.out = Console(highlight=False)
-        self.err = Console(stderr=True, highlight=False)
+        self.out = _console(stderr=False)
+        self.err = _console(stderr=True)
         self.quiet = quiet
         self.verbose = verbose
+        self._status: Status | None = None
 
     def data(self, *what: RenderableType) -> None:
         """Print what was asked for."""
-        for one in what:
-            self.out.print(one)
+        with self._still():
+            for one in what:
+                self.out.print(_hung(one))
 
     def json(self, document: Any) -> None:
         """Print a document that a program reads."""
-        self.out.print_json(data=document, default=str)
+        ascii_only = not self.out.encoding.startswith("utf")
+        with self._still():
+            self.out.print_json(data=document, default=str, ensure_ascii=ascii_only)
 
     def talk(self, what: RenderableType, style: str = "") -> None:
         """Say something about what is being done."""
         if not self.quiet:
-            self.err.print(what, style=style, markup=False)
+            self.err.print(_hung(what), style=style)
+
+    def link(self, url: str) -> None:
+        """Say a link in one piece, so that a click or a copy takes all of it."""
+        if not self.quiet:
+            self.err.print(Text(url, "blue underline"), soft_wrap=True)
 
     def complain(self, error: CtwatchError) -> None:
         """Say no, and what to do now."""
-        self.err.print(Text.assemble(("Error: ", "bold red"), error.problem))
+        self.err.print(Hanging(Text("Error: ", "bold red"), Text(error.problem)))
         if error.hint:
-            self.err.print(Text(error.hint, "dim"))
+            self.err.print(_hung(Text(error.hint, "dim")))
 
     @contextmanager
-    def working(self, what: str) -> Iterator[Any]:
-        """Show that something is going on; only where somebody watches."""
-        if self.quiet or not self.err.is_terminal:
-            yield None
+    def working(self, what: str) -> Iterator[Callable[[str], None]]:
+        """Show that something is going on, only where somebody watches; yields what changes it."""
+        if self.quiet or not (self.out.file.isatty() and self.err.file.isatty()):
+            yield lambda _: None
             return
-        with self.err.status(Text(what)) as status:
-            yield status
+        with self.err.status(self._one_line(what), spinner=self._spinner) as status:
+            self._status = status
+            try:
+                yield lambda text: status.update(self._one_line(text))
+            finally:
+                self._status = None
+
+    @property
+    def _spinner(self) -> str:
+        return "dots" if self.err.encoding.startswith("utf") else "line"
+
+    def _one_line(self, what: str) -> Text:
+        text = Text(what)
+        text.truncate(self.err.width - 4, overflow="ellipsis")
+        return text
+
+    @contextmanager
+    def _still(self) -> Iterator[None]:
+        """Take away for a moment what moves on stderr: stdout shares its line."""
+        if self._status is None:
+            yield
+            return
+        self._status.stop()
+        try:
+            yield
+        finally:
+            self._status.start()
 
 
-def show_steps(screen: Screen, steps: Iterable[Step], what: str) -> list[Step]:
-    """Print steps as they happen; returns those that ended."""
+def _hung(what: RenderableType) -> RenderableType:
+    """Text at the left edge, as `Hanging` prints it; anything else as it is."""
+    text = Text(what) if isinstance(what, str) else what
+    return Hanging(Text(), text) if isinstance(text, Text) else text
+
+
+def _inert(text: Text) -> Text:
+    """The same text without what a terminal would obey."""
+    text.plain = text.plain.translate(_INERT)
+    return text
+
+
+class Hanging:
+    """A text whose further lines stand under its first, behind a head.
+
+    Args:
+        head: what stands before the first line.
+        body: the text; inert in every line.
+        column: where the body begins; the head's width when None. A longer head has its own line.
+    """
+
+    def __init__(self, head: Text, body: Text, column: int | None = None) -> None:
+        self.head = _inert(head)
+        self.body = _inert(body)
+        self.column = head.cell_len if column is None else column
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield a line after another, none with blanks at its end."""
+        head, indent = self.head.copy(), " " * self.column
+        if head.cell_len > self.column:
+            yield head
+            head = Text(indent)
+        head.pad_right(self.column - head.cell_len)
+        width = max(options.max_width - self.column, _NARROW)
+        for line in self.body.wrap(console, width, overflow="fold"):
+            line.rstrip()
+            yield Text.assemble(head, line)
+            head = Text(indent)
+
+
+def show_steps(
+    screen: Screen, steps: Iterable[Step], what: str, *, clearing: bool = False
+) -> list[Step]:
+    """Print steps as they end; returns those that ended."""
     done: list[Step] = []
     under_way: list[str] = []
-    with screen.working(what) as status:
+    with screen.working(what) as say:
         for step in steps:
             title = step.resource.title
             if step.action is Action.STARTED:
@@ -111,105 +234,136 @@ def show_steps(screen: Screen, steps: Iterable[Step], what: str) -> list[Step]:
                 if title in under_way:
                     under_way.remove(title)
                 done.append(step)
-                _show_step(screen, step)
-            if status:
-                status.update(Text(f"{what}: {', '.join(under_way) or '…'}"))
+                _show_step(screen, step, clearing=clearing)
+            say(f"{what}: {', '.join(under_way)}" if under_way else what)
     return done
 
 
-def _show_step(screen: Screen, step: Step) -> None:
+def _show_step(screen: Screen, step: Step, *, clearing: bool) -> None:
     nothing = step.action is Action.SKIPPED and not step.error
-    unchanged = step.action is Action.KEPT and not step.resource.data
-    if (nothing or unchanged) and not screen.verbose:
+    if (nothing or step.action is Action.KEPT) and not screen.verbose:
         return
     sign, colour = _ACTIONS[step.action]
-    line = Text.assemble((f"{sign} {step.action:<9}", colour), step.resource.title)
+    head = Text(f"{sign} {step.action:<8} ", colour)
+    body = Text(step.resource.title)
     if step.action is Action.REPAIRED:
-        line.append(": " + ", ".join(one.path for one in step.differences), "dim")
-    if step.error:
-        line.append(f": {_reason(step)}")
-    screen.talk(line)
-    if step.error and step.error.hint:
-        screen.talk(Padding(Text(step.error.hint, "dim"), (0, 0, 0, _INDENT)))
+        body.append(": " + ", ".join(one.path for one in step.differences), "dim")
+    if clearing and isinstance(step.error, ForeignError):
+        body.append(" is not this watch's and stays")
+    elif step.error:
+        body.append(f": {_without(step.resource.title, step.error.problem)}")
+        if step.error.hint:
+            body.append(f"\n{step.error.hint}", "dim")
+    screen.talk(Hanging(head, body))
 
 
-def _reason(step: Step) -> str:
-    """The error without the resource's title, where it begins with that."""
-    problem = step.error.problem if step.error else ""
-    return problem.removeprefix(f"{step.resource.title} ")
+def _without(title: str, sentence: str) -> str:
+    """The sentence without the title that stands before it already, and what led up to that."""
+    said = rf"((looking at|creating|repairing|deleting) )?{re.escape(title)}:? "
+    return re.sub(rf"\A{said}", "", sentence)
 
 
-def plan_view(findings: Sequence[Finding]) -> RenderableType:
+def watch_line(name: str, account: str, region: str) -> str:
+    """Which watch it is all about."""
+    return f"Watch {name} in account {account}, {region}:"
+
+
+def plan_view(findings: Sequence[Finding], *, verbose: bool = False) -> Iterator[RenderableType]:
     """What `up` would do, resource by resource."""
-    table = _columns(3)
     for finding in findings:
-        sign, colour, verb = _PLANS[finding.verdict]
-        table.add_row(Text(sign, colour), Text(verb, colour), _planned(finding))
-    return table
+        if finding.verdict is Verdict.OK and not verbose:
+            continue
+        sign, colour, verb = _BY_HAND if finding.only_by_hand else _PLANS[finding.verdict]
+        yield Hanging(Text(f"{sign} {verb:<8} ", colour), _planned(finding, verbose=verbose))
 
 
-def _planned(finding: Finding) -> Text:
+def _planned(finding: Finding, *, verbose: bool) -> Text:
     text = Text(finding.resource.title)
+    if finding.resource.note:
+        text.append(f"\n{finding.resource.note}", "dim")
     if finding.verdict is Verdict.UNKNOWN and finding.error:
-        text.append(f"\n{finding.error.problem}", "dim")
+        text.append(f"\n{_without(finding.resource.title, finding.error.problem)}", "dim")
     if finding.verdict is Verdict.FOREIGN:
         text.append(f"\nlacks the tag ctwatch:watch={finding.resource.watch}", "dim")
     for one in finding.differences if finding.verdict is Verdict.DRIFTED else ():
-        text.append(f"\n{one.path}: {_short(one.live)} → {_short(one.wanted)}", "dim")
+        live, wanted = (_shown(value, verbose=verbose) for value in (one.live, one.wanted))
+        text.append(f"\n{one.path}: {live} → {wanted}", "dim")
+        if one.path in finding.resource.by_hand:
+            text.append(f"\n{finding.resource.by_hand[one.path]}", "dim")
     return text
 
 
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+def _shown(value: Any, *, verbose: bool) -> str:
+    """A value on one line; JSON unless it is a plain text."""
+    plain = isinstance(value, str) and value.isprintable()
+    text = value if plain else json.dumps(value, ensure_ascii=False)
+    return text if verbose or len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
 def plan_summary(findings: Sequence[Finding]) -> str:
     """One line: how much there is to do."""
+    by_hand = sum(one.only_by_hand for one in findings)
     counts = {verdict: sum(one.verdict is verdict for one in findings) for verdict in Verdict}
     words = [
         (counts[Verdict.MISSING], "to create"),
-        (counts[Verdict.DRIFTED], "to change"),
+        (counts[Verdict.DRIFTED] - by_hand, "to change"),
+        (by_hand, "by hand"),
         (counts[Verdict.OK], "as promised"),
         (counts[Verdict.FOREIGN], "not ours"),
         (counts[Verdict.UNKNOWN], "unknown"),
     ]
-    return ", ".join(f"{number} {word}" for number, word in words if number)
+    line = ", ".join(f"{number} {word}" for number, word in words if number)
+    idle = counts[Verdict.OK] + by_hand == len(findings)
+    return f"Nothing to do: {line}." if idle else f"{line}."
 
 
-def status_view(diagnosis: Diagnosis, *, verbose: bool = False) -> Iterator[RenderableType]:
-    """The verdict, a line per hop, and each fault with its remedy."""
+def status_view(diagnosis: Diagnosis) -> Iterator[RenderableType]:
+    """The verdict, a line per hop, and the faults with what mends them."""
     yield verdict_line(diagnosis.verdict)
-    table = _columns(3)
-    for hop in diagnosis.hops:
+    names = [one.name if one.name == one.subject else f"{one.name} {one.subject}" for one in
+             diagnosis.hops]  # fmt: skip
+    column = 2 + min(max(map(cell_len, names)), _LONGEST_NAME) + 1
+    for hop, name in zip(diagnosis.hops, names, strict=True):
         sign, colour = _FLOWS[hop.flow]
-        what = hop.name if hop.name == hop.subject else f"{hop.name} {hop.subject}"
-        table.add_row(Text(sign, colour), Text(what), _hop_line(hop, verbose=verbose))
-    yield table
+        yield Hanging(Text.assemble((sign, colour), f" {name}"), _hop_line(hop), column)
     if diagnosis.faults:
-        yield Text("")
-        faults = _columns(2)
-        for fault in diagnosis.faults:
-            faults.add_row(Text("•", "red"), Text(fault.sentence))
-            faults.add_row(Text("→", "cyan"), Text(fault.remedy, "cyan"))
-        yield faults
+        yield Text()
+        yield from _remedies(diagnosis.faults)
 
 
-def _columns(count: int) -> Table:
-    """Columns without lines; the last takes what is long."""
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for number in range(count):
-        table.add_column(overflow="fold", no_wrap=number == 0)
-    return table
+_LONGEST_NAME = 40
+"""Columns that the names of the hops take at most; a longer one has its own line."""
 
 
-def _hop_line(hop: Hop, *, verbose: bool) -> Text:
+def _hop_line(hop: Hop) -> Text:
     """The hop's sentence, without the name that stands before it."""
     sentence = hop.sentence
     if hop.faults and hop.faults[0].resource.endswith(f" {hop.subject}"):
-        sentence = sentence.removeprefix(hop.faults[0].resource).lstrip(": ")
+        sentence = _without(hop.faults[0].resource, sentence)
     more = len(hop.faults) - 1
-    return Text(f"{sentence} (and {more} more)" if more > 0 and not verbose else sentence)
+    return Text(f"{sentence} (and {more} more)" if more > 0 else sentence)
+
+
+def _remedies(faults: Iterable[Fault]) -> Iterator[RenderableType]:
+    """The faults, those together that one thing mends."""
+    together: dict[str, list[Fault]] = {}
+    for fault in faults:
+        together.setdefault(fault.remedy, []).append(fault)
+    for remedy, ones in together.items():
+        for fault in ones:
+            yield Hanging(Text("• ", "red"), Text(fault.sentence))
+        if remedy:
+            yield Hanging(Text("→ ", "cyan"), Text(remedy, "cyan"))
+
+
+def click_line(fault: Fault) -> Text:
+    """What to say of an address whose confirmation is all that is missing."""
+    address = fault.resource.partition(" ")[2]
+    return Text(
+        f"Only a click is missing: {address} has not followed the link in the confirmation mail. "
+        f"{fault.remedy}",
+        "yellow",
+    )
 
 
 def verdict_line(verdict: Alarm) -> Text:
@@ -233,53 +387,92 @@ def ladder(drill: Drill, timeout: float) -> Iterator[RenderableType]:
     """A drill's ladder, hop by hop."""
     verdict = ("proven", "bold green") if drill.proven else ("not proven", "bold red")
     yield Text.assemble((drill.blow.technique.name, "bold"), "  ", verdict)
-    hops = [f"called {drill.blow.at:%H:%M:%S} UTC", *_rungs(drill.rungs, timeout)]
-    lines = [_STEP.join(hops)]
-    lines += [f"{rung.hop}: {rung.note}" for rung in drill.rungs if rung.proof is Proof.UNPROVABLE]
-    for line in lines:
-        yield Padding(Text(line), (0, 0, 0, 2))
+    yield _Chain([f"called {drill.blow.at:%H:%M:%S} UTC", *_rungs(drill.rungs, timeout)])
+    for rung in drill.rungs:
+        if rung.proof is Proof.UNPROVABLE:
+            yield Hanging(Text("  "), Text(f"{rung.hop}: {rung.note}"))
 
 
-_STEP = " ─ "
+class _Chain:
+    """Links in a row; a line is broken between two links, as long as each fits by itself."""
+
+    def __init__(self, links: Sequence[str]) -> None:
+        self.links = links
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        line = ""
+        for number, link in enumerate(self.links):
+            longer = f"{line} ─ {link}" if number else link
+            if cell_len(longer) <= options.max_width - 2:
+                line = longer
+                continue
+            if line:
+                yield Hanging(Text("  "), Text(line))
+            line = f"─ {link}" if number else link
+        yield Hanging(Text("  "), Text(line))
 
 
 def _rungs(rungs: Sequence[Rung], timeout: float) -> Iterator[str]:
     """The provable hops; those without a clock of their own stand before the one they go by."""
     proven_by = [one.hop for one in rungs if one.by and one.proof is Proof.PROVEN]
     if proven_by:
-        seconds = next(one.seconds for one in rungs if one.by) or 0.0
-        yield f"{', '.join(proven_by)}: by {seconds:+.1f} s"
+        yield f"{', '.join(proven_by)}: by {_after(next(one.seconds for one in rungs if one.by))}"
     for one in rungs:
         if one.proof is Proof.PROVEN and not one.by:
-            yield f"{one.hop} {one.note} {one.seconds or 0.0:+.1f} s".replace("  ", " ")
-        elif one.proof is Proof.SILENT:
-            why = f" ({one.note})" if one.note else ""
-            yield f"✗ {one.hop}: not proven within {timeout:.0f} s{why}"
+            yield " ".join(filter(None, (one.hop, one.note, _after(one.seconds))))
+    silent: dict[str, list[str]] = {}
+    for one in rungs:
+        if one.proof is Proof.SILENT:
+            silent.setdefault(one.note, []).append(one.hop)
+    for note, hops in silent.items():
+        why = f" ({note})" if note else ""
+        yield f"✗ {', '.join(hops)}: not proven within {timeout:g} s{why}"
 
 
-def detections_view(detections: Iterable[Detection], language: Language) -> RenderableType:
+def _after(seconds: float | None) -> str:
+    """Seconds after the call."""
+    return f"{seconds or 0.0:+.1f} s"
+
+
+def detections_view(
+    detections: Sequence[Detection], language: Language
+) -> Iterator[RenderableType]:
     """The catalogue at a glance."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for head in ("detection", "severity", "seen in", "MITRE ATT&CK", "what"):
-        table.add_column(head, overflow="fold")
-    for one in detections:
-        mitre = " ".join(one.mitre)
-        table.add_row(one.id, one.severity, one.where, mitre, one.title[language])
-    return table
+    heads = ("detection", "severity", "seen in", "MITRE ATT&CK")
+    rows = [heads, *((one.id, one.severity, one.where, " ".join(one.mitre)) for one in detections)]
+    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+    whats = ["what", *(one.title[language] for one in detections)]
+    for row, what in zip(rows, whats, strict=True):
+        cells = "".join(f"{cell:<{width}}  " for cell, width in zip(row, widths, strict=True))
+        style = "bold" if row is heads else ""
+        yield Hanging(Text(cells, style), Text(what, style))
 
 
 def detection_view(one: Detection, language: Language) -> Iterator[RenderableType]:
-    """One detection, explained."""
+    """One detection, explained; its pattern comes after."""
     yield Text.assemble((one.id, "bold"), f"  {one.title[language]}")
     yield Text(one.why[language])
-    where = f"severity {one.severity}, seen in {one.where}, MITRE ATT&CK {', '.join(one.mitre)}"
-    yield Text(where, "dim")
-    yield Text("\nEvent pattern", "bold")
+    mitre = ", ".join(one.mitre)
+    yield Text(f"Severity {one.severity}, seen in {_SEEN[one.where]}. MITRE ATT&CK {mitre}.", "dim")
+    yield Text()
+    yield Text("Event pattern", "bold")
 
 
-def panel(title: str, body: RenderableType) -> RenderableType:
+_SEEN = {
+    "home": "the trail's home region",
+    "us-east-1": "us-east-1 only",
+    "every-region": "the region of the call",
+}
+
+
+def heading(text: str) -> RenderableType:
+    """The title of a part of a longer show."""
+    return Constrain(Rule(Text(text, "bold"), align="left", style="dim"), _WIDEST)
+
+
+def panel(title: str, body: Text) -> RenderableType:
     """Something that arrived, in a frame."""
-    return Padding(Panel(body, title=title, title_align="left", expand=False), (1, 0))
+    return Panel(_inert(body), title=title, title_align="left", expand=False, width=_WIDEST)
 
 
 def difference_json(one: Difference) -> dict[str, Any]:

@@ -9,14 +9,12 @@ inbox); none is ever guessed.
 import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from ctwatch.aws import Aws, code_of, complaint
+from ctwatch.aws import TROUBLE, Aws, code_of, complaint
 from ctwatch.engine import Finding
 from ctwatch.errors import CtwatchError
 from ctwatch.proof import Delivery, Receipt, await_deliveries, await_receipts
@@ -115,15 +113,10 @@ def probe(technique: Technique, aws: Aws) -> Blow:
         answer, code = error.response, code_of(error)
         if code in _THROTTLED or not answer.get("ResponseMetadata", {}).get("RequestId"):
             raise complaint(error, doing) from error
-    except BotoCoreError as error:
+    except TROUBLE as error:
         raise complaint(error, doing) from error
     metadata = answer["ResponseMetadata"]
-    return Blow(technique, target, _date(metadata, aws), metadata["RequestId"], code)
-
-
-def _date(metadata: Any, aws: Aws) -> datetime:
-    header = metadata.get("HTTPHeaders", {}).get("date")
-    return parsedate_to_datetime(header) if header else aws.clock.now().replace(microsecond=0)
+    return Blow(technique, target, aws.date(answer), metadata["RequestId"], code)
 
 
 def drill(
@@ -162,7 +155,7 @@ def drill(
     arrived = await_receipts(aws, queue_url, lambda one: one.trail in blows, len(blows), limit)
     for receipt in arrived:
         blow = blows.pop(receipt.trail)
-        # A channel that stays silent must not use up the time in which the other alerts come.
+        # A channel that stays silent must not hold back the ladders of the other alerts.
         rungs = _followed(receipt, blow.at, watch, aws, limit / len(techniques) / 2)
         if any(rung.proof is Proof.SILENT for rung in rungs):
             late.append((blow, receipt))
@@ -178,7 +171,7 @@ def drill(
 def _receipts_url(watch: Watch, aws: Aws) -> str | None:
     try:
         return watch.receipts.url(aws)
-    except (ClientError, BotoCoreError) as error:
+    except TROUBLE as error:
         raise complaint(error, f"looking for {watch.receipts.title}") from error
 
 
@@ -231,7 +224,11 @@ def _inbox(finding: Finding) -> str:
         return "AWS would not say"
     if finding.live is None:
         return "not subscribed"
-    return "confirmed, handed to SNS" if finding.live.state["confirmed"] else "not confirmed"
+    if not finding.live.state["confirmed"]:
+        return "not confirmed"
+    if finding.live.state["filter"]:
+        return "a filter may keep it back"
+    return "confirmed, handed to SNS"
 
 
 def heard_of_deletion(watch: Watch, aws: Aws, since: datetime, limit: float) -> Receipt | None:
@@ -240,7 +237,7 @@ def heard_of_deletion(watch: Watch, aws: Aws, since: datetime, limit: float) -> 
     Args:
         watch: the watch.
         aws: the account.
-        since: when the deletion was begun.
+        since: when the deletion was begun, by AWS's clock.
         limit: seconds to wait for it.
 
     Raises:
@@ -249,10 +246,9 @@ def heard_of_deletion(watch: Watch, aws: Aws, since: datetime, limit: float) -> 
     queue_url = _receipts_url(watch, aws)
     if queue_url is None:
         return None
-    start = since.astimezone(UTC).replace(microsecond=0)
 
     def ours(receipt: Receipt) -> bool:
         made = receipt.detail.get("eventName") == "DeleteTrail"
-        return made and receipt.trail == watch.trail.name and receipt.at >= start
+        return made and receipt.trail == watch.trail.name and receipt.at >= since.replace(microsecond=0)
 
     return next(await_receipts(aws, queue_url, ours, 1, limit), None)

@@ -1,5 +1,6 @@
 """`ctwatch init`: the commented example becomes a config of one's own."""
 
+import json
 import re
 from importlib.resources import files
 from pathlib import Path
@@ -17,13 +18,21 @@ def example() -> str:
     return (Path(__file__).parent.parent / _NAME).read_text(encoding="utf-8")
 
 
-def fresh(text: str, *, region: str, email: str) -> str:
-    """The example with a region and an address of one's own.
+def fresh(text: str, *, region: str, email: str, webhook: str) -> str:
+    """Give the example with a region, an address and a webhook of one's own.
+
+    Args:
+        text: the example.
+        region: the home region.
+        email: who gets mail.
+        webhook: where the webhook's URL is; a reference, never the URL.
 
     Raises:
         ConfigError: one of them is not right; the sentence names the key.
     """
-    wish = {"region": region, "topic": {"emails": [email]}}
-    parse(wish, "ctwatch init")
+    channel = {"type": "discord", "url": webhook}
+    parse({"region": region, "topic": {"emails": [email]}, "channels": [channel]}, "ctwatch init")
     text = re.sub(r"(?m)^region: \S+", f"region: {region}", text, count=1)
-    return text.replace("security@example.com", email)
+    # In quotes, as an address may hold what YAML reads as its own; it never holds a quote.
+    text = text.replace("[security@example.com]", f'["{email}"]')
+    return text.replace('"env:DISCORD_WEBHOOK_URL"', json.dumps(webhook, ensure_ascii=False))

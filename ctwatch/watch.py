@@ -63,6 +63,12 @@ class Watch:
     webhook: Subscription | None = None
 
     @property
+    def subscriptions(self) -> tuple[Subscription, ...]:
+        """All who listen to the topic."""
+        found = (self.receipt, self.webhook, *self.people)
+        return tuple(one for one in found if one)
+
+    @property
     def resources(self) -> list[Resource]:
         """All of it, in the order in which an event meets it."""
         notifier = self.function.needs if self.function else ()

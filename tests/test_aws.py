@@ -1,6 +1,7 @@
 import os
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 
 import boto3
 import pytest
@@ -15,6 +16,7 @@ from botocore.exceptions import (
     SSOTokenLoadError,
     TokenRetrievalError,
 )
+from botocore.parsers import ResponseParserError
 
 from ctwatch.aws import Aws, Place, code_of, complaint, connect, is_loopback, unless
 from ctwatch.clock import Clock
@@ -117,7 +119,13 @@ def test_the_words_decide_too(aws):
     assert left == ["done"]
 
 
-@pytest.mark.parametrize("error", [refused("Other"), NoCredentialsError()])
+def test_several_codes_may_mean_not_yet(aws):
+    call, left = answers(refused("NotYet"), refused("Busy"), "done")
+    assert aws.patiently(call, code=("NotYet", "Busy")) == "done"
+    assert left == []
+
+
+@pytest.mark.parametrize("error", [refused("Other"), refused("Not"), NoCredentialsError()])
 def test_any_other_failure_is_raised_at_once(aws, error):
     call, left = answers(error, "done")
     with pytest.raises(type(error)):
@@ -125,27 +133,42 @@ def test_any_other_failure_is_raised_at_once(aws, error):
     assert left == ["done"]
 
 
+class Exact(Clock):
+    """Only sleeping lets time pass here."""
+
+    def __init__(self):
+        super().__init__()
+        self.passed, self.pauses = 0.0, []
+
+    def monotonic(self):
+        return self.passed
+
+    def sleep(self, seconds):
+        self.passed += seconds
+        self.pauses.append(seconds)
+
+
 def test_after_the_limit_the_refusal_is_believed(aws):
-    before, calls = aws.clock.monotonic(), []
-
-    def call():
-        calls.append(aws.clock.monotonic() - before)
-        raise refused("NotYet")
-
+    aws.clock = clock = Exact()
     with pytest.raises(ClientError, match="NotYet"):
-        aws.patiently(call, code="NotYet", limit=1000)
-    assert 500 < calls[-1] <= 1000
-    assert len(calls) > 10
+        aws.patiently(raising(refused("NotYet")), code="NotYet", limit=1000)
+    assert 990 < clock.passed <= 1000
 
 
-def test_it_asks_less_and_less_often_but_at_least_every_ten_seconds(aws, monkeypatch):
-    pauses = []
-    monkeypatch.setattr(aws.clock, "sleep", pauses.append)
+def test_it_asks_less_and_less_often_but_at_least_every_ten_seconds(aws):
+    aws.clock = clock = Exact()
     call, _ = answers(*[refused("NotYet")] * 10, "done")
-    aws.patiently(call, code="NotYet", limit=10_000)
-    assert pauses == sorted(pauses)
-    assert pauses[0] == 0.5
-    assert pauses[-1] == 10.0
+    assert aws.patiently(call, code="NotYet", limit=10_000) == "done"
+    assert clock.pauses == sorted(clock.pauses)
+    assert (clock.pauses[0], clock.pauses[-1], len(clock.pauses)) == (0.5, 10.0, 10)
+
+
+def test_hours_of_waiting_are_moments_on_a_fast_clock(aws):
+    before, started = aws.clock.monotonic(), time.monotonic()
+    call, _ = answers(*[refused("NotYet")] * 20, "done")
+    assert aws.patiently(call, code="NotYet", limit=3600) == "done"
+    assert aws.clock.monotonic() - before > 100
+    assert time.monotonic() - started < 5
 
 
 # ---------------------------------------------------------------- together
@@ -222,7 +245,8 @@ def test_clients_retry_as_the_standard_says_and_do_not_hang(aws):
     assert settings.user_agent_appid == "ctwatch"
 
 
-def test_an_endpoint_that_is_no_url_is_one_sentence(aws, monkeypatch):
+@pytest.mark.usefixtures("aws")
+def test_an_endpoint_that_is_no_url_is_one_sentence(monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL_SNS", "localhost:4566")
     with pytest.raises(ConfigError, match=r"sns.*localhost:4566") as told:
         _ = connect(None, REGION).sns
@@ -237,19 +261,21 @@ def test_sts_says_where_we_are(sandbox):
 
 
 class Sts:
-    def __init__(self, arn):
-        self.arn = arn
+    """A session whose one client answers so."""
+
+    def __init__(self, answer):
+        self.answer = answer
 
     def client(self, *_, **__):
         return self
 
     def get_caller_identity(self):
-        return {"Arn": self.arn}
+        return self.answer()
 
 
 def test_the_partition_is_that_of_the_caller():
     arn = "arn:aws-us-gov:sts::123456789012:assumed-role/Admin/a:b"
-    place = Aws(Sts(arn), "us-gov-west-1").place()
+    place = Aws(Sts(lambda: {"Arn": arn}), "us-gov-west-1").place()
     assert place == Place("aws-us-gov", "123456789012", "us-gov-west-1")
 
 
@@ -260,26 +286,66 @@ def test_without_credentials_the_way_to_the_demo_is_told(aws):
     assert "ctwatch demo" in told.value.hint
 
 
-def test_a_key_that_nobody_knows_is_refused_with_a_hint(sandbox, monkeypatch):
+def test_what_is_no_answer_of_aws_is_a_sentence():
+    proxy = Sts(raising(ResponseParserError("Unable to parse response")))
+    with pytest.raises(AwsError, match="asking AWS who you are: Unable to parse"):
+        Aws(proxy, REGION).place()
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_a_key_that_nobody_knows_is_refused_with_a_hint(monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIANOBODYKNOWSTHIS0")
     with pytest.raises(AwsError, match="GetCallerIdentity answered InvalidClientTokenId") as told:
         connect(None, REGION).place()
     assert "log in again" in told.value.hint
 
 
-def test_a_profile_that_is_not_there_is_told(aws):
+@pytest.mark.usefixtures("aws")
+def test_a_profile_that_is_not_there_is_told():
     with pytest.raises(ConfigError, match=r"--profile: .*nobody") as told:
         connect("nobody", REGION)
     assert "aws configure list-profiles" in told.value.hint
 
 
-def test_a_broken_config_file_of_aws_is_named(aws, monkeypatch, tmp_path):
+@pytest.mark.usefixtures("aws")
+def test_a_broken_config_file_of_aws_is_named(monkeypatch, tmp_path):
     broken = tmp_path / "config"
     broken.write_text("[[[ no\n x")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(broken))
     with pytest.raises(ConfigError, match=str(broken)) as told:
         connect(None, REGION)
     assert "AWS_CONFIG_FILE" in told.value.hint
+
+
+def test_the_time_is_aws_s_own_in_whole_seconds(sandbox):
+    aws = connect(None, sandbox.region, Clock(speed=100_000))  # a clock that is wrong in no time
+    aws.clock.sleep(3600)
+    told = aws.time()
+    assert abs(told - datetime.now(UTC)) < timedelta(seconds=10)
+    assert told.microsecond == 0
+
+
+def test_when_an_answer_was_given_it_says_itself_or_our_clock_does(aws):
+    date = {"HTTPHeaders": {"date": "Sat, 21 Nov 2026 12:00:00 GMT"}}
+    assert aws.date({"ResponseMetadata": date}) == datetime(2026, 11, 21, 12, tzinfo=UTC)
+    aws.clock = Clock()
+    told = aws.date({"ResponseMetadata": {}})
+    assert abs(told - datetime.now(UTC)) < timedelta(seconds=5)
+    assert told.microsecond == 0
+
+
+def test_a_time_that_aws_does_not_tell_is_a_sentence(aws):
+    with pytest.raises(AwsError, match="asking AWS for the time: no AWS credentials"):
+        aws.time()
+
+
+@pytest.mark.usefixtures("aws")
+def test_some_calls_here_and_some_elsewhere_is_refused(monkeypatch):
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SNS", "http://127.0.0.1:9")
+    with pytest.raises(ConfigError, match=r"calls of sns go to this machine.*cloudtrail") as told:
+        _ = connect(None, REGION).on_loopback
+    assert "AWS_ENDPOINT_URL" in told.value.hint
 
 
 def test_the_sandbox_is_on_loopback_and_aws_is_not(aws, monkeypatch):
@@ -339,6 +405,12 @@ def test_each_refusal_has_a_hint_that_helps(code, message, hint):
     assert hint in complaint(refused(code, message), "doing").hint
 
 
+def test_a_bucket_that_may_not_be_seen_may_be_another_s():
+    hint = complaint(refused("403", "Forbidden", "HeadBucket"), "doing").hint
+    assert "may not call HeadBucket" in hint
+    assert "another account owns that bucket" in hint
+
+
 def test_a_refusal_without_a_body_is_still_a_sentence():
     told = complaint(ClientError({}, "HeadBucket"), "looking at bucket b")
     assert told.problem.startswith("looking at bucket b: HeadBucket answered")
@@ -363,6 +435,7 @@ def test_a_refusal_without_a_body_is_still_a_sentence():
         (TokenRetrievalError(provider="sso", error_msg="gone"), "gone", "aws sso login"),
         (CredentialRetrievalError(provider="p", error_msg="gone"), "gone", "Log in again"),
         (BotoCoreError(), "An unspecified error occurred", "Run again"),
+        (ResponseParserError("not XML"), "not XML", "Run again"),
     ],
 )
 def test_what_never_became_a_refusal_is_told_by_its_family(error, problem, hint):

@@ -15,7 +15,7 @@ def test_a_fast_clock_lets_an_hour_pass_in_a_moment():
     clock, started = Clock(speed=100_000), time.monotonic()
     before = clock.monotonic()
     clock.sleep(3600)
-    assert 3600 <= clock.monotonic() - before
+    assert clock.monotonic() - before >= 3600
     assert time.monotonic() - started < 5
 
 

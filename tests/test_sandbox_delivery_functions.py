@@ -278,7 +278,7 @@ def test_reserved_concurrency_of_zero_throttles(stage):
     assert (refused.value.code, refused.value.status) == ("TooManyRequestsException", 429)
     stage.delivery.functions.accept(f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:notify", "{}")
     assert stage.delivery.idle()
-    assert "event lost (ZeroReservedConcurrency)" in stage.told("function")[0]
+    assert "given up (ZeroReservedConcurrency): event lost" in stage.told("function")[0]
 
 
 @pytest.mark.parametrize(
@@ -398,7 +398,7 @@ def test_retries_can_be_switched_off(stage):
     failing(stage)
     asynchronously(stage, MaximumRetryAttempts=0)
     assert attempts(stage) == 1
-    assert "event lost (RetriesExhausted)" in stage.told("function")[-1]
+    assert "given up (RetriesExhausted): event lost" in stage.told("function")[-1]
 
 
 def test_an_event_that_grows_too_old_is_given_up(fast):

@@ -1,6 +1,7 @@
 """Watches for the laws and the sabotage: their configs, their plans, and a sandbox to hold them."""
 
 import io
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
@@ -69,6 +70,7 @@ class Ran:
     code: int
     out: str
     err: str
+    err_lines: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -91,6 +93,7 @@ class World:
 
     def use(self, config: Mapping[str, Any]) -> None:
         """An empty account and another config."""
+        self.sandbox._delivery.reset()  # retries of what is gone now are not waited for
         self.sandbox.reset()
         self.config.write_text(yaml.safe_dump(dict(config)), encoding="utf-8")
 
@@ -102,7 +105,8 @@ class World:
         out, err = io.StringIO(), io.StringIO()
         with redirect_stdout(out), redirect_stderr(err):
             code = main([*arguments, "--config", str(self.config)])
-        return Ran(code, _folded(out), _folded(err))
+        lines = tuple(" ".join(line.split()) for line in err.getvalue().splitlines())
+        return Ran(code, _folded(out), _folded(err), lines)
 
     def client(self, service: str) -> Any:
         """A client of the hand's: whatever is cut, it is not."""
@@ -110,12 +114,20 @@ class World:
             self.clients[service] = boto3.session.Session().client(service)
         return self.clients[service]
 
+    def settle(self) -> None:
+        """Wait for all that is under way; what is due in minutes, such as a retry, is dropped."""
+        work, end = self.sandbox._delivery._work, time.monotonic() + 20
+        while work._running and time.monotonic() < end:
+            time.sleep(0.01)
+        assert not work._running
+        work.drop(self.sandbox._delivery.functions.drop)
+
     def click(self) -> None:
-        """Do what the people do with the confirmation mails that they have not followed yet."""
-        assert self.sandbox.idle()
-        for mail in self.sandbox.inbox.mails:
-            if "/confirm?" in mail.text:
-                follow(confirmation_link(mail))
+        """Do what the people do with their newest confirmation mails."""
+        self.settle()
+        newest = {mail.to: mail for mail in self.sandbox.inbox.mails if "/confirm?" in mail.text}
+        for mail in newest.values():
+            follow(confirmation_link(mail))
 
     def alerts(self) -> int:
         """How many messages have arrived on channels that people read."""

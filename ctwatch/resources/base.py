@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
-from ctwatch.aws import Aws, Place
+from ctwatch.aws import Aws, Place, complaint
 from ctwatch.diff import State
+from ctwatch.errors import AwsError
 
 TAG = "ctwatch:watch"
 """The tag that every resource carries from its creation; its value is the watch's name."""
@@ -80,6 +81,16 @@ class Resource(ABC):
         return [{"Key": key, "Value": value} for key, value in self.tags.items()]
 
     @property
+    def confidential(self) -> tuple[str, ...]:
+        """Values that it is given and that no sentence about it may repeat."""
+        return ()
+
+    @property
+    def note(self) -> str:
+        """What of it is not compared with the promise, and why; "" for nothing."""
+        return ""
+
+    @property
     @abstractmethod
     def arn(self) -> str:
         """Its ARN, which follows from its name."""
@@ -100,6 +111,19 @@ class Resource(ABC):
     @abstractmethod
     def delete(self, aws: Aws) -> None:
         """Remove it; already gone is fine."""
+
+    def complaint(self, error: Exception, doing: str) -> AwsError:
+        """Our sentence for AWS's refusal, which may repeat what AWS was sent.
+
+        Args:
+            error: what botocore raised.
+            doing: what was being done to this, "creating".
+        """
+        told = complaint(error, f"{doing} {self.title}")
+        problem = told.problem
+        for secret in self.confidential:
+            problem = problem.replace(secret, "(secret)")
+        return AwsError(problem, told.hint, code=told.code, operation=told.operation)
 
 
 def is_one(value: Any) -> bool:

@@ -27,6 +27,11 @@ _AS_BORN: State = {
 }
 
 
+_IN_PROGRESS = "OperationAborted"
+"""Another change of the bucket is not finished, its deletion a moment ago among them.
+https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html"""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Bucket(Resource):
     """A log bucket.
@@ -158,7 +163,7 @@ class Bucket(Resource):
         }
         for part, put in puts.items():
             if have[part] != wanted[part]:
-                aws.patiently(put, code="NoSuchBucket")
+                aws.patiently(put, code=("NoSuchBucket", _IN_PROGRESS))
 
     def _create(self, aws: Aws) -> None:
         # us-east-1 is the one region that refuses its own name as a location.
@@ -167,10 +172,14 @@ class Bucket(Resource):
         if self.place.region != "us-east-1":
             where["LocationConstraint"] = self.place.region
         namespace = {"BucketNamespace": "account-regional"} if self.account_regional else {}
-        aws.s3.create_bucket(
-            Bucket=self.name,
-            CreateBucketConfiguration=cast("Any", where),
-            **cast("Any", namespace),
+        aws.patiently(
+            lambda: aws.s3.create_bucket(
+                Bucket=self.name,
+                CreateBucketConfiguration=cast("Any", where),
+                **cast("Any", namespace),
+            ),
+            code=_IN_PROGRESS,
+            limit=120,
         )
 
     def _put_lifecycle(self, aws: Aws) -> None:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, cast
 from ctwatch.aws import Aws, unless
 from ctwatch.bundle import bundle, code_sha256
 from ctwatch.diff import State, statements
+from ctwatch.errors import AwsError
 from ctwatch.resources.base import Live, Resource, owner
 from ctwatch.resources.log_group import LogGroup
 from ctwatch.resources.queue import Queue
@@ -71,6 +72,19 @@ class Function(Resource):
     kind: ClassVar[str] = "function"
 
     @property
+    def confidential(self) -> tuple[str, ...]:
+        """The values of its variables that are secret."""
+        return tuple(value for name in self.hidden if (value := self.environment.get(name)))
+
+    @property
+    def note(self) -> str:
+        """Whether its secret variables are compared."""
+        unknown = sorted(name for name in self.hidden if self.environment.get(name, "") is None)
+        if not unknown:
+            return ""
+        return f"{', '.join(unknown)} is not compared, as the config's value is not at hand"
+
+    @property
     def arn(self) -> str:
         """Its ARN."""
         return self.place.arn("lambda", f"function:{self.name}")
@@ -118,10 +132,14 @@ class Function(Resource):
     def _seen(self, variables: Mapping[str, str | None]) -> State:
         """Variables with secrets as fingerprints, and without those that are not compared."""
         return {
-            name: fingerprint(value or "") if name in self.hidden else value
+            name: fingerprint(value or "") if self._is_hidden(name) else value
             for name, value in variables.items()
             if self.environment.get(name, "") is not None
         }
+
+    def _is_hidden(self, name: str) -> bool:
+        """Whether a variable is not to be shown: a secret of ours, or anything a stranger added."""
+        return name in self.hidden or name not in self.environment
 
     def read(self, aws: Aws) -> Live | None:
         """Look at its configuration, permissions, concurrency and retries in one round."""
@@ -138,6 +156,15 @@ class Function(Resource):
         )
         if function is None:
             return None
+        if hidden := function.get("TagsError"):
+            # GetFunction answers all the same where its caller may not see the tags.
+            # https://docs.aws.amazon.com/lambda/latest/api/API_GetFunction.html
+            raise AwsError(
+                f"looking at {self.title}: its tags were not shown: {hidden.get('Message')}",
+                "Your credentials may not call ListTags: ask for that permission.",
+                code=str(hidden.get("ErrorCode")),
+                operation="ListTags",
+            )
         live = function["Configuration"]
         invoke = invoke or {}
         on_failure = invoke.get("DestinationConfig", {}).get("OnFailure", {})

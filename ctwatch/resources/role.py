@@ -106,8 +106,12 @@ class Role(Resource):
         for extra in have["inline"].keys() - {_POLICY}:
             iam.delete_role_policy(RoleName=name, PolicyName=extra)
         if have["inline"].get(_POLICY) != wanted["inline"][_POLICY]:
-            iam.put_role_policy(
-                RoleName=name, PolicyName=_POLICY, PolicyDocument=json.dumps(self.policy)
+            # IAM may not show a role, or still be writing it, that it has just made.
+            aws.patiently(
+                lambda: iam.put_role_policy(
+                    RoleName=name, PolicyName=_POLICY, PolicyDocument=json.dumps(self.policy)
+                ),
+                code=("NoSuchEntity", "ConcurrentModification"),
             )
 
     def _create(self, aws: Aws) -> State:

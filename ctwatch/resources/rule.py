@@ -14,6 +14,7 @@ from ctwatch.resources.queue import Queue
 from ctwatch.resources.topic import Topic
 
 _GONE = "ResourceNotFoundException"
+_CONCURRENT = "ConcurrentModificationException"
 _MAX_AGE = 86_400
 _MAX_ATTEMPTS = 185
 
@@ -101,13 +102,19 @@ class Rule(Resource):
         if any(have.get(part) != wanted[part] for part in wanted if part != "targets"):
             self._put(aws, new=live is None)
         if extra := sorted(have["targets"].keys() - wanted["targets"].keys()):
-            _check(aws.events.remove_targets(Rule=self.name, Ids=extra), self.title)
+            self._remove(aws, extra)
         if have["targets"] != wanted["targets"]:
             answer = aws.patiently(
                 lambda: aws.events.put_targets(Rule=self.name, Targets=self._targets),
-                code="ConcurrentModificationException",
+                code=_CONCURRENT,
             )
             _check(answer, self.title)
+
+    def _remove(self, aws: Aws, ids: list[str]) -> None:
+        answer = aws.patiently(
+            lambda: aws.events.remove_targets(Rule=self.name, Ids=ids), code=_CONCURRENT
+        )
+        _check(answer, self.title)
 
     def _put(self, aws: Aws, *, new: bool) -> None:
         tags: Any = {"Tags": self.tag_list} if new else {}
@@ -119,7 +126,7 @@ class Rule(Resource):
                 Description=f"{self.detection}, for the watch {self.watch}",
                 **tags,
             ),
-            code="ConcurrentModificationException",
+            code=_CONCURRENT,
         )
 
     def delete(self, aws: Aws) -> None:
@@ -128,11 +135,11 @@ class Rule(Resource):
 
     def _remove_and_delete(self, aws: Aws) -> None:
         if ids := [target["Id"] for target in self._listed(aws)]:
-            _check(aws.events.remove_targets(Rule=self.name, Ids=ids), self.title)
+            self._remove(aws, ids)
         aws.patiently(
             lambda: aws.events.delete_rule(Name=self.name),
-            code="ValidationException",
-            says=("targets",),
+            code=("ValidationException", _CONCURRENT),
+            says=("targets", _CONCURRENT),
             limit=300,
         )
 

@@ -25,6 +25,16 @@ class Secret(Resource):
     kind: ClassVar[str] = "secret"
 
     @property
+    def confidential(self) -> tuple[str, ...]:
+        """Its value."""
+        return (self.value,) if self.value else ()
+
+    @property
+    def note(self) -> str:
+        """Whether its value is compared."""
+        return "" if self.value else "its value is not compared, as the config's is not at hand"
+
+    @property
     def arn(self) -> str:
         """Its ARN; a parameter's name begins with a slash that the ARN has but once."""
         return self.place.arn("ssm", f"parameter{self.name}")
@@ -60,10 +70,14 @@ class Secret(Resource):
     def write(self, aws: Aws, live: Live | None) -> None:
         """Create it with its tag, which SSM takes only without Overwrite; change it with that.
 
+        SSM changes no parameter's type (HierarchyTypeMismatchException): such a one is made anew.
         https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html
         """
         value = self.value or ""
-        if live is None:
+        retyped = live is not None and live.state["type"] != self.wanted["type"]
+        if retyped:
+            self.delete(aws)
+        if live is None or retyped:
             aws.ssm.put_parameter(
                 Name=self.name, Value=value, Type="SecureString", Tags=self.tag_list
             )

@@ -113,10 +113,10 @@ class Subscription(Resource):
             ("dead_letter", "RedrivePolicy", redrive),
         ):
             if live.state[part] != self.wanted[part]:
+                # SNS takes a redrive policy away when no value is sent, and refuses an empty one.
+                sent: Any = {"AttributeValue": value} if value else {}
                 aws.sns.set_subscription_attributes(
-                    SubscriptionArn=live.facts["arn"],
-                    AttributeName=attribute,
-                    AttributeValue=value,
+                    SubscriptionArn=live.facts["arn"], AttributeName=attribute, **sent
                 )
 
     @property

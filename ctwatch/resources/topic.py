@@ -65,8 +65,9 @@ class Topic(Resource):
 
     def read(self, aws: Aws) -> Live | None:
         """Look at its attributes and tags."""
-        attributes, tags = aws.together(
+        attributes, listeners, tags = aws.together(
             lambda: unless(lambda: aws.sns.get_topic_attributes(TopicArn=self.arn), "NotFound"),
+            lambda: unless(lambda: self._listeners(aws), "NotFound"),
             lambda: unless(
                 lambda: aws.sns.list_tags_for_resource(ResourceArn=self.arn)["Tags"],
                 "ResourceNotFound",
@@ -80,7 +81,17 @@ class Topic(Resource):
             "policy": statements(live.get("Policy"), statements(self.policy)),
             "key": live.get("KmsMasterKeyId") or None,
         }
-        return Live(state, owner(tags))
+        return Live(state, owner(tags), {"subscriptions": listeners or []})
+
+    def _listeners(self, aws: Aws) -> list[tuple[str, str, str]]:
+        """Protocol, endpoint and ARN of each subscription, those still pending included."""
+        pages = aws.sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=self.arn)
+        return [
+            (one["Protocol"], one["Endpoint"], one["SubscriptionArn"])
+            for page in pages
+            for one in page["Subscriptions"]
+            if one["SubscriptionArn"] != "Deleted"
+        ]
 
     def write(self, aws: Aws, live: Live | None) -> None:
         """Create it whole in one call, or set the attributes that differ."""
@@ -91,7 +102,7 @@ class Topic(Resource):
                 lambda: aws.sns.create_topic(
                     Name=self.name, Attributes={"Policy": policy}, Tags=self.tag_list
                 ),
-                code="StaleTag",
+                code=("StaleTag", "ConcurrentAccess"),
             )
             return
         for part, attribute, value in (

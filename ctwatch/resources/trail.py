@@ -6,6 +6,8 @@ https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudt
 from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
+from botocore.exceptions import ClientError
+
 from ctwatch.aws import Aws, unless
 from ctwatch.diff import State
 from ctwatch.resources.base import Live, Resource, owner
@@ -30,6 +32,8 @@ _SETTINGS = {
     "notifications": "SnsTopicARN",
     "organization": "IsOrganizationTrail",
 }
+_SOURCE = "cloudtrail.amazonaws.com"
+
 # UpdateTrail and CreateTrail use other names than GetTrail for two of them.
 _IN = {"LogFileValidationEnabled": "EnableLogFileValidation", "SnsTopicARN": "SnsTopicName"}
 
@@ -89,9 +93,9 @@ class Trail(Resource):
             ),
             lambda: cloudtrail.list_tags(ResourceIdList=[self.arn])["ResourceTagList"],
         )
-        state = {ours: trail.get(theirs) for ours, theirs in _SETTINGS.items()}
+        # What was once set and is no more reads as an empty text.
+        state = {ours: _set(trail.get(theirs)) for ours, theirs in _SETTINGS.items()}
         state |= {
-            "prefix": trail.get("S3KeyPrefix") or None,
             "selectors": recorded(selectors),
             "insights": _insights(insights or {}),
             "logging": status["IsLogging"],
@@ -109,12 +113,22 @@ class Trail(Resource):
             self._update(aws, have)
         name = self.arn
         if have["selectors"] != self.wanted["selectors"]:
-            aws.cloudtrail.put_event_selectors(TrailName=name, EventSelectors=_ALL_MANAGEMENT)
+            self._once_loaded(
+                aws,
+                lambda: aws.cloudtrail.put_event_selectors(
+                    TrailName=name, EventSelectors=_ALL_MANAGEMENT
+                ),
+            )
         if have["insights"] != self.wanted["insights"]:
             chosen: Any = [{"InsightType": INSIGHTS[one]} for one in self.wanted["insights"]]
-            aws.cloudtrail.put_insight_selectors(TrailName=name, InsightSelectors=chosen)
+            self._once_loaded(
+                aws,
+                lambda: aws.cloudtrail.put_insight_selectors(
+                    TrailName=name, InsightSelectors=chosen
+                ),
+            )
         if not have["logging"]:
-            aws.cloudtrail.start_logging(Name=name)
+            self._once_loaded(aws, lambda: aws.cloudtrail.start_logging(Name=name))
 
     def _create(self, aws: Aws) -> State:
         """Create the trail; returns the state that AWS gives a new one: it does not log yet."""
@@ -145,10 +159,16 @@ class Trail(Resource):
     @staticmethod
     def _once_writable(aws: Aws, call: Any) -> None:
         """CloudTrail may see a new bucket, and a new bucket policy, late."""
-        aws.patiently(
-            lambda: aws.patiently(call, code="S3BucketDoesNotExistException", limit=30),
-            code="InsufficientS3BucketPolicyException",
-        )
+        unseen = ("S3BucketDoesNotExistException", "InsufficientS3BucketPolicyException")
+        aws.patiently(call, code=(*unseen, "ConflictException"))
+
+    @staticmethod
+    def _once_loaded(aws: Aws, call: Any) -> None:
+        """CloudTrail may not have loaded, or not show, a trail that it has just made.
+
+        https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_StartLogging.html
+        """
+        aws.patiently(call, code=("ConflictException", "TrailNotFoundException"))
 
     @staticmethod
     def _settings(state: State) -> State:
@@ -157,6 +177,10 @@ class Trail(Resource):
     def delete(self, aws: Aws) -> None:
         """Delete it while it logs: a trail stopped first would not be heard being deleted."""
         unless(lambda: aws.cloudtrail.delete_trail(Name=self.arn), "TrailNotFoundException")
+
+
+def _set(value: Any) -> Any:
+    return None if value == "" else value
 
 
 _DELIVERY = (
@@ -201,11 +225,24 @@ def records_writes(selectors: State) -> bool:
     return any(_advanced_writes(one) for one in selectors["advanced"])
 
 
+# The fields of a selector for management events, each with what it must let pass, so that writes to
+# CloudTrail are recorded. One that asks for more, or in another way, is not counted on.
+# https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_AdvancedFieldSelector.html
+_WRITES = {"eventCategory": "Management", "readOnly": "false", "eventSource": _SOURCE}
+
+
 def _advanced_writes(selector: Any) -> bool:
-    asked = {one["Field"]: one for one in selector.get("FieldSelectors", [])}
-    management = "Management" in asked.get("eventCategory", {}).get("Equals", [])
-    read_only = "true" in asked.get("readOnly", {}).get("Equals", [])
-    return management and not read_only
+    asked = selector.get("FieldSelectors", [])
+    management = any("Management" in one.get("Equals", []) for one in asked)
+    return management and all(_lets_writes_pass(one) for one in asked)
+
+
+def _lets_writes_pass(asked: Any) -> bool:
+    needed = _WRITES.get(asked["Field"])
+    ways = {way: values for way, values in asked.items() if way != "Field" and values}
+    if ways.keys() == {"NotEquals"}:
+        return needed not in {None, *ways["NotEquals"]}
+    return ways.keys() == {"Equals"} and needed in ways["Equals"]
 
 
 def _insights(answer: Any) -> list[str]:
@@ -222,10 +259,21 @@ def other_recorders(aws: Aws, but: str) -> list[str]:
     Args:
         aws: the account, seen from the region that is asked about.
         but: the ARN of the trail that does not count.
+
+    Raises:
+        ClientError: one may not be looked at, and none of those that may be does record.
     """
     known = aws.cloudtrail.describe_trails(includeShadowTrails=True)["trailList"]
     others = [one["TrailARN"] for one in known if one.get("TrailARN") not in {None, but}]
-    return [arn for arn in others if _tells(aws, arn)]
+    found, refusal = [], None
+    for arn in others:
+        try:
+            found += [arn] if _tells(aws, arn) else []
+        except ClientError as error:  # an organization's trail may not show itself to a member
+            refusal = error
+    if refusal and not found:
+        raise refusal
+    return found
 
 
 def _tells(aws: Aws, arn: str) -> bool:

@@ -19,7 +19,8 @@ def sandbox_class() -> "type[Sandbox]":
     """
     if any(find_spec(name) is None for name in NEEDS):
         raise SandboxError(
-            "The sandbox is not installed with ctwatch.", "pip install 'ctwatch[sandbox]'"
+            "The sandbox is not installed with ctwatch.",
+            "Install ctwatch with its extra; in a clone: pip install '.[sandbox]'",
         )
     from ctwatch.sandbox.server import Sandbox  # noqa: PLC0415 - moto is an extra
 

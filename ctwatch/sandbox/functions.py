@@ -399,9 +399,8 @@ class Functions:
     def _give_up(
         self, config: Config, settings: dict[str, Any], event: _Event, condition: str
     ) -> None:
-        if not settings["on_failure"]:
-            said = f"event lost ({condition}): the function has no destination on failure"
-            self._tell(config, False, said)
+        lost = "" if settings["on_failure"] else ": event lost, there is no destination on failure"
+        self._tell(config, False, f"given up ({condition}){lost}")
         self._destine(config, settings["on_failure"], event, condition)
 
     def _destine(

@@ -509,6 +509,15 @@ def _cloudtrail() -> Iterator[tuple[Key, Rule]]:
         yield ("cloudtrail", operation), rule
 
 
+def _set_queue_attributes(call: Call, forward: Forward, cloud: Cloud) -> dict[str, Any]:
+    """Keep the attributes that a call does not name: moto drops the policy with every call."""
+    url, given = call.params["QueueUrl"], call.params.get("Attributes", {})
+    kept = cloud.client("sqs", call.region).get_queue_attributes(
+        QueueUrl=url, AttributeNames=["Policy"]
+    )
+    return forward(call.but(Attributes={**kept.get("Attributes", {}), **given}))
+
+
 CHECKS: dict[Key, tuple[Check, ...]] = {
     ("events", "PutRule"): (_rule_name, _pattern),
     ("events", "PutTargets"): (_targets,),
@@ -539,6 +548,7 @@ RULES: dict[Key, Rule] = {
     ("logs", "DeleteLogGroup"): _delete_group,
     ("s3", "CreateBucket"): _create_bucket,
     ("s3", "DeleteBucketEncryption"): _delete_encryption,
+    ("sqs", "SetQueueAttributes"): _set_queue_attributes,
     ("ssm", "DeleteParameter"): _delete_parameters,
     ("ssm", "DeleteParameters"): _delete_parameters,
     **dict(_cloudtrail()),

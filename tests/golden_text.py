@@ -1,0 +1,57 @@
+"""Whole outputs, compared with the files of tests/golden.
+
+What differs from run to run (ids, times, ports, the order of what goes on side by side) is masked
+by as many characters, so that lines break where they broke. `CTWATCH_GOLDEN=write` writes the files
+anew; look at the difference before you keep it.
+"""
+
+import os
+import re
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+GOLDEN = Path(__file__).parent / "golden"
+CHANGING = {
+    r"ctwatch-probe-[0-9a-f]{12}": "ctwatch-probe-000000000000",
+    r"\d\d:\d\d:\d\d": "00:00:00",
+    r"[+-]\d+\.\d s": "+0.0 s",
+    r"127\.0\.0\.1:\d+": "127.0.0.1:00000",
+}
+STEP = re.compile(r"(?m)[+~=✗·-] (created|repaired|deleted|kept|failed|skipped) |\S+  (not )?proven$")
+
+
+@dataclass(frozen=True)
+class Told:
+    """A command that ran: its exit code, and what it printed."""
+
+    command: str
+    code: int
+    out: str
+    err: str
+
+    def __str__(self) -> str:
+        parts = {"stdout": self.out, "stderr": self.err, "exit code": f"{self.code}\n"}
+        return f"$ {self.command}\n" + "".join(f"--- {k}\n{v}" for k, v in parts.items() if v)
+
+
+def masked(text: str) -> str:
+    """The text without what differs from run to run."""
+    for pattern, instead in CHANGING.items():
+        text = re.sub(pattern, instead, text)
+    return "".join("".join(sorted(run) if steps else run) for steps, run in runs(text))
+
+
+def runs(text: str):
+    """Blocks (a line with those that are indented below it), neighbouring steps together."""
+    blocks = re.findall(r"(?m)^(?! ).*\n(?: +.*\n)*|.+\n", text)
+    return [(steps, list(run)) for steps, run in groupby(blocks, lambda one: bool(STEP.match(one)))]
+
+
+def compare(name: str, told: object) -> None:
+    """Hold a command's whole output against the golden file of that name."""
+    path, text = GOLDEN / f"{name}.txt", masked(str(told))
+    if os.environ.get("CTWATCH_GOLDEN") == "write":
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text("utf-8")
