@@ -427,7 +427,8 @@ def _cleared(options: Options, watch: "Opened", *, keep_data: bool) -> int:
     ]
     kept = [one for one in left if one.resource.data and keep_data]
     for one in kept:
-        screen.talk(f"Kept: {one.resource.title}. To delete it too: ctwatch down --delete-logs")
+        screen.talk(f"Kept: {one.resource.title}")
+        screen.talk("To delete it too: ctwatch down --delete-logs")
     stuck = [one for one in left if one not in kept]
     for one in stuck:
         why = f": {one.error.problem}" if one.error else ""

@@ -67,7 +67,7 @@ _WIDEST = 100
 """Columns that a frame or a rule takes at most."""
 _ENDLESS = 10_000
 """Columns of what is no terminal: no line is broken there."""
-_NARROW = 20
+_NARROW = 8
 """Columns that a hanging text is given at least."""
 
 # Characters that make a terminal do something, or turn the direction of reading. Line feed stays.

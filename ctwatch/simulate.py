@@ -249,6 +249,6 @@ def heard_of_deletion(watch: Watch, aws: Aws, since: datetime, limit: float) -> 
 
     def ours(receipt: Receipt) -> bool:
         made = receipt.detail.get("eventName") == "DeleteTrail"
-        return made and receipt.trail == watch.trail.name and receipt.at >= since.replace(microsecond=0)
+        return made and receipt.trail == watch.trail.name and receipt.at >= since
 
     return next(await_receipts(aws, queue_url, ours, 1, limit), None)

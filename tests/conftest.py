@@ -95,5 +95,3 @@ def armed(run: Callable[..., Ran], click_the_link: Callable[[], None]) -> None:
     assert run("up").code == 0
     click_the_link()
     assert run("status").code == 0
-
-

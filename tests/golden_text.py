@@ -18,7 +18,9 @@ CHANGING = {
     r"[+-]\d+\.\d s": "+0.0 s",
     r"127\.0\.0\.1:\d+": "127.0.0.1:00000",
 }
-STEP = re.compile(r"(?m)[+~=✗·-] (created|repaired|deleted|kept|failed|skipped) |\S+  (not )?proven$")
+STEP = re.compile(
+    r"(?m)[+~=✗·-] (created|repaired|deleted|kept|failed|skipped) |\S+  (not )?proven$"
+)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ REAL = "https://discord.com/api/webhooks/123456789012345678/abc-DEF_ghi"
 
 
 @pytest.fixture
-def config(sandbox, tmp_path):  # noqa: ARG001 - the account that the config is opened in
+def config(sandbox, tmp_path):
     """Writes a config with these channels and gives its path."""
 
     def write(*urls, **more):

@@ -12,6 +12,7 @@ import io
 import json
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,7 +21,6 @@ import pytest
 from watch_world import ADDRESS, PLACE, PLAIN, World, planned, world_of
 
 from ctwatch.aws import Aws
-from ctwatch.bundle import bundle
 from ctwatch.diagnose import Alarm, diagnose
 from ctwatch.diff import statements
 from ctwatch.engine import Finding, Verdict, build, inspect
@@ -761,9 +761,9 @@ TRUST = Policy(
     "trust",
     "trust",
     lambda ground: on_role("get_role")(ground)["Role"]["AssumeRolePolicyDocument"],
-    lambda ground, policy: on_role(
-        "update_assume_role_policy", PolicyDocument=json.dumps(policy)
-    )(ground),
+    lambda ground, policy: on_role("update_assume_role_policy", PolicyDocument=json.dumps(policy))(
+        ground
+    ),
 )
 
 
@@ -889,9 +889,7 @@ def prepare(world: World) -> None:
     for effect in ("Allow", "Deny"):
         statement = {"Effect": effect, "Action": "ssm:*", "Resource": "*"}
         document = {"Version": "2012-10-17", "Statement": [statement]}
-        iam.create_policy(
-            PolicyName=f"the-intruders-{effect}", PolicyDocument=json.dumps(document)
-        )
+        iam.create_policy(PolicyName=f"the-intruders-{effect}", PolicyDocument=json.dumps(document))
 
 
 @pytest.fixture(scope="module")
@@ -995,19 +993,38 @@ def test_a_sabotage_shows_where_it_is_means_what_it_says_and_mends(
     ground.whole.update({**whole, **{one.resource: one for one in mended}})
 
 
+@contextmanager
+def answering(client: Any, call: str, change: Callable[[Any], Any]) -> Iterator[None]:
+    """Let AWS answer one operation otherwise."""
+    events, name = client.meta.events, f"after-call.{call}"
+    events.register(name, lambda parsed, **_: change(parsed), unique_id=name)
+    try:
+        yield
+    finally:
+        events.unregister(name, unique_id=name)
+
+
+def test_a_pattern_that_no_rule_can_have_is_deaf(ground: Ground) -> None:
+    """EventBridge would refuse it, and so does the sandbox."""
+
+    def nonsense(answer: Any) -> None:
+        answer["EventPattern"] = '{"source": "aws.cloudtrail"}'
+
+    with answering(ground.aws.events, "events.DescribeRule", nonsense):
+        found = look(ground, [ground.at("rule")])
+    assert told_of(ground, found) == {("rule", "pattern")}
+    assert judged(ground, found) == (DEAF, DEAF)
+
+
 def test_another_architecture_is_seen_and_mended(ground: Ground) -> None:
     """As AWS would tell it; moto's UpdateFunctionCode leaves the architecture as it was."""
     function = ground.at("function")
-    events = ground.aws.functions.meta.events
 
-    def on_arm(parsed: Any, **_: Any) -> None:
-        parsed["Configuration"]["Architectures"] = ["arm64"]
+    def on_arm(answer: Any) -> None:
+        answer["Configuration"]["Architectures"] = ["arm64"]
 
-    events.register("after-call.lambda.GetFunction", on_arm, unique_id="arm")
-    try:
+    with answering(ground.aws.functions, "lambda.GetFunction", on_arm):
         found = look(ground, [function])
-    finally:
-        events.unregister("after-call.lambda.GetFunction", unique_id="arm")
     assert told_of(ground, found) == {("function", "architecture")}
     assert judged(ground, found) == (DEGRADED, DEGRADED)
     with ground.world.sandbox.recording() as calls:
@@ -1015,6 +1032,16 @@ def test_another_architecture_is_seen_and_mended(ground: Ground) -> None:
     [sent] = [one.params for one in calls if one.writes]
     assert sent["Architectures"] == ["x86_64"]
     assert told_of(ground, look(ground, [function])) == set()
+
+
+def test_a_dead_letter_queue_is_taken_from_a_mailbox_by_sending_no_value(ground: Ground) -> None:
+    """SNS refuses an empty one, which moto does not."""
+    set_subscription("person", "RedrivePolicy", SPARE_REDRIVE)(ground)
+    with ground.world.sandbox.recording() as calls:
+        list(build(look(ground, [ground.at("person")]), ground.aws))
+    [sent] = [one.params for one in calls if one.writes]
+    assert sent["AttributeName"] == "RedrivePolicy"
+    assert "AttributeValue" not in sent
 
 
 def test_the_wider_state_of_a_rule_is_no_sabotage(ground: Ground) -> None:
@@ -1035,7 +1062,7 @@ def rounds() -> list[list[Line]]:
         taken = {(part, _reach(part, path, one)) for part, path in one.differing}
         for held, lines in found:
             if not any(_in_the_way(mine, theirs) for mine in taken for theirs in held):
-                held |= taken
+                held.update(taken)
                 lines.append(one)
                 break
         else:
@@ -1045,7 +1072,7 @@ def rounds() -> list[list[Line]]:
 
 def _reach(part: str, path: str, line: Line) -> str:
     """How much of a part a line leaves no room in: a policy is changed leaf by leaf."""
-    if line.by_hand or not path:
+    if line.by_hand or not path or part == "secret":
         return ""
     for policy in ("policy.", "trust.", "inline.notifier."):
         if path.startswith(policy):

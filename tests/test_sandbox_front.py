@@ -658,7 +658,7 @@ def test_it_says_when_it_is_not_installed(monkeypatch):
     monkeypatch.setattr(ctwatch.sandbox, "NEEDS", ("a_package_that_is_not",))
     with pytest.raises(SandboxError, match="not installed") as caught:
         sandbox_class()
-    assert caught.value.hint == "Install ctwatch with its extra; in a clone: pip install '.[sandbox]'"
+    assert caught.value.hint.endswith("pip install '.[sandbox]'")
 
 
 def test_importing_the_package_imports_no_moto():

@@ -389,8 +389,8 @@ def test_a_silent_channel_holds_back_no_other_alert(world, queue):
         refusing("TrailNotFoundException")()
 
     silent, proven = technique(unheard), technique(heard)
-    started = world.aws.clock.monotonic()
-    told = drill([silent, proven], watch, world.findings(), world.aws, 8.0)
+    looked, started = world.findings(), world.aws.clock.monotonic()
+    told = drill([silent, proven], watch, looked, world.aws, 8.0)
     first = next(one for one in told if isinstance(one, Drill))
     assert first.blow.technique is proven
     assert first.proven

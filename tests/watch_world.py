@@ -35,6 +35,7 @@ PLAIN: dict[str, Any] = {
 RICH = {
     **PLAIN,
     "name": "guard",
+    "region": "us-east-1",
     "bucket": {"name": "logs-{account}", "lifecycle": {"expire_days": 400, "archive_days": 90}},
     "trail": {"name": "trail-a", "insights": ["api-call-rate", "api-error-rate"]},
     "topic": {"emails": [ADDRESS, "second@example.com"]},
