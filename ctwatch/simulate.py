@@ -30,6 +30,9 @@ DEFAULT_TIMEOUT = 600.0
 """Seconds to wait for proof: CloudTrail's delivery to EventBridge is best effort.
 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event.html"""
 
+_TELLING = 10.0
+"""Seconds that the function is given to tell its channels; its first retry is a minute away."""
+
 _THROTTLED = {"ThrottlingException", "Throttling", "TooManyRequestsException"}
 
 
@@ -234,6 +237,9 @@ def _inbox(finding: Finding) -> str:
 def heard_of_deletion(watch: Watch, aws: Aws, since: datetime, limit: float) -> Receipt | None:
     """The receipt of the alert that the deletion of the watch's own trail raises, or None.
 
+    Returns only when the function, too, has told its channels or has had time enough to, as what
+    it needs for that is deleted next.
+
     Args:
         watch: the watch.
         aws: the account.
@@ -251,4 +257,8 @@ def heard_of_deletion(watch: Watch, aws: Aws, since: datetime, limit: float) -> 
         made = receipt.detail.get("eventName") == "DeleteTrail"
         return made and receipt.trail == watch.trail.name and receipt.at >= since
 
-    return next(await_receipts(aws, queue_url, ours, 1, limit), None)
+    receipt = next(await_receipts(aws, queue_url, ours, 1, limit), None)
+    if receipt and watch.function:
+        channels, log = frozenset(watch.function.channels), watch.function.log_group.name
+        await_deliveries(aws, log, receipt, channels, min(limit, _TELLING))
+    return receipt

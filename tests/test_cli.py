@@ -727,6 +727,13 @@ def test_nothing_is_broken_or_coloured_in_a_pipe():
     assert b"\x1b" not in one.stdout + one.stderr
 
 
+@pytest.mark.usefixtures("armed")
+def test_a_pipe_that_is_to_be_coloured_has_no_spinner_all_the_same():
+    one = piped("status", FORCE_COLOR="1")
+    assert COLOUR.search(one.stdout.decode())
+    assert one.stderr == b""
+
+
 def test_no_line_is_broken_in_a_pipe_however_long_it_is(armed):
     armed.client("sqs").untag_queue(QueueUrl=receipts(armed), TagKeys=["ctwatch:watch"])
     one = piped("status")

@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 
+import boto3
+
 
 def test_a_watch_goes_up_is_proven_and_comes_down(run, sandbox, click_the_link):
     assert run("status").out.startswith("ABSENT")
@@ -22,6 +24,8 @@ def test_a_watch_goes_up_is_proven_and_comes_down(run, sandbox, click_the_link):
     down = run("down", "--yes")
     assert down.code == 0
     assert "its deletion was heard" in down.err
+    assert "DeleteTrail" in sandbox.inbox.posts[-1].payload["content"]
+    assert "SUCCEEDED" in sandbox.inbox.posts[-1].payload["content"]
     assert [line.split()[:2] for line in sandbox.listing()] == [["s3", "bucket"]]
     assert run("status").out.startswith("ABSENT")
 
@@ -39,6 +43,4 @@ def test_an_intruders_stop_logging_reaches_discord_and_the_mailbox(run, sandbox,
 
 
 def sandbox_client(service):
-    import boto3  # noqa: PLC0415 - after the environment leads to the sandbox
-
-    return boto3.client(service)
+    return boto3.session.Session().client(service)

@@ -130,11 +130,6 @@ class World:
         for mail in newest.values():
             follow(confirmation_link(mail))
 
-    def alerts(self) -> int:
-        """How many messages have arrived on channels that people read."""
-        inbox = self.sandbox.inbox
-        return len(inbox.posts) + sum("eventName" in mail.text for mail in inbox.mails)
-
 
 def _folded(text: io.StringIO) -> str:
     return " ".join(text.getvalue().split())
