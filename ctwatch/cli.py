@@ -443,13 +443,28 @@ def _cleared(options: Options, watch: "Opened", *, keep_data: bool) -> int:
 @cli.command(short_help="The catalogue: what is detected, and why.")
 @click.argument("detection_id", required=False, metavar="[ID]")
 @click.option("--language", type=click.Choice(["en", "ko"]), default=None, help="en or ko.")
+@click.option(
+    "--lint",
+    "linted",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Check an event pattern or a detection of your own, in YAML or JSON.",
+)
 @_json_option
 def detections(
-    detection_id: str | None, language: Literal["en", "ko"] | None, as_json: bool
+    detection_id: str | None,
+    language: Literal["en", "ko"] | None,
+    linted: Path | None,
+    as_json: bool,
 ) -> int:
-    """The catalogue: what is detected, why, how bad it is, where it can be seen."""
+    """The catalogue: what is detected, why, how bad it is, where it can be seen.
+
+    With --lint: whether a pattern can fire at all, and on what it fires wrongly.
+    """
+    if linted:
+        return _lint(linted)
     from ctwatch.detections import catalogue
-    from ctwatch.render import Screen, detection_view, detections_view
+    from ctwatch.render import Screen, detection_view, detections_view, part_head
 
     screen, known, tongue = Screen(), catalogue(), language or _language()
     if detection_id and detection_id not in known:
@@ -463,15 +478,32 @@ def detections(
         screen.json([_detection_json(one) for one in shown])
     elif detection_id:
         screen.data(*detection_view(shown[0], tongue))
-        screen.json(shown[0].pattern)
+        for part in shown[0].parts:
+            screen.data(part_head(part.name))
+            screen.json(part.pattern)
     else:
         screen.data(*detections_view(shown, tongue))
+        names = ", ".join(one.id for one in shown if one.buildable)
+        screen.talk(f"This version makes rules of: {names}. The rest is for reading.")
     return AS_PROMISED
 
 
+def _lint(path: Path) -> int:
+    """Say everything that is wrong with a pattern; exit code 3 when it cannot do what it should."""
+    from ctwatch.config import read
+    from ctwatch.lint import examine, report
+    from ctwatch.render import Screen
+
+    complaints = examine(read(path))
+    Screen().data(*report(complaints))
+    wrong = any(one.level == "error" for one in complaints)
+    return NOT_AS_PROMISED if wrong else AS_PROMISED
+
+
 def _detection_json(one: Any) -> dict[str, Any]:
-    words = ("id", "title", "why", "severity", "mitre", "where", "read_only", "pattern")
-    return {word: getattr(one, word) for word in words}
+    words = ("id", "title", "why", "severity", "mitre", "where", "scope", "buildable")
+    parts = [vars(part) for part in one.parts]
+    return {**{word: getattr(one, word) for word in words}, "parts": parts}
 
 
 def _language() -> Literal["en", "ko"]:

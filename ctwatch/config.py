@@ -319,6 +319,11 @@ def _detection(value: str) -> str:
 
     if value not in (known := catalogue()):
         raise _wrong(f"there is no detection {_shown(value)}", _nearest(value, known))
+    if not known[value].buildable:
+        raise _wrong(
+            f"no rule can be made of {_shown(value)} in this version: it makes rules for calls"
+            " that the home region sees, account-wide"
+        )
     return value
 
 
@@ -504,6 +509,18 @@ def load(path: Path) -> Config:
     """
     document, repeated = _read(path)
     return _build(document, str(path), repeated)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Read any other YAML or JSON file with the same care.
+
+    Raises:
+        ConfigError: it cannot be read, is no mapping, or says something twice.
+    """
+    document, repeated = _read(path)
+    if repeated:
+        raise InvalidConfigError(str(path), repeated)
+    return document
 
 
 def parse(document: Mapping[str, Any], source: str = "config") -> Config:

@@ -7,6 +7,8 @@ The road of a pattern, in the order of this file:
                     ─ Pattern ─> closures that answer most events by dictionary look-ups alone,
                                  and join array elements only where arrays of objects are met
 
+The last chapter writes patterns: shorter ones that together match what one too long would.
+
 As in AWS's own engine, an event is seen as flat fields: "detail.eventName" names the same field
 whether it is written nested or as one key with a dot. A later condition on the same path replaces
 an earlier one (a duplicate key, or a field inside `$or` that also stands outside).
@@ -895,3 +897,130 @@ def _canonical_exception(operand: Any) -> Any:
 def _canonical_number(value: Any) -> Any:
     whole = isinstance(value, float) and _comparable(value) and value.is_integer()
     return int(value) if whole else value
+
+
+# ------------------------------------------------------------------------ cutting to the quota
+
+
+def unwrapped(pattern: Mapping[str, Any] | str) -> dict[str, Any]:
+    """Write a pattern so that a `$or` whose members are all the same is that member.
+
+    EventBridge wants two members in a `$or`; whoever has one left puts it there twice and comes
+    here. A pattern that says it only by setting one field twice is written out, one flat object
+    for each way through it.
+
+    Raises:
+        PatternError: AWS would refuse the pattern.
+    """
+    frozen = _load(pattern)
+    branches = _branches(frozen, [{}])
+    nested = _unwrapped(frozen)
+    same = _ways(_branches(_load(nested), [{}])) == _ways(branches)
+    return nested if same else _spelled_out(branches)
+
+
+def _unwrapped(members: _Object) -> dict[str, Any]:
+    written: dict[str, Any] = {}
+    for key, value in members:
+        if key == _OR:
+            choices = [_unwrapped(choice) for choice in value]
+            alone = len(_distinct(choices)) == 1
+            _lay(written, choices[0] if alone else {_OR: choices})
+        else:
+            _lay(written, {key: _unwrapped(value) if isinstance(value, _Object) else _plain(value)})
+    return written
+
+
+def _lay(under: dict[str, Any], over: dict[str, Any]) -> None:
+    """Put the fields of `over` into `under`."""
+    for key, value in over.items():
+        if isinstance(value, dict) and isinstance(under.get(key), dict):
+            _lay(under[key], value)
+        else:
+            under[key] = value
+
+
+def _plain(value: Any) -> Any:
+    """A frozen value as dicts and lists."""
+    if isinstance(value, _Object):
+        return {key: _plain(item) for key, item in value}
+    return [_plain(item) for item in value] if isinstance(value, list) else value
+
+
+_Way: TypeAlias = frozenset[tuple[str, str]]
+
+
+def _ways(branches: list[_Branch]) -> set[_Way]:
+    return {
+        frozenset((path, _text(field.values)) for path, field in branch.items())
+        for branch in branches
+    }
+
+
+def split(pattern: Mapping[str, Any] | str, limit: int = MAX_SIZE) -> tuple[dict[str, Any], ...]:
+    """Cut a pattern that is too long for one rule into several that together match the same.
+
+    The alternatives of the longest list, of a field or of a `$or`, are dealt out in order, as many
+    to each part as fit; then the next longest, until every part fits. An event may match more than
+    one part.
+
+    Args:
+        pattern: what to cut.
+        limit: characters that a part may have.
+
+    Raises:
+        PatternError: AWS would refuse the pattern, or it cannot be cut so small.
+    """
+    check(pattern)
+    if size(pattern) <= limit and not _doubled(frozen := _load(pattern)):
+        return (_plain(frozen),)
+    return tuple(_parts(unwrapped(pattern), limit))
+
+
+def _parts(pattern: dict[str, Any], limit: int) -> Iterator[dict[str, Any]]:
+    length = size(pattern)
+    if length <= limit:
+        yield pattern
+        return
+    lists = list(_lists(pattern))
+    if not lists:
+        raise PatternError(f"{length} characters, over {limit}, and nothing in it can be dealt out")
+    path, longest = max(lists, key=lambda one: _length(one[1]))
+    fitting, half = limit - length + _length(longest), _length(longest) // 2
+    # Where the rest leaves little room, the rest must be cut as well: fewer parts by halves.
+    room = fitting if fitting >= limit // 4 else half
+    for items in _dealt(longest, room):
+        alone = path[-1] == _OR and len(items) == 1
+        yield from _parts(unwrapped(_with(pattern, path, items * (alone + 1))), limit)
+
+
+_Path: TypeAlias = tuple[str, ...]
+
+
+def _lists(members: dict[str, Any], path: _Path = ()) -> Iterator[tuple[_Path, list[Any]]]:
+    """Every list of two or more alternatives that stands in no `$or`."""
+    for key, value in members.items():
+        if isinstance(value, dict):
+            yield from _lists(value, (*path, key))
+        elif len(value) > 1:
+            yield (*path, key), value
+
+
+def _length(value: Any) -> int:
+    return len(_text(_freeze(value)))
+
+
+def _with(members: dict[str, Any], path: _Path, items: list[Any]) -> dict[str, Any]:
+    key, *rest = path
+    return {**members, key: _with(members[key], tuple(rest), items) if rest else items}
+
+
+def _dealt(items: list[Any], room: int) -> Iterator[list[Any]]:
+    """The items in order, in lists whose text fits into `room` or that hold one item."""
+    hand: list[Any] = []
+    for item in items:
+        if hand and _length([*hand, item]) > room:
+            yield hand
+            hand = []
+        hand.append(item)
+    yield hand

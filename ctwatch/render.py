@@ -438,8 +438,8 @@ def detections_view(
     detections: Sequence[Detection], language: Language
 ) -> Iterator[RenderableType]:
     """The catalogue at a glance."""
-    heads = ("detection", "severity", "seen in", "MITRE ATT&CK")
-    rows = [heads, *((one.id, one.severity, one.where, " ".join(one.mitre)) for one in detections)]
+    heads = ("detection", "severity", "seen in")
+    rows = [heads, *((one.id, one.severity, one.where) for one in detections)]
     widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
     whats = ["what", *(one.title[language] for one in detections)]
     for row, what in zip(rows, whats, strict=True):
@@ -454,8 +454,14 @@ def detection_view(one: Detection, language: Language) -> Iterator[RenderableTyp
     yield Text(one.why[language])
     mitre = ", ".join(one.mitre)
     yield Text(f"Severity {one.severity}, seen in {_SEEN[one.where]}. MITRE ATT&CK {mitre}.", "dim")
+    if not one.buildable:
+        yield Text("For reading: this version makes no rule of it yet.", "yellow")
     yield Text()
-    yield Text("Event pattern", "bold")
+
+
+def part_head(name: str) -> Text:
+    """What stands over a pattern."""
+    return Text(f"Event pattern: {name}" if name else "Event pattern", "bold")
 
 
 _SEEN = {

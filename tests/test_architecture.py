@@ -23,6 +23,7 @@ STOREYS = (
     ("watch", "engine", "techniques", "proof"),
     ("resources",),
     ("config",),
+    ("lint",),
     ("aws", "detections", "bundle", "secret"),
     ("patterns", "diff"),
     ("errors", "clock"),

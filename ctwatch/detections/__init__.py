@@ -2,6 +2,10 @@
 
     NAME.yaml            what it tells, why it matters, how bad, where it can be seen, its pattern
     NAME.examples.yaml   whole EventBridge events: `fires` must match the pattern, `quiet` must not
+    _records.yaml        what many examples have in common; see `records`
+
+A detection has one `pattern`, or several `parts` where one rule cannot see it all. Patterns that
+mean a watch's own resources hold words such as `{bucket}`; see `names`.
 
 Reads package data only; whether the examples do what they say is for the tests and for
 `ctwatch detections --lint`, so that looking the catalogue up stays quick.
@@ -12,24 +16,44 @@ import importlib.resources
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources.abc import Traversable
 from typing import Any, Literal, TypeAlias, get_args
 
 import yaml
 
 from ctwatch import patterns
+from ctwatch.detections.names import SAMPLE, WORDS, Names, fill, words
+from ctwatch.detections.records import resolved
 from ctwatch.errors import CtwatchError
+
+__all__ = [
+    "SAMPLE",
+    "WORDS",
+    "Detection",
+    "Event",
+    "Examples",
+    "Language",
+    "Names",
+    "Part",
+    "Scope",
+    "Severity",
+    "Where",
+    "catalogue",
+    "parse",
+]
 
 Language: TypeAlias = Literal["ko", "en"]
 Severity: TypeAlias = Literal["low", "medium", "high", "critical"]
 Where: TypeAlias = Literal["home", "us-east-1", "every-region"]
+Scope: TypeAlias = Literal["account", "own"]
 
 Event: TypeAlias = dict[str, Any]
 
 _MITRE = re.compile(r"T\d{4}(\.\d{3})?")
 _FILE = ".yaml"
 _EXAMPLES_FILE = ".examples.yaml"
+_RECORDS_FILE = "_records.yaml"
 
 
 @dataclass(frozen=True)
@@ -46,6 +70,27 @@ class Examples:
 
 
 @dataclass(frozen=True)
+class Part:
+    """What one rule sees of a detection.
+
+    Args:
+        name: within the detection; "" where there is only one.
+        pattern: the event pattern of its rule; longer than AWS takes only if
+            `ctwatch.patterns.split` can cut it.
+        where: the region whose event bus gets the events: the trail's home region, us-east-1
+            only, or that of each call.
+        read_only: whether it needs a rule in the state
+            ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS.
+            https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail-management.html
+    """
+
+    name: str
+    pattern: Mapping[str, Any]
+    where: Where
+    read_only: bool
+
+
+@dataclass(frozen=True)
 class Detection:
     """Something worth an alert, and how EventBridge sees it.
 
@@ -55,13 +100,11 @@ class Detection:
         why: why it matters, in a sentence or two, by language.
         severity: how bad it is when it succeeds.
         mitre: ATT&CK technique ids.
-        where: the region whose event bus gets the events: the trail's home region, us-east-1
-            only, or that of each call.
-        read_only: whether it needs a rule in the state
-            ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS.
-            https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail-management.html
-        pattern: the event pattern of its rule.
-        examples: events that prove the pattern.
+        where: where its parts are seen that do not say otherwise.
+        read_only: whether those parts need read-only events.
+        scope: whether it looks at the whole account, or only at what this watch owns.
+        parts: what its rules see, each by itself; at least one.
+        examples: events that prove the parts, with the names of `SAMPLE`.
     """
 
     id: str
@@ -71,11 +114,42 @@ class Detection:
     mitre: tuple[str, ...]
     where: Where
     read_only: bool
-    pattern: Mapping[str, Any]
+    scope: Scope
+    parts: tuple[Part, ...]
     examples: Examples
 
+    @property
+    def pattern(self) -> Mapping[str, Any]:
+        """The first part's pattern, its words not filled in."""
+        return self.parts[0].pattern
 
-_KEYS = frozenset(Detection.__dataclass_fields__) - {"examples"}
+    @property
+    def buildable(self) -> bool:
+        """Whether this version makes a rule of it: account-wide, and seen in the home region."""
+        at_home = all(part.where == "home" and not part.read_only for part in self.parts)
+        return self.scope == "account" and at_home
+
+    def filled(self, names: Names) -> tuple[Part, ...]:
+        """The parts for one watch.
+
+        A word in braces becomes its value; an alternative with a word that stands for several
+        values stands once for each. With none, the alternative falls away, then a field without
+        alternatives, then the member of `$or` that holds it or the whole part.
+
+        Args:
+            names: what the words stand for, as in `SAMPLE`.
+
+        Raises:
+            KeyError: a word that the patterns hold is missing.
+        """
+        filled = ((part, fill(part.pattern, names)) for part in self.parts)
+        return tuple(replace(part, pattern=one) for part, one in filled if one is not None)
+
+
+_REQUIRED = frozenset({"id", "title", "why", "severity", "mitre", "where", "read_only"})
+_OPTIONAL = frozenset({"scope"})
+_PATTERNS = frozenset({"pattern", "parts"})
+_PART_KEYS = frozenset({"pattern", "where", "read_only"})
 
 
 @functools.cache
@@ -89,7 +163,9 @@ def catalogue() -> dict[str, Detection]:
     names = sorted(
         entry.name.removesuffix(_FILE)
         for entry in folder.iterdir()
-        if entry.name.endswith(_FILE) and not entry.name.endswith(_EXAMPLES_FILE)
+        if entry.name.endswith(_FILE)
+        and not entry.name.endswith(_EXAMPLES_FILE)
+        and entry.name != _RECORDS_FILE
     )
     return {
         name: parse(name, _content(folder, name + _FILE), _content(folder, name + _EXAMPLES_FILE))
@@ -109,32 +185,68 @@ def parse(name: str, text: str, examples: str) -> Detection:
 
     Args:
         name: its file's name without the ending; its id must be the same.
-        text: the YAML of the detection.
-        examples: the YAML of its examples: `fires` and `quiet`, lists of whole events.
+        text: the YAML of the detection; `scope` is "account" when it is absent.
+        examples: the YAML of its examples: `fires` and `quiet`, lists of events, whole or each
+            with a `base` of _records.yaml.
 
     Raises:
         CtwatchError: something is missing or wrong; the sentence names the file and the key.
     """
     file, shown = f"{name}{_FILE}", f"{name}{_EXAMPLES_FILE}"
-    raw = _mapping(file, text)
-    if set(raw) != _KEYS:
-        stray = ", ".join(sorted(map(str, set(raw) ^ _KEYS)))
-        raise _broken(file, f"missing or unknown keys: {stray}")
+    raw = {"scope": "account"} | _mapping(file, text)
+    _check_keys(file, raw)
     if raw["id"] != name:
         raise _broken(file, f"id must be {name}, as the file is named")
-    if not isinstance(raw["read_only"], bool):
-        raise _broken(file, "read_only must be true or false")
+    where, read_only = _where(file, raw), _read_only(file, raw)
     return Detection(
         id=name,
         title=_sentences(file, raw, "title"),
         why=_sentences(file, raw, "why"),
         severity=_one_of(file, raw, "severity", get_args(Severity)),
         mitre=_mitre(file, raw["mitre"]),
-        where=_one_of(file, raw, "where", get_args(Where)),
-        read_only=raw["read_only"],
-        pattern=_pattern(file, raw["pattern"]),
+        where=where,
+        read_only=read_only,
+        scope=_one_of(file, raw, "scope", get_args(Scope)),
+        parts=_parts(file, raw, where, read_only),
         examples=_examples(shown, _mapping(shown, examples)),
     )
+
+
+def _check_keys(file: str, raw: dict[str, Any]) -> None:
+    patterned = _PATTERNS & set(raw)
+    if stray := (_REQUIRED - set(raw)) | (set(raw) - _REQUIRED - _OPTIONAL - _PATTERNS):
+        raise _broken(file, f"missing or unknown keys: {', '.join(sorted(map(str, stray)))}")
+    if len(patterned) != 1:
+        raise _broken(file, "it must have either pattern or parts")
+
+
+def _where(file: str, raw: dict[str, Any], at: str = "") -> Where:
+    return _one_of(file, raw, "where", get_args(Where), at)  # type: ignore[no-any-return]  # one of them, by the check
+
+
+def _read_only(file: str, raw: dict[str, Any], at: str = "") -> bool:
+    if not isinstance(value := raw["read_only"], bool):
+        raise _broken(file, f"{at}read_only must be true or false")
+    return value
+
+
+def _parts(file: str, raw: dict[str, Any], where: Where, read_only: bool) -> tuple[Part, ...]:
+    if "pattern" in raw:
+        return (Part("", _pattern(file, raw["pattern"], "pattern"), where, read_only),)
+    parts = raw["parts"]
+    if not isinstance(parts, dict) or not parts:
+        raise _broken(file, "parts must hold at least one part by its name")
+    inherited = {"where": where, "read_only": read_only}
+    return tuple(_part(file, str(name), one, inherited) for name, one in parts.items())
+
+
+def _part(file: str, name: str, raw: Any, inherited: dict[str, Any]) -> Part:
+    at = f"parts.{name}."
+    if not isinstance(raw, dict) or "pattern" not in raw or not set(raw) <= _PART_KEYS:
+        raise _broken(file, f"parts.{name} must hold a pattern, and may hold where and read_only")
+    whole = inherited | raw
+    pattern = _pattern(file, raw["pattern"], f"{at}pattern")
+    return Part(name, pattern, _where(file, whole, at), _read_only(file, whole, at))
 
 
 def _broken(file: str, problem: str) -> CtwatchError:
@@ -144,9 +256,13 @@ def _broken(file: str, problem: str) -> CtwatchError:
     )
 
 
+# Ten times as quick where PyYAML was built with it, and as safe.
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
 def _mapping(file: str, text: str) -> dict[str, Any]:
     try:
-        raw = yaml.safe_load(text)
+        raw = yaml.load(text, Loader=_Loader)  # noqa: S506 - one of the two safe ones, above
     except yaml.YAMLError as error:
         raise _broken(file, f"not YAML ({' '.join(str(error).split())})") from None
     if not isinstance(raw, dict):
@@ -162,9 +278,11 @@ def _sentences(file: str, raw: dict[str, Any], key: str) -> dict[Language, str]:
     return spoken
 
 
-def _one_of(file: str, raw: dict[str, Any], key: str, allowed: tuple[str, ...]) -> Any:
+def _one_of(
+    file: str, raw: dict[str, Any], key: str, allowed: tuple[str, ...], at: str = ""
+) -> Any:
     if raw[key] not in allowed:
-        raise _broken(file, f"{key} must be one of {', '.join(allowed)}")
+        raise _broken(file, f"{at}{key} must be one of {', '.join(allowed)}")
     return raw[key]
 
 
@@ -175,17 +293,28 @@ def _mitre(file: str, value: Any) -> tuple[str, ...]:
     return tuple(ids)
 
 
-def _pattern(file: str, value: Any) -> dict[str, Any]:
+def _pattern(file: str, value: Any, at: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise _broken(file, "pattern must be an object")
+        raise _broken(file, f"{at} must be an object")
     try:
         patterns.check(value)
     except patterns.PatternError as error:
-        place = f"pattern.{error.path}" if error.path else "pattern"
+        place = f"{at}.{error.path}" if error.path else at
         raise _broken(file, f"{place} is refused by EventBridge ({error.reason})") from None
-    if (length := patterns.size(value)) > patterns.MAX_SIZE:
-        raise _broken(file, f"pattern has {length} characters, over {patterns.MAX_SIZE}")
+    if strange := words(value) - WORDS:
+        named = ", ".join(f"{{{word}}}" for word in sorted(strange))
+        raise _broken(file, f"{at} holds {named}, which stands for nothing")
+    _check_length(file, value, at)
     return value
+
+
+def _check_length(file: str, pattern: dict[str, Any], at: str) -> None:
+    try:
+        patterns.split(fill(pattern, SAMPLE) or pattern)
+    except patterns.PatternError as error:
+        raise _broken(file, f"{at} has {error.reason}") from None
+    except TypeError as error:
+        raise _broken(file, f"{at} cannot be filled in ({error})") from None
 
 
 def _examples(file: str, raw: dict[str, Any]) -> Examples:
@@ -198,6 +327,14 @@ def _events(file: str, raw: dict[str, Any], key: str) -> tuple[Event, ...]:
         raise _broken(file, f"{key} must list at least one whole event")
     try:
         # What YAML shares by reference would change in every example that a caller changes.
-        return tuple(json.loads(json.dumps(event)) for event in events)
+        return tuple(json.loads(json.dumps(resolved(event, _records()))) for event in events)
+    except KeyError as error:
+        raise _broken(file, f"{key} starts from {error}, which {_RECORDS_FILE} has not") from None
     except (TypeError, ValueError) as error:
         raise _broken(file, f"{key} holds what JSON cannot ({error})") from None
+
+
+@functools.cache
+def _records() -> dict[str, Any]:
+    folder = importlib.resources.files(__name__)
+    return _mapping(_RECORDS_FILE, _content(folder, _RECORDS_FILE))

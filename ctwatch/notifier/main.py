@@ -1,5 +1,9 @@
 """The handler: for each event, for each channel: render, send, log; raise at the end.
 
+The channels are told side by side: one that hangs uses up nobody else's time. A channel may want
+only some detections, or only what is bad enough; what no catalogue knows is kept from nobody by
+that unless somebody else gets it.
+
 Nothing is swallowed. SNS and EventBridge invoke asynchronously: what raises is tried twice more
 and then goes to the dead-letter queue, what returns is done, whatever it returns.
 https://docs.aws.amazon.com/lambda/latest/dg/invocation-async.html
@@ -11,19 +15,24 @@ remembers what it has sent. Another container does not know: a duplicate is bett
 import json
 import os
 import sys
+import threading
 import time
 import traceback
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
-from . import discord
-from .discord import Receipt
+from . import discord, post, slack, sns, teams, webhook
+from .detections import detections_of
 from .errors import DeliveryError
 from .event import Event, unpack
-from .message import compose
-from .settings import Channel, Secrets, Settings, read_settings
+from .message import Quote, compose
+from .post import Receipt
+from .settings import LEVELS, Channel, Secrets, Settings, read_settings
+from .severity import severity
 
 Line = dict[str, Any]
 
@@ -40,6 +49,7 @@ class Sent:
 
     def __init__(self, most: int = REMEMBERED) -> None:
         self._most = most
+        self._lock = threading.Lock()
         self._sent: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def has(self, delivery: tuple[str, str]) -> bool:
@@ -48,14 +58,16 @@ class Sent:
 
     def add(self, delivery: tuple[str, str]) -> None:
         """Remember this one, and forget the oldest."""
-        self._sent[delivery] = None
-        self._sent.move_to_end(delivery)
-        while len(self._sent) > self._most:
-            self._sent.popitem(last=False)
+        with self._lock:
+            self._sent[delivery] = None
+            self._sent.move_to_end(delivery)
+            while len(self._sent) > self._most:
+                self._sent.popitem(last=False)
 
 
 _SECRETS = Secrets()
 _SENT = Sent()
+_ONE_AT_A_TIME = threading.Lock()  # a line of the log stays one line
 
 
 @dataclass(frozen=True)
@@ -81,47 +93,97 @@ def handler(event: Any, context: Any) -> dict[str, int]:
     """
     received = datetime.now(UTC)
     run = Invocation(received, read_settings(os.environ), _SECRETS, _SENT, context)
-    lines = [_deliver(run, each, to) for each in unpack(event) for to in run.settings.channels]
+    events = unpack(event)
+    lines = _side_by_side([partial(_tell, run, events, to) for to in run.settings.channels])
     failed = [f"{line['channel']}: {line['error']}" for line in lines if "error" in line]
     if failed:
         raise DeliveryError(f"{len(failed)} of {len(lines)} not delivered. {' '.join(failed)}")
-    duplicates = sum(line["ctwatch"] == "duplicate" for line in lines)
-    return {"delivered": len(lines) - duplicates, "duplicates": duplicates}
+    outcomes = [line["ctwatch"] for line in lines]
+    return {"delivered": outcomes.count("delivered"), "duplicates": outcomes.count("duplicate")}
+
+
+def _side_by_side(jobs: list[Callable[[], list[Line]]]) -> list[Line]:
+    """All that they return, in their order. A single one needs no thread."""
+    if len(jobs) == 1:
+        return jobs[0]()
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - one channel starts without
+
+    with ThreadPoolExecutor(len(jobs)) as pool:
+        return [line for lines in pool.map(lambda job: job(), jobs) for line in lines]
+
+
+def _tell(run: Invocation, events: list[Event], channel: Channel) -> list[Line]:
+    """One channel, all events in their order."""
+    return [_deliver(run, event, channel) for event in events]
 
 
 def _deliver(run: Invocation, event: Event, channel: Channel) -> Line:
     """Try one delivery; whatever comes of it is one line in the log, and that line returned."""
-    delivery = (event.key, channel.name)
-    if event.key and run.sent.has(delivery):
-        return _log(run, event, channel, {"ctwatch": "duplicate"})
     started = time.monotonic()
     try:
-        receipt = _send(run, event, channel)
+        outcome = _attempt(run, event, channel)
     except Exception as error:  # noqa: BLE001 - logged, the others have their turn, then raised
         run.secrets.forget(channel.secret)
         outcome = _failure(error)
-    else:
-        run.sent.add(delivery)
-        outcome = _success(receipt)
     outcome["ms"] = round((time.monotonic() - started) * 1000)
     return _log(run, event, channel, outcome)
 
 
+def _attempt(run: Invocation, event: Event, channel: Channel) -> Line:
+    delivery = (event.key, channel.name)
+    if not _wants(channel, event, run.settings):
+        return {"ctwatch": "skipped"}
+    if event.key and run.sent.has(delivery):
+        return {"ctwatch": "duplicate"}
+    receipt = _send(run, event, channel)
+    run.sent.add(delivery)
+    return _success(receipt)
+
+
+def _wants(channel: Channel, event: Event, settings: Settings) -> bool:
+    """Whether this channel is to be told.
+
+    How bad an unreadable event is, and what an unknown one belongs to, nobody can tell: the one
+    is bad enough for everybody, and the other goes to the channels without `only`, or to all
+    where each has its own.
+    """
+    least = LEVELS.index(channel.min_severity)
+    if not event.unreadable and LEVELS.index(severity(event, settings)) < least:
+        return False
+    known = detections_of(event, settings)
+    if known:
+        return not channel.only or not channel.only.isdisjoint(known)
+    return not channel.only or all(one.only for one in settings.channels)
+
+
+# type -> how it makes a stranger's text harmless, and how it sends
+_WEBHOOKS: dict[str, tuple[Quote, Any]] = {
+    "discord": (discord.quote, discord),
+    "slack": (slack.quote, slack),
+    "teams": (teams.quote, teams),
+    "webhook": (webhook.quote, webhook),
+}
+
+
 def _send(run: Invocation, event: Event, channel: Channel) -> Receipt:
-    if channel.type != "discord":
+    if channel.type == "sns":
+        return sns.send(channel.topic, compose(event, run.settings, sns.quote))
+    if channel.type not in _WEBHOOKS:
         raise DeliveryError(f"The channel {channel.name} is of no known type.")
-    message = compose(event, run.settings, discord.quote)
+    quote, service = _WEBHOOKS[channel.type]
+    message = compose(event, run.settings, quote)
     url = run.secrets.get(channel.secret)
-    return discord.send(url, message, patience=_patience(run.context))
+    receipt: Receipt = service.send(url, message, patience=_patience(run.context))
+    return receipt
 
 
 def _patience(context: Any) -> float:
     """Seconds that may be waited so that a second try still fits into the function's time."""
     remaining = getattr(context, "get_remaining_time_in_millis", None)
     if remaining is None:
-        return discord.PATIENCE
-    left = float(remaining()) / 1000 - discord.TIMEOUT - RESERVE
-    return min(discord.PATIENCE, left)
+        return post.PATIENCE
+    left = float(remaining()) / 1000 - post.TIMEOUT - RESERVE
+    return min(post.PATIENCE, left)
 
 
 def _success(receipt: Receipt) -> Line:
@@ -159,8 +221,9 @@ def _log(run: Invocation, event: Event, channel: Channel, outcome: Line) -> Line
         "sent": _stamp(datetime.now(UTC)),
         "message_id": None,
     } | outcome
-    sys.stdout.write(json.dumps(line) + "\n")
-    sys.stdout.flush()
+    with _ONE_AT_A_TIME:
+        sys.stdout.write(json.dumps(line) + "\n")
+        sys.stdout.flush()
     return line
 
 

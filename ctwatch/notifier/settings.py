@@ -2,12 +2,27 @@
 
     CTWATCH_WATCH      name of the watch
     CTWATCH_TRAIL      ARN of the watch's own trail
+    CTWATCH_BUCKET     the bucket that trail delivers to, if known
+    CTWATCH_KEY        ARN of the key it encrypts with, "" for none; left out when not known
+    CTWATCH_OWN        JSON list of the names of what else is the watch's: rules, topic, function,
+                       role, queues, log groups, parameters, bucket, ids of keys; no ARNs. Left
+                       out: every resource counts as the watch's, by the call alone
     CTWATCH_LANGUAGE   ko or en
     CTWATCH_TIMEZONE   IANA name
     CTWATCH_CHANNELS   JSON: [{"name": "discord", "type": "discord", "secret": "ssm:/path"}, ...]
 
-A secret is a reference, `ssm:/path` or `env:NAME`; its value is fetched when it is needed.
-Only the channels are indispensable: an alert in the wrong language is still an alert.
+An entry of CTWATCH_CHANNELS:
+
+    name               what the log calls it; the memory of what was sent goes by it
+    type               discord, slack, teams, webhook or sns
+    secret             a reference, `ssm:/path` or `env:NAME`, to the webhook's URL (not for sns);
+                       its value is fetched when it is needed
+    topic              the ARN of the topic (sns alone)
+    min_severity       optional: low, medium, high or critical; less is not told there
+    only               optional: ids of detections; no other is told there
+
+Only the channels are indispensable: an alert in the wrong language is still an alert. For the
+same reason a min_severity or an `only` that is none is passed over: too much is told, not less.
 """
 
 import json
@@ -17,29 +32,49 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from . import aws
 from .errors import DeliveryError, SettingsError
 
 SECRET_SECONDS = 300.0  # so that a rotated secret is used after five minutes at most
+LEVELS = ("low", "medium", "high", "critical")
 
 
 @dataclass(frozen=True)
 class Channel:
-    """One place where people read: its name, its type ("discord"), the reference of its secret."""
+    """One place where people read.
+
+    Attributes:
+        name: what the log calls it.
+        type: "discord", "slack", "teams", "webhook" or "sns".
+        secret: the reference of the webhook's URL; "" for sns.
+        topic: the topic's ARN; "" for all but sns.
+        min_severity: the least of LEVELS that is told here.
+        only: ids of detections; empty for all.
+    """
 
     name: str
     type: str
-    secret: str
+    secret: str = ""
+    topic: str = ""
+    min_severity: str = LEVELS[0]
+    only: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the notifier was told by `ctwatch up`."""
+    """What the notifier was told by `ctwatch up`; the last three are None when it was not.
+
+    `own` holds names in lower case.
+    """
 
     watch: str
     trail: str
     language: str
     timezone: str
     channels: tuple[Channel, ...]
+    bucket: str | None = None
+    key: str | None = None
+    own: frozenset[str] | None = None
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -55,7 +90,19 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         language=language if language in {"ko", "en"} else "en",
         timezone=environ.get("CTWATCH_TIMEZONE", "UTC"),
         channels=_channels(environ.get("CTWATCH_CHANNELS", "")),
+        bucket=environ.get("CTWATCH_BUCKET"),
+        key=environ.get("CTWATCH_KEY"),
+        own=_own(environ.get("CTWATCH_OWN", "")),
     )
+
+
+def _own(text: str) -> frozenset[str] | None:
+    """None, and so everything, when it is no list: rather too much is told than too little."""
+    try:
+        names = json.loads(text)
+    except ValueError:
+        return None
+    return frozenset(str(name).casefold() for name in names) if isinstance(names, list) else None
 
 
 def _channels(text: str) -> tuple[Channel, ...]:
@@ -71,10 +118,21 @@ def _channels(text: str) -> tuple[Channel, ...]:
 
 
 def _channel(entry: Any) -> Channel:
-    keys = ("name", "type", "secret")
-    if not isinstance(entry, dict) or not all(isinstance(entry.get(key), str) for key in keys):
-        raise SettingsError("Each channel in CTWATCH_CHANNELS needs the texts name, type, secret.")
-    return Channel(entry["name"], entry["type"], entry["secret"])
+    given = entry if isinstance(entry, dict) else {}
+    address = "topic" if given.get("type") == "sns" else "secret"
+    keys = ("name", "type", address)
+    if not all(isinstance(given.get(key), str) for key in keys):
+        raise SettingsError(
+            f"Each channel in CTWATCH_CHANNELS needs the texts name, type, {address}."
+        )
+    least, only = given.get("min_severity"), given.get("only")
+    return Channel(
+        name=given["name"],
+        type=given["type"],
+        min_severity=least if least in LEVELS else LEVELS[0],
+        only=frozenset(map(str, only)) if isinstance(only, list) else frozenset(),
+        **{address: given[address]},
+    )
 
 
 class Secrets:
@@ -122,20 +180,10 @@ class Secrets:
 
 
 def _parameter(name: str) -> str:
-    # boto3 takes longer to import than all the rest; the `env:` form starts without it.
-    import boto3  # noqa: PLC0415 - see above
-    from botocore.config import Config  # noqa: PLC0415 - see above
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - see above
-
-    # Two tries of four seconds leave the channel its five of the function's fifteen.
-    patience = Config(
-        connect_timeout=2, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2}
-    )
     try:
-        ssm = boto3.client("ssm", region_name=os.environ.get("AWS_REGION"), config=patience)
-        return ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]
-    except ClientError as error:
-        reason = str(error.response.get("Error", {}).get("Code", "ClientError"))
-    except BotoCoreError as error:
-        reason = type(error).__name__
+        answer = aws.client("ssm").get_parameter(Name=name, WithDecryption=True)
+    except aws.failures() as error:
+        reason = aws.code(error)
+    else:
+        return str(answer["Parameter"]["Value"])
     raise DeliveryError(f"The SSM parameter {name} could not be read: {reason}.")
