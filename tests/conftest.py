@@ -1,12 +1,17 @@
 """The world that the tests run in: the sandbox of the demo, one per test file, empty per test."""
 
+import gc
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import boto3
+import coverage
 import pytest
 import yaml
+from shared_clients import sharing
+from unmeasured import look_away
 
 from ctwatch.cli import main
 from ctwatch.demo import confirmation_link, follow
@@ -23,20 +28,53 @@ CONFIG: dict[str, Any] = {
 }
 
 
+SLOWEST = ("sabotage", "laws", "cli", "simulate", "demo", "sandbox_command", "story", "proof")
+
+
+def pytest_configure() -> None:
+    look_away()
+    gc.set_threshold(20_000, 20, 50)  # botocore's and moto's models make each collection long
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that take longest come first, so that no worker is left alone with one."""
+    order = {f"test_{name}": place for place, name in enumerate(SLOWEST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
+
+
+@pytest.fixture
+def unmeasured() -> Iterator[None]:
+    """Coverage rests during this test (pytest-cov's own marker is at a loss with --no-cov)."""
+    measuring = coverage.Coverage.current()
+    if measuring:
+        measuring.stop()
+    yield
+    if measuring:
+        measuring.start()
+
+
 @pytest.fixture(scope="module")
 def running() -> Iterator[Sandbox]:
     with sandbox_class()() as sandbox:
         yield sandbox
 
 
+@pytest.fixture(scope="module")
+def session() -> type[boto3.Session]:
+    return sharing()
+
+
 @pytest.fixture
-def sandbox(running: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+def sandbox(
+    running: Sandbox, session: type[boto3.Session], monkeypatch: pytest.MonkeyPatch
+) -> Sandbox:
     """An empty account that this process's AWS clients are led to, and to nothing else."""
     running.reset()
     for name in [*running.unset(), "NO_COLOR", "FORCE_COLOR", "CTWATCH_CONFIG"]:
         monkeypatch.delenv(name, raising=False)
     for name, value in {**running.env(), "COLUMNS": "100", "LANG": "C.UTF-8"}.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setattr("ctwatch.aws.boto3.Session", session)
     return running
 
 

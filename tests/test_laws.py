@@ -20,6 +20,7 @@ from watch_world import (
     PLAIN_SECRET,
     Ran,
     World,
+    answering,
     leaning,
     planned,
     world_of,
@@ -33,6 +34,9 @@ from ctwatch.opening import Opened
 from ctwatch.resources.base import TAG, Live, Resource
 from ctwatch.sandbox.server import Observed, Sandbox
 from ctwatch.watch import Watch
+
+# Hundreds of times over the same lines, which the other tests cover: what counts here is time.
+pytestmark = pytest.mark.usefixtures("unmeasured")
 
 WATCHES = {name: planned(config) for name, config in CONFIGS.items()}
 TAGGED = [one for one in WATCHES["plain"].resources if one.kind != "subscription"]
@@ -596,9 +600,10 @@ class TestDenied:
         here = standing.open()
         function = here.watch.function
         assert function
-        hidden = {"ErrorCode": "AccessDenied", "Message": "not authorized: lambda:ListTags"}
-        answering(here, "lambda.GetFunction", TagsError=hidden, Tags=None)
-        found = look(function, here.aws)
+        error = {"ErrorCode": "AccessDenied", "Message": "not authorized: lambda:ListTags"}
+        hidden = {"TagsError": error, "Tags": None}
+        with answering(here.aws.functions, "lambda.GetFunction", lambda one: one.update(hidden)):
+            found = look(function, here.aws)
         assert found.verdict is Verdict.UNKNOWN
         assert found.error
         assert "lambda:ListTags" in found.error.problem
@@ -736,22 +741,15 @@ def test_an_error_that_repeats_the_secret_is_not_repeated(
 # Answers that say yes and mean no
 
 
-def answering(here: Opened, call: str, **fields: Any) -> None:
-    """Let one operation answer 200 with other fields."""
-    service, _ = call.split(".")
-    clients: dict[str, Any] = {"events": here.aws.events, "s3": here.aws.s3}
-    client = {**clients, "lambda": here.aws.functions}[service]
-    client.meta.events.register(f"after-call.{call}", lambda parsed, **_: parsed.update(fields))
-
-
 FAILED_ENTRY = {"TargetId": "topic", "ErrorCode": "Internal", "ErrorMessage": "try again"}
 
 
 def test_a_target_that_was_refused_in_an_answer_of_200_is_a_failed_step(empty: World) -> None:
     here = empty.open()
-    answering(here, "events.PutTargets", FailedEntryCount=1, FailedEntries=[FAILED_ENTRY])
     rule = here.watch.rules[0]
-    done = act(empty, lambda: build(inspect([rule], here.aws), here.aws))
+    failed = {"FailedEntryCount": 1, "FailedEntries": [FAILED_ENTRY]}
+    with answering(here.aws.events, "events.PutTargets", lambda parsed: parsed.update(failed)):
+        done = act(empty, lambda: build(inspect([rule], here.aws), here.aws))
     step = done.ended(rule)
     assert step.action is Action.FAILED
     assert step.error
@@ -766,9 +764,10 @@ def test_objects_that_were_not_deleted_in_an_answer_of_200_are_a_failed_step(
     list(build(inspect([bucket], here.aws), here.aws))
     empty.client("s3").put_object(Bucket=bucket.name, Key="log", Body=b"")
     refused = {"Key": "log", "Code": "AccessDenied", "Message": "locked"}
-    answering(here, "s3.DeleteObjects", Errors=[refused])
     found = inspect([bucket], here.aws)
-    step = act(empty, lambda: clear(found, here.aws, keep_data=False)).ended(bucket)
+    errors = {"Errors": [refused]}
+    with answering(here.aws.s3, "s3.DeleteObjects", lambda parsed: parsed.update(errors)):
+        step = act(empty, lambda: clear(found, here.aws, keep_data=False)).ended(bucket)
     assert step.action is Action.FAILED
     assert step.error
     assert "1 objects were not deleted, the first log: AccessDenied: locked" in step.error.problem

@@ -12,13 +12,12 @@ import io
 import json
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from watch_world import ADDRESS, PLACE, PLAIN, World, planned, world_of
+from watch_world import ADDRESS, PLACE, PLAIN, World, answering, planned, world_of
 
 from ctwatch.aws import Aws
 from ctwatch.diagnose import Alarm, diagnose
@@ -27,6 +26,9 @@ from ctwatch.engine import Finding, Verdict, build, inspect
 from ctwatch.resources.base import TAG, Resource
 from ctwatch.sandbox.server import Sandbox
 from ctwatch.watch import Watch
+
+# Hundreds of times over the same lines, which the other tests cover: what counts here is time.
+pytestmark = pytest.mark.usefixtures("unmeasured")
 
 ARMED, DEGRADED = Alarm.ARMED, Alarm.DEGRADED
 MUTE, DEAF, BLIND = Alarm.MUTE, Alarm.DEAF, Alarm.BLIND
@@ -991,17 +993,6 @@ def test_a_sabotage_shows_where_it_is_means_what_it_says_and_mends(
     mended = look(ground, touched)
     assert told_of(ground, mended) == set()
     ground.whole.update({**whole, **{one.resource: one for one in mended}})
-
-
-@contextmanager
-def answering(client: Any, call: str, change: Callable[[Any], Any]) -> Iterator[None]:
-    """Let AWS answer one operation otherwise."""
-    events, name = client.meta.events, f"after-call.{call}"
-    events.register(name, lambda parsed, **_: change(parsed), unique_id=name)
-    try:
-        yield
-    finally:
-        events.unregister(name, unique_id=name)
 
 
 def test_a_pattern_that_no_rule_can_have_is_deaf(ground: Ground) -> None:

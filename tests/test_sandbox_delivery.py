@@ -265,6 +265,14 @@ def test_an_event_is_handed_from_bus_to_bus_only_once(stage):
     assert len(stage.told("rule", ok=True)) == 3
 
 
+def test_a_missing_bus_is_named(stage):
+    bus = f"arn:aws:events:us-east-1:{ACCOUNT}:event-bus/other"
+    role = stage.role("to-other", (["events:PutEvents"], bus), trusted=EVENTS)
+    stage.rule({"Arn": bus, "RoleArn": role})
+    stage.deliver()
+    assert "event bus other does not exist in us-east-1" in stage.told("rule", ok=False)[0]
+
+
 def test_a_missing_role_is_named(stage):
     bus = f"arn:aws:events:us-east-1:{ACCOUNT}:event-bus/default"
     stage.rule({"Arn": bus, "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/none"})
@@ -430,14 +438,17 @@ def test_test_event_pattern_refuses_what_aws_refuses(stage, pattern, an_event, c
 
 
 def test_a_mistake_of_the_sandbox_itself_is_told(stage):
-    stage.faults["get_paginator"] = [KeyError("list_rules")]
+    stage.rule(stage.topic())
+    stage.faults["get_paginator"] = [KeyError("list_subscriptions")]
     stage.deliver()
-    assert stage.told(ok=False) == ["the sandbox itself failed here: KeyError: 'list_rules'"]
+    assert stage.told(ok=False) == [
+        "the sandbox itself failed here: KeyError: 'list_subscriptions'"
+    ]
 
 
 def test_what_is_removed_while_an_event_is_under_way_is_told(stage):
-    stage.rule(stage.queue("q", EVENTS))
-    stage.faults["list_targets_by_rule"] = [client_error("ResourceNotFoundException")]
+    stage.rule(stage.topic())
+    stage.faults["get_paginator"] = [client_error("NotFound")]
     stage.deliver()
     (said,) = stage.told(ok=False)
     assert said.startswith("dropped: something was removed while an event was under way: ")

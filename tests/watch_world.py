@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import boto3
 import pytest
 import yaml
 from botocore.awsrequest import AWSResponse
+from shared_clients import sharing
 
 from ctwatch.aws import Place
 from ctwatch.cli import main
@@ -78,6 +80,12 @@ class Ran:
         return f"{self.out} {self.err}"
 
 
+@cache
+def _hand() -> boto3.session.Session:
+    """One for all worlds, as each new one reads botocore's large files again."""
+    return boto3.session.Session()  # the other name is the one that a world replaces
+
+
 Answer = tuple[str, str]
 """AWS's error code and message."""
 
@@ -112,7 +120,7 @@ class World:
     def client(self, service: str) -> Any:
         """A client of the hand's: whatever is cut, it is not."""
         if service not in self.clients:
-            self.clients[service] = boto3.session.Session().client(service)
+            self.clients[service] = _hand().client(service)
         return self.clients[service]
 
     def settle(self) -> None:
@@ -150,18 +158,27 @@ def world_of(sandbox: Sandbox, folder: Path) -> Iterator[World]:
         answer = AWSResponse("", 403, {}, None)
         return answer, {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {}}
 
-    class Wired(boto3.Session):
-        def __init__(self, **given: Any) -> None:
-            super().__init__(**given)
-            self.events.register("before-call", before)
+    def wire(session: boto3.Session) -> None:
+        session.events.register("before-call", before, unique_id="wire")
 
     with pytest.MonkeyPatch.context() as patch:
         for name in [*sandbox.unset(), "NO_COLOR", "FORCE_COLOR", "CTWATCH_CONFIG"]:
             patch.delenv(name, raising=False)
         for name, value in {**sandbox.env(), "COLUMNS": "1000", "LANG": "C.UTF-8"}.items():
             patch.setenv(name, value)
-        patch.setattr("ctwatch.aws.boto3.Session", Wired)
+        patch.setattr("ctwatch.aws.boto3.Session", sharing(wire))
         yield world
+
+
+@contextmanager
+def answering(client: Any, call: str, change: Callable[[Any], Any]) -> Iterator[None]:
+    """Let AWS answer one operation otherwise."""
+    events, name = client.meta.events, f"after-call.{call}"
+    events.register(name, lambda parsed, **_: change(parsed), unique_id=name)
+    try:
+        yield
+    finally:
+        events.unregister(name, unique_id=name)
 
 
 def leaning(on: Resource, resources: list[Resource]) -> set[Resource]:

@@ -18,6 +18,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from moto.core.config import default_user_config
+from moto.events.models import events_backends
 from moto.iam.access_control import PermissionResult
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.s3.models import FakeBucket
@@ -58,7 +59,7 @@ class Cloud:
         self.account = account
         self.region = region
         self.url = "http://127.0.0.1"
-        self._app = DomainDispatcherApplication(create_backend_app)
+        self._app = _Dispatcher(create_backend_app)
         self._lock = threading.RLock()
         self._clients: dict[tuple[str, str], Any] = {}
         self._clients_lock = threading.Lock()
@@ -218,6 +219,29 @@ _LISTINGS = (
     ("logs", "describe_log_groups", "logGroups[].logGroupName", "log-group"),
     ("ssm", "describe_parameters", "Parameters[].Name", "parameter"),
 )  # fmt: skip
+
+
+class _Dispatcher(DomainDispatcherApplication):
+    """moto's own, which lists its package's folder anew for every request."""
+
+    @functools.lru_cache(maxsize=256)  # noqa: B019 - one lives as long as its sandbox
+    def get_backend_for_host(self, host: str | None) -> Any:
+        """The backend that answers for a host."""
+        return super().get_backend_for_host(host)
+
+
+def rules(account: str, region: str, bus: str) -> list[dict[str, Any]] | None:
+    """The rules of a bus with their `Targets`, None for a bus that is not there.
+
+    Every management event asks for them, which as API calls would be most of what a test costs.
+    """
+    found = events_backends[account][region].event_buses.get(bus)
+    if found is None:
+        return None
+    return [
+        {**rule.describe(), "Targets": [dict(target) for target in list(rule.targets)]}
+        for rule in list(found.rules.values())
+    ]
 
 
 def _no_opinion(*_: object) -> PermissionResult:

@@ -20,6 +20,7 @@ from botocore.exceptions import ClientError
 
 from ctwatch import patterns
 from ctwatch.sandbox.calls import Call, Forward, Handler, Hop, Refusal, World
+from ctwatch.sandbox.cloud import rules
 from ctwatch.sandbox.faults import Undeliverable
 from ctwatch.sandbox.functions import Functions
 from ctwatch.sandbox.inbox import Inbox, Post
@@ -121,13 +122,10 @@ class Delivery:
 
     def _evaluate(self, event: dict[str, Any], region: str, bus: str, hops: int) -> None:
         received = self._world.clock.now()
-        client = self._world.client("events", region)
-        pages = client.get_paginator("list_rules").paginate(EventBusName=bus)
-        for rule in (rule for page in pages for rule in page["Rules"]):
+        for rule in rules(self._world.account, region, bus) or ():
             if self._fires(rule, event):
-                targets = self._targets(client, rule["Name"], bus)
-                self._tell_fired(rule["Name"], targets)
-                for target in targets:
+                self._tell_fired(rule["Name"], rule["Targets"])
+                for target in rule["Targets"]:
                     errand = _Errand(event, rule["Arn"], target, received, hops)
                     self._work.start(partial(self._attempt, errand))
 
@@ -150,11 +148,6 @@ class Delivery:
                        f"reach only rules in state {_ALL_MANAGEMENT}")  # fmt: skip
             return False
         return True
-
-    def _targets(self, client: Any, rule: str, bus: str) -> list[dict[str, Any]]:
-        answer = client.list_targets_by_rule(Rule=rule, EventBusName=bus)
-        targets: list[dict[str, Any]] = answer["Targets"]
-        return targets
 
     def _tell_fired(self, rule: str, targets: list[dict[str, Any]]) -> None:
         names = ", ".join(target["Arn"].rsplit(":", 1)[-1] for target in targets)
@@ -241,7 +234,10 @@ class Delivery:
                 "put events on another bus"
             )  # fmt: skip
         self._by_role(errand, "events:PutEvents", arn)
-        self._enter(errand.event, arn.split(":")[3], arn.rsplit("/", 1)[-1], errand.hops + 1)
+        region, bus = arn.split(":")[3], arn.rsplit("/", 1)[-1]
+        if rules(self._world.account, region, bus) is None:
+            raise Undeliverable("NO_RESOURCE", f"event bus {bus} does not exist in {region}")
+        self._enter(errand.event, region, bus, errand.hops + 1)
 
     def _by_role(self, errand: _Errand, action: str, arn: str) -> None:
         role = errand.target["RoleArn"]
