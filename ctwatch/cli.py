@@ -306,12 +306,18 @@ def simulate(
     """
     from ctwatch.opening import opened
     from ctwatch.simulate import DEFAULT_TIMEOUT
-    from ctwatch.techniques import chosen
+    from ctwatch.techniques import ALL, chosen
 
     del target  # the only choice there is
     limit = DEFAULT_TIMEOUT if timeout is None else timeout
-    drills = chosen(techniques)
-    return _drill(options, opened(options.choice), drills, limit)
+    chosen(techniques)  # a slip of the fingers is told before AWS is asked
+    watch = opened(options.choice)
+    listened = list(dict.fromkeys(rule.detection for rule in watch.watch.rules))
+    drills = chosen(techniques, listened)
+    struck = {one.detection for one in drills}
+    if ALL in techniques and (left := [one for one in listened if one not in struck]):
+        options.screen.talk(f"No technique yet, and so no proof: {', '.join(left)}.", "yellow")
+    return _drill(options, watch, drills, limit)
 
 
 def _drill(options: Options, watch: "Opened", techniques: list[Any], limit: float) -> int:
@@ -363,7 +369,8 @@ def down(options: Options, delete_logs: bool, yes: bool, wait: float) -> int:
     _say_which(screen, watch)
     with screen.working("Looking at what is there"):
         findings, diagnosis = _looked(watch)
-    would_tell = diagnosis.verdict in {Alarm.ARMED, Alarm.DEGRADED}
+    awake = diagnosis.verdict in {Alarm.ARMED, Alarm.DEGRADED}
+    would_tell = awake and watch.watch.hears_deletion
     ours = [one for one in findings if one.verdict in {Verdict.OK, Verdict.DRIFTED}]
     going = [one for one in ours if delete_logs or not one.resource.data]
     warning = _ALERT if would_tell and any(one.resource.heard for one in going) else ""
@@ -483,8 +490,8 @@ def detections(
             screen.json(part.pattern)
     else:
         screen.data(*detections_view(shown, tongue))
-        names = ", ".join(one.id for one in shown if one.buildable)
-        screen.talk(f"This version makes rules of: {names}. The rest is for reading.")
+        names = ", ".join(one.id for one in shown if not one.buildable)
+        screen.talk(f"This version makes rules of all but: {names}. Those are for reading.")
     return AS_PROMISED
 
 

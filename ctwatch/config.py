@@ -319,11 +319,8 @@ def _detection(value: str) -> str:
 
     if value not in (known := catalogue()):
         raise _wrong(f"there is no detection {_shown(value)}", _nearest(value, known))
-    if not known[value].buildable:
-        raise _wrong(
-            f"no rule can be made of {_shown(value)} in this version: it makes rules for calls"
-            " that the home region sees, account-wide"
-        )
+    if lacking := known[value].lacking:
+        raise _wrong(f"no rule can be made of {_shown(value)} in this version: {lacking}")
     return value
 
 
@@ -584,6 +581,11 @@ def _as_a_whole(document: Mapping[str, Any]) -> Iterator[Complaint]:
     yield from _twice("rules[{}].name", [_at(each, "name") for each in rules])
     yield from _twice("topic.emails[{}]", _items(document, "topic", "emails"))
     yield from _twice("trail.insights[{}]", _items(document, "trail", "insights"))
+    if not _at(document, "trail", "insights"):
+        for index, each in enumerate(rules):
+            if _at(each, "detection") == "insight":
+                reason = "'insight' hears nothing while trail.insights is empty"
+                yield Complaint(f"rules[{index}].detection", reason)
     if _at(document, "function", "secret") == "env" and len(channels) > 1:
         yield Complaint(
             "function.secret", "'env' has room for one channel only; use 'ssm' or one channel"

@@ -16,7 +16,6 @@ from functools import partial
 from typing import Any
 
 from ctwatch.aws import TROUBLE, Aws, complaint
-from ctwatch.detections import catalogue
 from ctwatch.diff import MISSING, Difference, State, granted
 from ctwatch.engine import Finding, Verdict, foreign
 from ctwatch.patterns import PatternError, compile_pattern
@@ -142,7 +141,7 @@ def diagnose(watch: Watch, findings: Sequence[Finding], aws: Aws) -> Diagnosis:
     looks = {finding.resource: finding for finding in findings}
     trail = _trail_hop(watch, looks)
     events = _events_hop(watch, looks, aws)
-    rules = {rule: _rule_hop(rule, looks) for rule in watch.rules}
+    rules = {pair[0]: _rule_hop(pair, looks) for pair in watch.pairs}
     topic = _topic_hop(watch, looks)
     channels = _channel_hops(watch, looks)
     proof = _proof_hop(watch, looks)
@@ -248,14 +247,25 @@ def _records(finding: Finding) -> bool:
     return bool(state["logging"] and records_writes(state["selectors"]))
 
 
-def _rule_hop(rule: Rule, looks: Looks) -> Hop:
-    def cuts(finding: Finding) -> bool:
-        state = _state(finding)
-        aimed = any(_aims(one, rule.topic.arn) for one in state["targets"].values())
-        return state["state"] != "ENABLED" or not aimed or not _fires(rule, state["pattern"])
+def _rule_hop(pair: Sequence[Rule], looks: Looks) -> Hop:
+    """A rule at home with the one elsewhere that feeds it, without which it hears nothing."""
+    away = pair[1:]
+    forwarders = [one.forwarder for one in away if one.forwarder]
+    seen = "".join(f", seen in {one.place.region}" for one in away)
+    parts = [looks[one] for one in (*pair, *forwarders)]
+    hop = _hop("rule", parts, partial(_deaf, pair), f"enabled, {pair[0].detection}{seen}")
+    return _beside(hop, [looks[one] for one in dict.fromkeys(rule.dead_letter for rule in pair)])
 
-    hop = _hop("rule", [looks[rule]], cuts, f"enabled, {rule.detection}")
-    return _beside(hop, [looks[rule.dead_letter]])
+
+def _deaf(pair: Sequence[Rule], finding: Finding) -> bool:
+    """Whether this rule, or the role that hands its events on, lets nothing pass."""
+    one, state = finding.resource, _state(finding)
+    if isinstance(one, Role):
+        may = [("events:putevents", str(rule.aim["Arn"]), rule.arn) for rule in pair[1:]]
+        return _powerless(one, state, may)
+    rule = next(each for each in pair if each is one)
+    aimed = any(_aims(target, rule.aim) for target in state["targets"].values())
+    return state["state"] != rule.state or not aimed or not _fires(rule, state["pattern"])
 
 
 def _beside(hop: Hop, findings: Sequence[Finding]) -> Hop:
@@ -267,21 +277,27 @@ def _beside(hop: Hop, findings: Sequence[Finding]) -> Hop:
 
 
 # What EventBridge sends in the event's stead, or only when a role lets it: not counted on.
-_ASTRAY = {"Input", "InputPath", "InputTransformer", "RoleArn"}
+_ASTRAY = {"Input", "InputPath", "InputTransformer"}
 
 
-def _aims(target: State, arn: str) -> bool:
-    """Whether a target hands the event as it is to `arn`."""
-    return target["Arn"] == arn and not _ASTRAY & target.keys()
+def _aims(target: State, aim: State) -> bool:
+    """Whether a target hands the event as it is to where it shall go, and by the same right."""
+    right = all(target.get(key) == aim.get(key) for key in ("Arn", "RoleArn"))
+    return right and not _ASTRAY & target.keys()
 
 
 def _fires(rule: Rule, pattern: Any) -> bool:
-    """Whether the live pattern still fires on all that the detection says it must fire on."""
+    """Whether the live pattern still fires on all that it must fire on.
+
+    Where no example says what that is, only the pattern that was promised is believed to.
+    """
     try:
         live = compile_pattern(pattern)
     except (PatternError, TypeError):
         return False
-    return all(live.matches(event) for event in catalogue()[rule.detection].examples.fires)
+    if not rule.fires:
+        return bool(pattern == rule.wanted["pattern"])
+    return all(live.matches(event) for event in rule.fires)
 
 
 def _topic_hop(watch: Watch, looks: Looks) -> Hop:
@@ -340,22 +356,29 @@ def _silent(function: Function, finding: Finding) -> bool:
     if isinstance(one, Function):
         return _dead_function(one, finding)
     if isinstance(one, Role):
-        return _powerless(function, _state(finding))
+        read = [("ssm:getparameter", secret.arn, None) for secret in function.secrets]
+        return _powerless(one, _state(finding), read)
     return any(difference.path == "value" for difference in finding.differences)
 
 
-def _powerless(function: Function, state: State) -> bool:
-    """Whether the function may not run as its role, or as its role not read its secrets.
+def _powerless(role: Role, state: State, deeds: Sequence[tuple[str, str, str | None]]) -> bool:
+    """Whether its service may not take on a role, or not do as that role what it has to.
 
     What a boundary or an attached policy takes away is not read, and so not counted on.
+
+    Args:
+        role: as it was promised.
+        state: as it is.
+        deeds: what has to be done: the action, the ARN it is done to, the ARN it is done for.
     """
-    service, trust = function.role.service, _completed(state["trust"])
+    service, trust = role.service, _completed(state["trust"])
     inline = _completed(
         {(name, sid): one for name, all_ in state["inline"].items() for sid, one in all_.items()}
     )
-    read = [granted(inline, service, "ssm:getparameter", one.arn, None) for one in function.secrets]
-    assumed = granted(trust, service, "sts:assumerole", function.role.arn, None)
-    return bool(state["boundary"] or state["attached"]) or not (assumed and all(read))
+    done = [granted(inline, service, action, arn, None) for action, arn, _ in deeds]
+    sources = {source for _, _, source in deeds} or {None}
+    assumed = [granted(trust, service, "sts:assumerole", role.arn, one) for one in sources]
+    return bool(state["boundary"] or state["attached"]) or not all((*done, *assumed))
 
 
 def _completed(policy: dict[Any, State]) -> State:
@@ -460,6 +483,7 @@ _MEANS = {
     ("trail", "bucket"): "the log files go to another bucket",
     ("rule", "state"): "disabled, the rule hears nothing",
     ("rule", "targets.topic"): "removed, the rule tells nobody",
+    ("rule", "targets.home"): "removed, nothing from there reaches the home region",
     ("topic", "policy.AllowEventBridgePublish"): "removed, EventBridge may not publish",
     ("subscription", "confirmed"): "nobody has followed the link in the confirmation mail",
     ("subscription", "filter"): "a filter keeps alerts back",

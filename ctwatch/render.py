@@ -455,7 +455,7 @@ def detection_view(one: Detection, language: Language) -> Iterator[RenderableTyp
     mitre = ", ".join(one.mitre)
     yield Text(f"Severity {one.severity}, seen in {_SEEN[one.where]}. MITRE ATT&CK {mitre}.", "dim")
     if not one.buildable:
-        yield Text("For reading: this version makes no rule of it yet.", "yellow")
+        yield Text(f"For reading: this version makes no rule of it, as {one.lacking}.", "yellow")
     yield Text()
 
 

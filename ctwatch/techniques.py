@@ -5,7 +5,7 @@ afterwards and what is healed is `simulate`'s affair. None of them may be given 
 ours.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,13 +91,24 @@ TECHNIQUES = {
 }
 
 
-def chosen(names: Sequence[str]) -> list[Technique]:
-    """The techniques of these names, each once, in the order asked for; `all` means every one.
+def chosen(names: Sequence[str], listened: Collection[str] | None = None) -> list[Technique]:
+    """The techniques of these names, each once, in the order asked for.
+
+    Args:
+        names: `all` means every one that the watch listens for.
+        listened: ids of the detections that the watch has rules of; None where it is not known.
 
     Raises:
-        ConfigError: there is no technique of that name.
+        ConfigError: there is no technique of that name, or `all` means none.
     """
-    wanted = [one for name in names for one in (TECHNIQUES if name == ALL else [name])]
+    known = TECHNIQUES.values()
+    every = [one.name for one in known if listened is None or one.detection in listened]
+    if ALL in names and not every:
+        raise ConfigError(
+            f"no technique strikes what this watch listens for: {', '.join(listened or ())}",
+            "ctwatch status tells whether its rules are as promised.",
+        )
+    wanted = [one for name in names for one in (every if name == ALL else [name])]
     for name in wanted:
         if name not in TECHNIQUES:
             raise ConfigError(

@@ -11,21 +11,21 @@ would go round in a circle.
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TypedDict
 
 from ctwatch.aws import Place
 from ctwatch.config import ChannelConfig, Config
-from ctwatch.detections import catalogue
 from ctwatch.diff import State
+from ctwatch.listening import Heard, heard
 from ctwatch.resources.base import Resource
 from ctwatch.resources.bucket import Bucket
 from ctwatch.resources.function import Function
 from ctwatch.resources.log_group import LogGroup
 from ctwatch.resources.queue import Queue
 from ctwatch.resources.role import Role
-from ctwatch.resources.rule import Rule
+from ctwatch.resources.rule import Rule, default_bus
 from ctwatch.resources.secret import Secret
 from ctwatch.resources.subscription import Subscription
 from ctwatch.resources.topic import Topic
@@ -57,6 +57,7 @@ class Watch:
     receipts: Queue
     dead_letter: Queue
     rules: tuple[Rule, ...]
+    away: tuple[Rule, ...]
     people: tuple[Subscription, ...]
     receipt: Subscription
     function: Function | None = None
@@ -72,9 +73,22 @@ class Watch:
     def resources(self) -> list[Resource]:
         """All of it, in the order in which an event meets it."""
         notifier = self.function.needs if self.function else ()
-        way = (self.bucket, self.trail, *self.rules, self.topic, self.receipt, *self.people)
+        rules = [rule for pair in self.pairs for rule in reversed(pair)]
+        way = (self.bucket, self.trail, *rules, self.topic, self.receipt, *self.people)
         ends = (self.webhook, self.function, *notifier, self.receipts, self.dead_letter)
-        return [one for one in dict.fromkeys((*way, *ends)) if one]
+        elsewhere = (part for one in self.away for part in (one.forwarder, one.dead_letter))
+        return [one for one in dict.fromkeys((*way, *ends, *elsewhere)) if one]
+
+    @property
+    def hears_deletion(self) -> bool:
+        """Whether one of its rules tells of a trail's deletion, and so of that of its own."""
+        told = (event["detail"].get("eventName") for rule in self.rules for event in rule.fires)
+        return "DeleteTrail" in told
+
+    @property
+    def pairs(self) -> list[tuple[Rule, ...]]:
+        """Each rule at home, with those elsewhere that feed it."""
+        return [(rule, *(one for one in self.away if one.target is rule)) for rule in self.rules]
 
 
 def canary_name(trail: str) -> str:
@@ -92,11 +106,12 @@ def plan(config: Config, place: Place, secrets: Mapping[str, str | None]) -> Wat
     """
     mine: _Mine = {"place": place, "watch": config.name}
     topic = Topic(name=config.topic.name, place=place, watch=config.name)
-    rule_arns = [place.arn("events", f"rule/{one.name}") for one in config.rules]
-    failures = [("events.amazonaws.com", arn) for arn in rule_arns]
+    listened = heard(config, place)
+    failures = _failures(place, listened)
     dead_letter = _queue(
         "dead-letter", config, place, (*failures, ("sns.amazonaws.com", topic.arn)), _TWO_WEEKS
     )
+    rules = _rules(config, place, listened, topic, dead_letter)
     receipts = _queue("receipts", config, place, (("sns.amazonaws.com", topic.arn),), _DAY)
     bucket = _bucket(config, place)
     function = _function(config, place, topic, dead_letter, secrets)
@@ -121,7 +136,8 @@ def plan(config: Config, place: Place, secrets: Mapping[str, str | None]) -> Wat
         topic=topic,
         receipts=receipts,
         dead_letter=dead_letter,
-        rules=_rules(config, place, topic, dead_letter),
+        rules=rules,
+        away=_elsewhere(config, place, listened, rules),
         people=tuple(
             Subscription(name=address, topic=topic, protocol="email", **mine)
             for address in config.topic.emails
@@ -172,19 +188,64 @@ def _lifecycle(config: Config) -> list[State] | None:
     return [rule]
 
 
-def _rules(config: Config, place: Place, topic: Topic, dead_letter: Queue) -> tuple[Rule, ...]:
-    known = catalogue()
+def _failures(place: Place, listened: Sequence[Heard]) -> tuple[tuple[str, str], ...]:
+    """Who may put on the dead-letter queue of a region what its rules could not deliver."""
+    return tuple(
+        ("events.amazonaws.com", place.arn("events", f"rule/{one.name}")) for one in listened
+    )
+
+
+def _rules(
+    config: Config, place: Place, listened: Sequence[Heard], topic: Topic, dead_letter: Queue
+) -> tuple[Rule, ...]:
+    """The rules at home: one for all that is heard, wherever that is."""
     return tuple(
         Rule(
             name=one.name,
             place=place,
             watch=config.name,
-            pattern=known[one.detection].pattern,
+            pattern=one.pattern,
             detection=one.detection,
-            topic=topic,
+            target=topic,
             dead_letter=dead_letter,
+            read_only=one.read_only,
+            fires=one.fires,
         )
-        for one in config.rules
+        for one in listened
+    )
+
+
+def _elsewhere(
+    config: Config, place: Place, listened: Sequence[Heard], rules: Sequence[Rule]
+) -> tuple[Rule, ...]:
+    """The rules in another region, each of which feeds its twin at home."""
+    twins = [
+        (one, rule) for one, rule in zip(listened, rules, strict=True) if one.region != place.region
+    ]
+    if not twins:
+        return ()
+    there = replace(place, region=twins[0][0].region)  # all that is seen elsewhere is seen there
+    failures = _failures(there, [one for one, _ in twins])
+    dead_letter = replace(_queue("dead-letter", config, there, failures, _TWO_WEEKS), away=True)
+    forwarder = Role(
+        name=f"{config.name}-forwarder",
+        place=place,
+        watch=config.name,
+        service="events.amazonaws.com",
+        grants=((("events:PutEvents",), default_bus(place)),),
+        policy_name="forwarder",
+        sources=tuple(arn for _, arn in failures),
+    )
+    return tuple(
+        replace(
+            rule,
+            place=there,
+            away=True,
+            target=rule,
+            dead_letter=dead_letter,
+            forwarder=forwarder,
+        )
+        for _, rule in twins
     )
 
 

@@ -61,7 +61,7 @@ def test_a_file_that_holds_no_mapping_is_one_sentence(lint, text):
 
 
 def test_a_config_names_what_can_be_built_and_is_told_of_the_rest():
-    people = {"topic": {"emails": ["a@example.com"]}}
+    people = {"topic": {"emails": ["a@example.com"]}, "trail": {"insights": ["api-call-rate"]}}
     for one in catalogue().values():
         config = {**people, "rules": [{"name": "rule", "detection": one.id}]}
         if one.buildable:
@@ -69,5 +69,11 @@ def test_a_config_names_what_can_be_built_and_is_told_of_the_rest():
             continue
         with pytest.raises(ConfigError, match="in this version"):
             parse(config)
-    built = {one.id for one in catalogue().values() if one.buildable}
-    assert built == {"trail-tampering", "trail-reconfiguration"}
+    lacking = {one.id for one in catalogue().values() if not one.buildable}
+    assert lacking == {"log-key-tampering", "log-object-deletion"}
+
+
+def test_insight_needs_insights():
+    rules = {"rules": [{"name": "rule", "detection": "insight"}]}
+    with pytest.raises(ConfigError, match="hears nothing while trail"):
+        parse({"topic": {"emails": ["a@example.com"]}, **rules})

@@ -41,6 +41,13 @@ def test_an_unknown_one_is_told_with_what_there_is():
     assert told.value.exit_code == 2
 
 
+def test_all_is_what_the_watch_listens_for():
+    assert [one.name for one in chosen(["all"], ["trail-tampering", "root-login"])] == EVERY
+    with pytest.raises(ConfigError, match=r"no technique strikes .* listens for: root-login"):
+        chosen(["all"], ["root-login"])
+    assert [one.name for one in chosen(["stop-logging"], ["root-login"])] == ["stop-logging"]
+
+
 @each
 def test_its_detection_is_in_the_catalogue_and_fires_on_it(technique):
     detection = catalogue()[technique.detection]

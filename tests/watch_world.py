@@ -49,6 +49,13 @@ RICH = {
 }
 MAIL_ONLY: dict[str, Any] = {"topic": {"emails": [ADDRESS]}, "channels": []}
 WEBHOOK_ONLY = {"channels": DISCORD}
+ELSEWHERE = {
+    **PLAIN,
+    "rules": [
+        {"name": "root-login", "detection": "root-login"},
+        {"name": "assume-role", "detection": "assume-role"},
+    ],
+}
 PLAIN_SECRET = {**PLAIN, "function": {"secret": "env"}}
 
 CONFIGS: dict[str, dict[str, Any]] = {
@@ -56,6 +63,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "rich": RICH,
     "mail only": MAIL_ONLY,
     "webhook only": WEBHOOK_ONLY,
+    "elsewhere": ELSEWHERE,
     "secret in the environment": PLAIN_SECRET,
 }
 

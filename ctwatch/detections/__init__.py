@@ -15,7 +15,7 @@ import functools
 import importlib.resources
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources.abc import Traversable
 from typing import Any, Literal, TypeAlias, get_args
@@ -23,7 +23,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import yaml
 
 from ctwatch import patterns
-from ctwatch.detections.names import SAMPLE, WORDS, Names, fill, words
+from ctwatch.detections.names import SAMPLE, WORDS, Names, fill, with_derived, words
 from ctwatch.detections.records import resolved
 from ctwatch.errors import CtwatchError
 
@@ -124,10 +124,29 @@ class Detection:
         return self.parts[0].pattern
 
     @property
+    def lacking(self) -> str:
+        """Why this version makes no rule of it; "" when it does."""
+        return _LACKING.get(self.id, "")
+
+    @property
     def buildable(self) -> bool:
-        """Whether this version makes a rule of it: account-wide, and seen in the home region."""
-        at_home = all(part.where == "home" and not part.read_only for part in self.parts)
-        return self.scope == "account" and at_home
+        """Whether this version makes rules of it."""
+        return not self.lacking
+
+    def fires_on(self, names: Names) -> tuple[Event, ...]:
+        """The examples that its parts match, as if a watch with these names had seen them.
+
+        Args:
+            names: as for `filled`.
+        """
+        ours = {old.casefold(): new for old, new in _translations(names)}
+        known = "|".join(re.escape(old) for old in sorted(ours, key=len, reverse=True))
+        text = json.dumps(self.examples.fires)
+        return tuple(
+            json.loads(
+                re.sub(known, lambda old: ours[old[0].casefold()], text, flags=re.IGNORECASE)
+            )
+        )
 
     def filled(self, names: Names) -> tuple[Part, ...]:
         """The parts for one watch.
@@ -145,6 +164,23 @@ class Detection:
         filled = ((part, fill(part.pattern, names)) for part in self.parts)
         return tuple(replace(part, pattern=one) for part, one in filled if one is not None)
 
+
+def _translations(names: Names) -> Iterator[tuple[str, str]]:
+    """Each name of the sample's, with what it is called among these."""
+    theirs = with_derived(names)
+    for word, sample in with_derived(SAMPLE).items():
+        if word != "partition":  # "aws", which is a part of much else
+            yield from zip(_several(sample), _several(theirs[word]), strict=False)
+
+
+def _several(value: str | Sequence[str]) -> Sequence[str]:
+    return (value,) if isinstance(value, str) else value
+
+
+_LACKING = {
+    "log-key-tampering": "no key of the watch's own encrypts the log",
+    "log-object-deletion": "the log bucket does not tell EventBridge of its objects",
+}
 
 _REQUIRED = frozenset({"id", "title", "why", "severity", "mitre", "where", "read_only"})
 _OPTIONAL = frozenset({"scope"})

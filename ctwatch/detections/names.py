@@ -44,7 +44,7 @@ SAMPLE: dict[str, str | tuple[str, ...]] = {
 _WORD = re.compile(r"\{([a-z_]+)\}")
 
 
-def _with_derived(names: Names) -> dict[str, str | Sequence[str]]:
+def with_derived(names: Names) -> dict[str, str | Sequence[str]]:
     """Add the words that follow from others: `{partition}`, `{key_names}`, `{queue_names}`.
 
     A key's name is its id, or "alias/NAME" where the ARN is that of an alias.
@@ -61,7 +61,7 @@ def _with_derived(names: Names) -> dict[str, str | Sequence[str]]:
     return known
 
 
-WORDS = frozenset(_with_derived(SAMPLE))
+WORDS = frozenset(with_derived(SAMPLE))
 
 
 def words(value: Any) -> set[str]:
@@ -83,7 +83,7 @@ def fill(pattern: Mapping[str, Any], names: Names) -> dict[str, Any] | None:
         KeyError: a word of the pattern is missing in `names`.
         TypeError: a sequence stands where only one string can (in "anything-but": "{word}").
     """
-    filled = _object(pattern, _with_derived(names))
+    filled = _object(pattern, with_derived(names))
     return None if filled is None else patterns.unwrapped(filled)
 
 

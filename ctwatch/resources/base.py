@@ -42,11 +42,13 @@ class Resource(ABC):
         name: its name in AWS.
         place: where it lives.
         watch: the name of the watch it belongs to.
+        away: whether `place` is not the home region, so that the region is part of its title.
     """
 
     name: str
     place: Place
     watch: str
+    away: bool = False
 
     kind: ClassVar[str]
     data: ClassVar[bool] = False
@@ -68,7 +70,7 @@ class Resource(ABC):
     @property
     def title(self) -> str:
         """How it is called in front of people: "trail ct-trail-monitor"."""
-        return f"{self.kind} {self.name}"
+        return f"{self.kind} {self.name}" + f" in {self.place.region}" * self.away
 
     @property
     def tags(self) -> dict[str, str]:

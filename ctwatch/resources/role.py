@@ -1,4 +1,4 @@
-"""The role that the notifier runs as: what it needs, named by ARN, and nothing else."""
+"""What a service of AWS does in our name: what it needs, named by ARN, and nothing else."""
 
 import json
 from dataclasses import dataclass
@@ -8,8 +8,6 @@ from ctwatch.aws import Aws, unless
 from ctwatch.diff import State, statements
 from ctwatch.resources.base import Live, Resource, owner
 
-_POLICY = "notifier"
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Role(Resource):
@@ -18,10 +16,14 @@ class Role(Resource):
     Attributes:
         service: the service that may assume it.
         grants: (actions, resource ARN) pairs.
+        policy_name: the name of the inline policy.
+        sources: what the service may act for, as ARNs; empty where it tells no ARN.
     """
 
     service: str
     grants: tuple[tuple[tuple[str, ...], str], ...]
+    policy_name: str = "notifier"
+    sources: tuple[str, ...] = ()
 
     kind: ClassVar[str] = "role"
 
@@ -34,7 +36,9 @@ class Role(Resource):
     def trust(self) -> State:
         """Who may assume it."""
         principal = {"Service": self.service}
-        statement = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
+        statement: State = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
+        if self.sources:
+            statement["Condition"] = {"ArnEquals": {"aws:SourceArn": list(self.sources)}}
         return {"Version": "2012-10-17", "Statement": [{"Sid": "Assume", **statement}]}
 
     @property
@@ -58,7 +62,7 @@ class Role(Resource):
         """The trust, the one inline policy, nothing attached, no boundary that takes away."""
         return {
             "trust": statements(self.trust),
-            "inline": {_POLICY: statements(self.policy)},
+            "inline": {self.policy_name: statements(self.policy)},
             "attached": [],
             "boundary": None,
         }
@@ -89,7 +93,7 @@ class Role(Resource):
         found: State = {}
         for name in names:
             document: Any = aws.iam.get_role_policy(RoleName=self.name, PolicyName=name)
-            like = statements(self.policy) if name == _POLICY else None
+            like = statements(self.policy) if name == self.policy_name else None
             found[name] = statements(document["PolicyDocument"], like)
         return found
 
@@ -103,13 +107,15 @@ class Role(Resource):
             iam.delete_role_permissions_boundary(RoleName=name)
         for arn in have["attached"]:
             iam.detach_role_policy(RoleName=name, PolicyArn=arn)
-        for extra in have["inline"].keys() - {_POLICY}:
+        for extra in have["inline"].keys() - {self.policy_name}:
             iam.delete_role_policy(RoleName=name, PolicyName=extra)
-        if have["inline"].get(_POLICY) != wanted["inline"][_POLICY]:
+        if have["inline"].get(self.policy_name) != wanted["inline"][self.policy_name]:
             # IAM may not show a role, or still be writing it, that it has just made.
             aws.patiently(
                 lambda: iam.put_role_policy(
-                    RoleName=name, PolicyName=_POLICY, PolicyDocument=json.dumps(self.policy)
+                    RoleName=name,
+                    PolicyName=self.policy_name,
+                    PolicyDocument=json.dumps(self.policy),
                 ),
                 code=("NoSuchEntity", "ConcurrentModification"),
             )
@@ -118,7 +124,7 @@ class Role(Resource):
         aws.iam.create_role(
             RoleName=self.name,
             AssumeRolePolicyDocument=json.dumps(self.trust),
-            Description=f"What the notifier of the watch {self.watch} may do",
+            Description=f"What the {self.policy_name} of the watch {self.watch} may do",
             Tags=self.tag_list,
         )
         return {**self.wanted, "inline": {}}

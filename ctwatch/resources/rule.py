@@ -1,39 +1,52 @@
-"""The EventBridge rule on the default bus, with its targets."""
+"""The EventBridge rule on a region's default bus, with its target.
+
+What the home region does not see is seen by a rule of the region that does; its target is the home
+region's default bus, where a second rule of the same pattern has the topic as target.
+https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-cross-region.html
+"""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
-from ctwatch.aws import Aws, unless
+from ctwatch.aws import Aws, Place, unless
 from ctwatch.diff import State
 from ctwatch.errors import AwsError
 from ctwatch.patterns import PatternError, canonical
 from ctwatch.resources.base import Live, Resource, owner
 from ctwatch.resources.queue import Queue
+from ctwatch.resources.role import Role
 from ctwatch.resources.topic import Topic
 
 _GONE = "ResourceNotFoundException"
 _CONCURRENT = "ConcurrentModificationException"
+_WIDE = "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS"
 _MAX_AGE = 86_400
 _MAX_ATTEMPTS = 185
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Rule(Resource):
-    """A rule and the topic it publishes to.
+    """A rule and what it hands its events to.
 
     Attributes:
         pattern: the event pattern.
         detection: the detection it stands for.
-        topic: its target.
+        target: the topic; or, of a rule in another region, the rule at home that it feeds.
         dead_letter: where an event goes that the target refused.
+        forwarder: the role that may put events on the home region's bus, of a rule elsewhere.
+        read_only: whether it must hear of read-only events, too.
+        fires: events that it must fire on, whole.
     """
 
     pattern: Mapping[str, Any]
     detection: str
-    topic: Topic
+    target: "Topic | Rule"
     dead_letter: Queue
+    forwarder: Role | None = None
+    read_only: bool = False
+    fires: Sequence[Mapping[str, Any]] = ()
 
     kind: ClassVar[str] = "rule"
 
@@ -43,6 +56,14 @@ class Rule(Resource):
         return self.place.arn("events", f"rule/{self.name}")
 
     @property
+    def aim(self) -> State:
+        """The part of its target that decides where events go."""
+        if isinstance(self.target, Topic):
+            return {"Arn": self.target.arn}
+        role = {"RoleArn": self.forwarder.arn} if self.forwarder else {}
+        return {"Arn": default_bus(self.target.place), **role}
+
+    @property
     def _targets(self) -> list[Any]:
         """Targets as PutTargets takes them; the retry policy restates EventBridge's own.
 
@@ -50,8 +71,8 @@ class Rule(Resource):
         """
         return [
             {
-                "Id": "topic",
-                "Arn": self.topic.arn,
+                "Id": "topic" if isinstance(self.target, Topic) else "home",
+                **self.aim,
                 "RetryPolicy": {
                     "MaximumEventAgeInSeconds": _MAX_AGE,
                     "MaximumRetryAttempts": _MAX_ATTEMPTS,
@@ -61,11 +82,16 @@ class Rule(Resource):
         ]
 
     @property
+    def state(self) -> str:
+        """The state it shall have."""
+        return _WIDE if self.read_only else "ENABLED"
+
+    @property
     def wanted(self) -> State:
         """Its pattern, enabled, and its targets by id."""
         return {
             "pattern": canonical(self.pattern),
-            "state": "ENABLED",
+            "state": self.state,
             "schedule": None,
             "role": None,
             "targets": _by_id(self._targets),
@@ -84,12 +110,16 @@ class Rule(Resource):
             return None
         state = {
             "pattern": _pattern(rule.get("EventPattern")),
-            "state": _enabled(rule.get("State")),
+            "state": self._enough(rule.get("State")),
             "schedule": rule.get("ScheduleExpression") or None,
             "role": rule.get("RoleArn") or None,
             "targets": _by_id(targets or []),
         }
         return Live(state, owner(tags))
+
+    def _enough(self, state: Any) -> Any:
+        """The wider state hears all that ENABLED hears."""
+        return self.state if state == _WIDE else state
 
     def _listed(self, aws: Aws) -> list[Any]:
         pages = aws.events.get_paginator("list_targets_by_rule").paginate(Rule=self.name)
@@ -106,7 +136,8 @@ class Rule(Resource):
         if have["targets"] != wanted["targets"]:
             answer = aws.patiently(
                 lambda: aws.events.put_targets(Rule=self.name, Targets=self._targets),
-                code=_CONCURRENT,
+                code=("ValidationException", _CONCURRENT),  # a role just made is not known at once
+                says=("cannot be assumed", _CONCURRENT),
             )
             _check(answer, self.title)
 
@@ -122,7 +153,7 @@ class Rule(Resource):
             lambda: aws.events.put_rule(
                 Name=self.name,
                 EventPattern=json.dumps(self.pattern, separators=(",", ":")),
-                State="ENABLED",
+                State=cast("Any", self.state),
                 Description=f"{self.detection}, for the watch {self.watch}",
                 **tags,
             ),
@@ -173,6 +204,6 @@ def _pattern(text: str | None) -> Any:
         return text
 
 
-def _enabled(state: Any) -> Any:
-    """The wider state hears all that ENABLED hears."""
-    return "ENABLED" if state == "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS" else state
+def default_bus(place: Place) -> str:
+    """The ARN of the bus to which AWS's own events go."""
+    return place.arn("events", "event-bus/default")

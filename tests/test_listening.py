@@ -1,0 +1,244 @@
+"""Which rules a detection becomes, where they live, and that what they hear elsewhere arrives."""
+
+import copy
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from watch_world import ELSEWHERE, PLACE, PLAIN, World, planned, world_of
+
+from ctwatch.config import parse
+from ctwatch.detections import catalogue
+from ctwatch.errors import ConfigError
+from ctwatch.listening import heard
+from ctwatch.patterns import matches
+from ctwatch.sandbox.server import Sandbox
+
+BUILDABLE = [one.id for one in catalogue().values() if one.buildable]
+OTHER_NAMES = {
+    "name": "guard",
+    "bucket": {"name": "the-logs-of-{account}"},
+    "trail": {"name": "the-trail", "insights": ["api-call-rate"]},
+    "topic": {"name": "the-topic", "emails": ["a@example.com"]},
+    "function": {"name": "the-function"},
+    "channels": [{"type": "discord", "url": "env:HOOK", "name": "room"}],
+}
+
+
+def hears(*detections: str, **changes: Any):
+    rules = [{"name": f"rule-{number}", "detection": one} for number, one in enumerate(detections)]
+    config = parse({**OTHER_NAMES, "rules": rules, **changes})
+    return heard(config.filled(account=PLACE.account), PLACE)
+
+
+@pytest.mark.parametrize("detection", BUILDABLE)
+def test_a_detection_fires_on_its_examples_by_whatever_names(detection):
+    parts = hears(detection)
+    fired = [json.dumps(event, sort_keys=True) for part in parts for event in part.fires]
+    assert len(set(fired)) == len(catalogue()[detection].examples.fires)
+    assert all(part.fires and len(json.dumps(part.pattern)) <= 2048 for part in parts)
+
+
+@pytest.mark.parametrize("detection", BUILDABLE)
+def test_no_word_of_a_pattern_is_left_unfilled_and_no_name_is_the_samples(detection):
+    text = json.dumps([one.pattern for one in hears(detection)])
+    assert not [word for word in ("{trail", "{bucket", "{topic", "{rules}") if word in text]
+    assert not [name for name in ("ct-trail-monitor", "sns-cloudtrail-alarm") if name in text]
+
+
+@pytest.mark.parametrize("detection", BUILDABLE)
+def test_what_must_not_fire_does_not(detection):
+    quiet = catalogue()[detection].examples.quiet
+    assert not [one for part in hears(detection) for one in quiet if matches(part.pattern, one)]
+
+
+def test_a_detection_of_several_parts_is_several_rules_named_after_them():
+    names = [one.name for one in hears("pipeline-tampering")]
+    parts = [part.name for part in catalogue()["pipeline-tampering"].parts]
+    assert names == [f"rule-0-{part}" for part in parts]
+    [events] = [one for one in hears("pipeline-tampering") if one.name == "rule-0-events"]
+    assert all(f'"{name}"' in json.dumps(events.pattern) for name in names)
+
+
+def test_a_rule_whose_name_grows_too_long_is_told():
+    rules = [{"name": "r" * 60, "detection": "pipeline-tampering"}]
+    with pytest.raises(ConfigError, match="AWS allows 64") as told:
+        hears(rules=rules)
+    assert told.value.exit_code == 2
+
+
+def test_read_only_events_need_the_wider_state():
+    watch = planned(ELSEWHERE)
+    states = {rule.name: rule.wanted["state"] for rule in watch.rules}
+    wide = "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS"
+    assert states == {"root-login": "ENABLED", "assume-role": wide}
+
+
+def test_what_is_seen_elsewhere_is_a_pair_with_one_role_and_a_queue_there():
+    watch = planned(ELSEWHERE)
+    [away], home = watch.away, watch.rules[0]
+    assert (away.place.region, away.target, away.name) == ("us-east-1", home, home.name)
+    assert (away.pattern, away.state) == (home.pattern, home.state)
+    assert away.title == "rule root-login in us-east-1"
+    assert away.dead_letter.place.region == "us-east-1"
+    bus = f"arn:aws:events:{PLACE.region}:{PLACE.account}:event-bus/default"
+    assert away.wanted["targets"]["home"]["Arn"] == bus
+    role = away.forwarder
+    assert role
+    assert away.wanted["targets"]["home"]["RoleArn"] == role.arn
+    [grant] = role.policy["Statement"]
+    assert (grant["Action"], grant["Resource"]) == (["events:PutEvents"], bus)
+
+
+def test_a_home_in_us_east_1_needs_no_forwarder():
+    config = {**ELSEWHERE, "region": "us-east-1"}
+    filled = parse(config).filled(account=PLACE.account)
+    assert {one.region for one in heard(filled, _at("us-east-1"))} == {"us-east-1"}
+
+
+def test_the_readme_s_root_login_is_heard_far_away_and_the_trail_at_home():
+    text = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
+    [block] = [
+        one for one in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if "root-login" in one
+    ]
+    watch = planned(yaml.safe_load(block))
+    assert [len(pair) for pair in watch.pairs] == [1, 2]
+    assert [rule.detection for rule in watch.away] == ["root-login"]
+
+
+def _at(region):
+    return type(PLACE)("aws", PLACE.account, region)
+
+
+# Up, heard, cut, mended, down
+
+
+@pytest.fixture(scope="module")
+def elsewhere(running: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with world_of(running, tmp_path_factory.mktemp("elsewhere")) as world:
+        world.use(ELSEWHERE)
+        assert world.run("up").code == 0
+        world.click()
+        yield world
+
+
+def root_login(number: str) -> dict[str, Any]:
+    event = copy.deepcopy(catalogue()["root-login"].examples.fires[0])
+    event["detail"]["eventID"] = event["id"] = f"root-login-{number}"
+    return event
+
+
+def told(world: World, number: str) -> bool:
+    """Whether a root login in us-east-1 comes to Discord."""
+    world.settle()
+    before = len(world.sandbox.inbox.posts)
+    world.sandbox._delivery.deliver(root_login(number), "us-east-1")
+    world.settle()
+    return len(world.sandbox.inbox.posts) > before
+
+
+def test_a_root_login_far_away_arrives(elsewhere: World) -> None:
+    status = elsewhere.run("status", "-v")
+    assert (status.code, status.out.split()[0]) == (0, "ARMED")
+    assert "seen in us-east-1" in status.out
+    assert told(elsewhere, "first")
+    assert "root" in str(elsewhere.sandbox.inbox.posts[-1].payload).casefold()
+
+
+def there(world: World, service: str) -> Any:
+    return world.sandbox._cloud.client(service, "us-east-1")
+
+
+OTHERS = {
+    "Effect": "Allow",
+    "Principal": {"Service": "ec2.amazonaws.com"},
+    "Action": "sts:AssumeRole",
+}
+
+CUTS: dict[str, tuple[Callable[[World], Any], str]] = {
+    "rule there disabled": (
+        lambda world: there(world, "events").disable_rule(Name="root-login"),
+        "rule root-login in us-east-1: state",
+    ),
+    "rule there without target": (
+        lambda world: there(world, "events").remove_targets(Rule="root-login", Ids=["home"]),
+        "rule root-login in us-east-1: targets.home",
+    ),
+    "rule there narrowed": (
+        lambda world: there(world, "events").put_rule(
+            Name="root-login", EventPattern='{"source": ["aws.none"]}'
+        ),
+        "rule root-login in us-east-1: pattern",
+    ),
+    "rule there deleted": (
+        lambda world: (
+            there(world, "events").remove_targets(Rule="root-login", Ids=["home"]),
+            there(world, "events").delete_rule(Name="root-login"),
+        ),
+        "rule root-login in us-east-1 does not exist",
+    ),
+    "role may nothing": (
+        lambda world: there(world, "iam").delete_role_policy(
+            RoleName="ctwatch-forwarder", PolicyName="forwarder"
+        ),
+        "role ctwatch-forwarder: inline.forwarder",
+    ),
+    "role trusts nobody": (
+        lambda world: there(world, "iam").update_assume_role_policy(
+            RoleName="ctwatch-forwarder",
+            PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [OTHERS]}),
+        ),
+        "role ctwatch-forwarder: trust",
+    ),
+    "rule at home disabled": (
+        lambda world: world.client("events").disable_rule(Name="root-login"),
+        "rule root-login: state",
+    ),
+}
+
+
+@pytest.mark.parametrize("cut", CUTS)
+def test_either_end_cut_is_deaf_and_up_mends_it(cut: str, elsewhere: World) -> None:
+    by, said = CUTS[cut]
+    by(elsewhere)
+    status = elsewhere.run("status")
+    assert (status.code, status.out.split()[0]) == (3, "DEAF")
+    assert said in status.out
+    assert not told(elsewhere, cut)
+    up = elsewhere.run("up")
+    assert up.code == 0
+    assert elsewhere.run("status").out.split()[0] == "ARMED"
+    assert told(elsewhere, f"{cut}, mended")
+
+
+def test_a_missing_dead_letter_queue_there_is_only_a_degradation(elsewhere: World) -> None:
+    url = there(elsewhere, "sqs").get_queue_url(QueueName="ctwatch-dead-letter")["QueueUrl"]
+    there(elsewhere, "sqs").delete_queue(QueueUrl=url)
+    status = elsewhere.run("status")
+    assert status.out.split()[0] == "DEGRADED"
+    assert "queue ctwatch-dead-letter in us-east-1 does not exist" in status.out
+    assert told(elsewhere, "without the queue")
+    assert elsewhere.run("up").code == 0
+
+
+def test_what_no_technique_strikes_is_said(elsewhere: World) -> None:
+    simulated = elsewhere.run("simulate", "all")
+    assert simulated.code == 2
+    assert "no technique strikes what this watch listens for: root-login" in simulated.err
+
+
+def test_down_leaves_nothing_in_either_region(
+    running: Sandbox, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with world_of(running, tmp_path_factory.mktemp("down")) as world:
+        world.use({**PLAIN, "rules": [{"name": "root", "detection": "root-login"}]})
+        assert world.run("up").code == 0
+        assert [one for one in world.sandbox.listing() if "root" in one and "target" in one]
+        down = world.run("down", "--yes", "--delete-logs")
+        assert down.code == 0
+        assert "alert" not in down.text  # no rule listens for a trail's deletion
+        assert world.sandbox.listing() == []
