@@ -353,9 +353,17 @@ def complaint(error: Exception, doing: str) -> AwsError:
         return AwsError(f"{doing}: no AWS credentials were found", hint)
     if isinstance(error, (SSOError, TokenRetrievalError, CredentialRetrievalError)):
         return AwsError(f"{doing}: {error}", "Log in again, with SSO by: aws sso login")
+    if isinstance(error, (BotoConnectionError, HTTPClientError)) and _from_here(error):
+        hint = "Is ctwatch sandbox still running? A new terminal, without its exports, leaves it."
+        return AwsError(f"{doing}: nothing answers on this machine: {error}", hint)
     if isinstance(error, (BotoConnectionError, HTTPClientError)):
         return AwsError(f"{doing}: AWS cannot be reached: {error}", "Check the network; run again.")
     return AwsError(f"{doing}: {error}", "Run again; what is done already is not done twice.")
+
+
+def _from_here(error: Exception) -> bool:
+    """Whether it was this machine, a sandbox on it, that did not answer."""
+    return is_loopback(str(getattr(error, "kwargs", {}).get("endpoint_url", "")))
 
 
 def _refusal(error: ClientError, doing: str) -> AwsError:

@@ -329,8 +329,9 @@ def _drill(options: Options, watch: "Opened", techniques: list[Any], limit: floa
     findings, diagnosis = _looked(watch)
     if diagnosis.verdict not in {Alarm.ARMED, Alarm.DEGRADED}:
         screen.talk(verdict_line(diagnosis.verdict))
+        screen.talk(f"ctwatch up mends that; without it, {limit:.0f} s may pass in vain.", "yellow")
     ended: list[Drill] = []
-    with screen.working("Waiting for the proof"):
+    with screen.working(f"Waiting for the proof, at most {limit:.0f} s"):
         for one in drill(techniques, watch.watch, findings, watch.aws, limit):
             if isinstance(one, Blow):
                 screen.talk(blow_line(one))
@@ -570,7 +571,7 @@ def _stopped(error: click.Abort) -> str:
     """What to say of Ctrl-C: click makes the same of it at a question and at work."""
     at_work = isinstance(error.__cause__, KeyboardInterrupt)
     if at_work:
-        return "Interrupted. Run the same command again; it goes on from there."
+        return "Interrupted. What is done is done; ctwatch status tells where things stand."
     return "Aborted: nothing was done."
 
 

@@ -485,7 +485,7 @@ _MEANS = {
     ("rule", "targets.topic"): "removed, the rule tells nobody",
     ("rule", "targets.home"): "removed, nothing from there reaches the home region",
     ("topic", "policy.AllowEventBridgePublish"): "removed, EventBridge may not publish",
-    ("subscription", "confirmed"): "nobody has followed the link in the confirmation mail",
+    ("subscription", "confirmed"): "not yet, nobody has followed the link in the mail",
     ("subscription", "filter"): "a filter keeps alerts back",
     ("function", "code"): "not the code that ctwatch uploaded",
     ("function", "concurrency"): "limited, at 0 the function never runs",

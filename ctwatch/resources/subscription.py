@@ -17,7 +17,7 @@ PENDING = "PendingConfirmation"
 
 _CLICK = (
     "Open the mail from AWS Notifications and follow Confirm subscription. No mail? Look in the "
-    "spam folder. The link is good for two days; after that, run: ctwatch up"
+    "spam folder. A link older than two days is void: run ctwatch up for a new one"
 )
 
 
