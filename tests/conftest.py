@@ -28,7 +28,7 @@ CONFIG: dict[str, Any] = {
 }
 
 
-SLOWEST = ("sabotage", "laws", "cli", "simulate", "demo", "sandbox_command", "story", "proof")
+SLOWEST = ("sabotage", "laws", "cli", "simulate", "demo", "sandbox_command", "listening", "story")
 
 
 def pytest_configure() -> None:
