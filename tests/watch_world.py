@@ -51,12 +51,22 @@ MAIL_ONLY: dict[str, Any] = {"topic": {"emails": [ADDRESS]}, "channels": []}
 WEBHOOK_ONLY = {"channels": DISCORD}
 PLAIN_SECRET = {**PLAIN, "function": {"secret": "env"}}
 
+EVERY_CHANNEL: dict[str, Any] = {
+    "channels": [
+        *DISCORD,
+        {"type": "slack", "url": "env:SLACK_WEBHOOK_URL", "min_severity": "high"},
+        {"type": "teams", "url": "env:TEAMS_WEBHOOK_URL", "only": ["trail-tampering"]},
+        {"type": "webhook", "url": "env:WEBHOOK_URL", "name": "program"},
+    ]
+}
+
 CONFIGS: dict[str, dict[str, Any]] = {
     "plain": PLAIN,
     "rich": RICH,
     "mail only": MAIL_ONLY,
     "webhook only": WEBHOOK_ONLY,
     "secret in the environment": PLAIN_SECRET,
+    "every channel": EVERY_CHANNEL,
 }
 
 
