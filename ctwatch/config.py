@@ -29,7 +29,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from ctwatch.errors import ConfigError
-from ctwatch.secret import HOW_TO_WRITE, reference_fault
+from ctwatch.secret import HOW_TO_WRITE, VARIABLES, reference_fault
 
 DEFAULT_REGION = "ap-northeast-2"
 
@@ -123,6 +123,8 @@ def _nearest(word: str, words: Iterable[str]) -> str:
 def _shown(value: Any) -> str:
     """The value in quotes, unless it may be a secret put in the wrong place."""
     text = str(value)
+    if text in VARIABLES:  # a type of channel, of which one is called "webhook"
+        return f"'{text}'"
     if len(text) > 60 or "//" in text or "webhook" in text.casefold() or not text.isprintable():  # noqa: PLR2004 - a Discord token has 68
         return "the value"
     return f"'{text}'"
@@ -314,12 +316,18 @@ def _reference(value: str) -> str:
     return value
 
 
-def _detection(value: str) -> str:
+def _known_detection(value: str) -> str:
     from ctwatch.detections import catalogue  # noqa: PLC0415 - reads files; few commands need it
 
     if value not in (known := catalogue()):
         raise _wrong(f"there is no detection {_shown(value)}", _nearest(value, known))
-    if lacking := known[value].lacking:
+    return value
+
+
+def _detection(value: str) -> str:
+    from ctwatch.detections import catalogue  # noqa: PLC0415 - as above
+
+    if lacking := catalogue()[_known_detection(value)].lacking:
         raise _wrong(f"no rule can be made of {_shown(value)} in this version: {lacking}")
     return value
 
@@ -329,6 +337,11 @@ Insight = Literal["api-call-rate", "api-error-rate"]
 
 Runtime = Literal["python3.11", "python3.12", "python3.13", "python3.14"]
 """https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html"""
+
+ChannelType = Literal["discord", "slack", "teams", "webhook"]
+
+Severity = Literal["low", "medium", "high", "critical"]
+"""From the least to the worst."""
 
 
 # --------------------------------------------------------------------------- the model
@@ -414,13 +427,24 @@ class FunctionConfig(_Section):
 
 
 class ChannelConfig(_Section):
-    """Where the function posts; `url` is a reference to a secret, `name` by default the type."""
+    """Where the function posts.
 
-    type: Literal["discord"]
+    Attributes:
+        url: a reference to the webhook's URL, which is a secret.
+        name: by default the type.
+        min_severity: what is less bad is not told here.
+        only: the detections that are told here; none for all.
+    """
+
+    type: ChannelType
     url: Annotated[str, AfterValidator(_reference)]
     name: Annotated[str, AfterValidator(_named(_CHANNEL))] = Field(
         default_factory=lambda valid: valid.get("type", "discord")
     )
+    min_severity: Severity = "low"
+    only: Annotated[
+        tuple[Annotated[str, AfterValidator(_known_detection)], ...], Strict(strict=False)
+    ] = ()
 
 
 class AlertsConfig(_Section):
@@ -578,6 +602,8 @@ def _as_a_whole(document: Mapping[str, Any]) -> Iterator[Complaint]:
         yield Complaint("rules", "nothing would be detected: add a rule or remove the key")
     names = [_at(each, "name") or _at(each, "type") for each in channels]
     yield from _twice("channels[{}].name", names)
+    for number, each in enumerate(channels):
+        yield from _twice(f"channels[{number}].only[{{}}]", _items(each, "only"))
     yield from _twice("rules[{}].name", [_at(each, "name") for each in rules])
     yield from _twice("topic.emails[{}]", _items(document, "topic", "emails"))
     yield from _twice("trail.insights[{}]", _items(document, "trail", "insights"))

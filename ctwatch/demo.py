@@ -4,14 +4,16 @@ The demo runs the very commands that a user types, against a sandbox of its own;
 and asserts nothing but their exit codes, and ends with the sandbox's own inventory of what is left.
 """
 
+import html
 import os
+import re
 import shlex
 import signal
 import sys
 import tempfile
 import threading
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -117,7 +119,8 @@ class _Story:
     def _arrived(self, hop: "Hop") -> Iterator[RenderableType]:
         """The messages that came with this hop."""
         if hop.ok and "payload" in hop.extra:
-            yield panel("Discord", discord_view(hop.extra["payload"]))
+            title, view = _VIEWS[hop.subject]
+            yield panel(title, view(hop.extra["payload"]))
         if hop.stage == "mail" and self.sandbox:
             mails = self.sandbox.inbox.mails
             new, self._mails = mails[self._mails :], len(mails)
@@ -279,6 +282,57 @@ def discord_view(payload: dict[str, Any]) -> Text:
         if embed.get("footer"):
             lines.append(_said(embed["footer"].get("text")))
     return Text("\n").join(lines)
+
+
+def slack_view(payload: dict[str, Any]) -> Text:
+    """A Slack message as a person sees it: the line, then what its blocks say."""
+    lines = [_said(_shown(payload.get("text"))), Text()]
+    for block in payload.get("blocks", []):
+        parts = [block["text"]] if "text" in block else block.get("elements", [])
+        style = "bold" if block.get("type") == "header" else ""
+        lines += [Text.assemble(_said(_shown(part.get("text"))), style=style) for part in parts]
+    return Text("\n").join(lines)
+
+
+def _shown(mrkdwn: Any) -> str:
+    """Slack's text without the marks of a label and a link, and with its escapes undone."""
+    unmarked = re.sub(r"(?m)^\*([^*\n]+)\*", r"\1", str(mrkdwn or ""))
+    return html.unescape(re.sub(r"<([^|>]+)\|([^>]+)>", r"\2: \1", unmarked))
+
+
+def teams_view(payload: dict[str, Any]) -> Text:
+    """A Teams message as a person sees it: a line for each block of its card, then its links."""
+    lines: list[Text] = []
+    for card in (one.get("content", {}) for one in payload.get("attachments", [])):
+        for block in card.get("body", []):
+            runs = block.get("inlines", [])
+            styled = ((str(run.get("text")), _weight(run)) for run in runs)
+            lines.append(Text.assemble(*styled))
+        lines += [
+            Text(str(one.get("url")), "blue underline", overflow="fold")
+            for one in card.get("actions", [])
+        ]
+    return Text("\n").join(lines)
+
+
+def _weight(run: dict[str, Any]) -> str:
+    return "bold" if run.get("weight") == "Bolder" else ""
+
+
+def webhook_view(payload: dict[str, Any]) -> Text:
+    """A program's document as far as it is for people: the verdict, then the alert."""
+    verdict = f"{payload.get('severity')}, {', '.join(payload.get('detections', []))}"
+    lines = [Text(str(payload.get("headline") or ""), "bold"), Text(verdict, "dim"), Text()]
+    return Text("\n").join([*lines, Text(str(payload.get("text") or ""))])
+
+
+_VIEWS: dict[str, tuple[str, Callable[[dict[str, Any]], Text]]] = {
+    "discord": ("Discord", discord_view),
+    "slack": ("Slack", slack_view),
+    "teams": ("Teams", teams_view),
+    "webhook": ("Webhook", webhook_view),
+}
+"""The stand-in that took a message -> what it is called, and how a person sees the message."""
 
 
 def _said(text: Any, joined: str = "\n") -> Text:

@@ -23,6 +23,7 @@ from ctwatch.resources.base import Resource
 from ctwatch.resources.function import Function
 from ctwatch.resources.role import Role
 from ctwatch.resources.rule import Rule
+from ctwatch.resources.secret import Secret
 from ctwatch.resources.subscription import Subscription
 from ctwatch.resources.trail import other_recorders, records_writes
 from ctwatch.watch import Watch
@@ -127,8 +128,8 @@ class Diagnosis:
 
     @property
     def faults(self) -> tuple[Fault, ...]:
-        """All of them, in the order of the hops."""
-        return tuple(fault for hop in self.hops for fault in hop.faults)
+        """All of them, in the order of the hops; what several channels share is told once."""
+        return tuple(dict.fromkeys(fault for hop in self.hops for fault in hop.faults))
 
     @property
     def only_a_click(self) -> bool:
@@ -333,14 +334,24 @@ def _channel_hops(watch: Watch, looks: Looks) -> list[Hop]:
     people = [_hop(person.name, [looks[person]], _unheard, "confirmed") for person in watch.people]
     if not (watch.function and watch.webhook):
         return people
-    function = watch.function
-    way = (function, watch.webhook, function.role, *function.secrets)
-    name = ", ".join(function.channels)
-    silent = partial(_silent, function)
+    function, webhook = watch.function, watch.webhook
+    ends = [_channel_hop(function, webhook, name, looks) for name in function.channels]
+    return [*ends, *people]
+
+
+def _channel_hop(function: Function, webhook: Subscription, name: str, looks: Looks) -> Hop:
+    """One channel's way: the function that serves them all, and the secret that is its own."""
+    secrets = function.secrets_of(name)
+    way = (function, webhook, function.role, *secrets)
+    silent = partial(_silent, secrets)
     notes = [one.note for one in way if one.note]
+    notes += [_UNASKED] * (name in function.unasked)
     fine = "; ".join(["subscribed, permitted, our code", *notes])
     hop = _hop(name, [looks[one] for one in way], silent, fine)
-    return [_beside(hop, [looks[function.log_group]]), *people]
+    return _beside(hop, [looks[function.log_group]])
+
+
+_UNASKED = "whether it takes alerts cannot be checked from here, ctwatch simulate proves it"
 
 
 def _unheard(finding: Finding) -> bool:
@@ -348,15 +359,15 @@ def _unheard(finding: Finding) -> bool:
     return not state["confirmed"] or state["filter"] is not None
 
 
-def _silent(function: Function, finding: Finding) -> bool:
-    """Whether this part of the webhook's way lets nothing pass, as far as can be told from here."""
+def _silent(secrets: Sequence[Secret], finding: Finding) -> bool:
+    """Whether this part of a channel's way lets nothing pass, as far as can be told from here."""
     one = finding.resource
     if isinstance(one, Subscription):
         return _unheard(finding) or bool(_state(finding)["raw"])
     if isinstance(one, Function):
         return _dead_function(one, finding)
     if isinstance(one, Role):
-        read = [("ssm:getparameter", secret.arn, None) for secret in function.secrets]
+        read = [("ssm:getparameter", secret.arn, None) for secret in secrets]
         return _powerless(one, _state(finding), read)
     return any(difference.path == "value" for difference in finding.differences)
 
@@ -394,7 +405,9 @@ def _without(implied: State, statement: State) -> State:
 
 # What of the function, when it differs, stops the alert, or may.
 _VITAL = {"code", "role", "runtime", "handler", "network", "layers"}
-_IDLE_VARIABLES = {"CTWATCH_LANGUAGE", "CTWATCH_TIMEZONE", "CTWATCH_TRAIL", "CTWATCH_WATCH"}
+_IDLE_VARIABLES = {
+    f"CTWATCH_{name}" for name in ("BUCKET", "LANGUAGE", "TIMEZONE", "TRAIL", "WATCH")
+}
 """Variables that colour an alert. Any other, also one added (a proxy, a wrapper), may stop it."""
 _FAILED = "Failed"
 """The state of a function that Lambda could not set up.

@@ -60,7 +60,8 @@ class Delivery:
 
     Attributes:
         channel: the channel's name.
-        outcome: "delivered", "failed" or "duplicate" (delivered before).
+        outcome: "delivered", "duplicate" (delivered before), "skipped" (the channel is not to be
+            told of such an alert) or "failed".
         status: the HTTP status the channel answered, or None.
         received: when the function was entered, in UTC.
         sent: when the channel had answered, in UTC.
@@ -78,6 +79,11 @@ class Delivery:
     def arrived(self) -> bool:
         """Whether the channel has taken the alert."""
         return self.outcome in {"delivered", "duplicate"}
+
+    @property
+    def skipped(self) -> bool:
+        """Whether the channel is not to be told of it: nothing more will come."""
+        return self.outcome == "skipped"
 
 
 def moment(text: str) -> datetime:
@@ -185,16 +191,17 @@ def await_deliveries(
     """Each channel's delivery of an alert, or as many as came within `seconds`.
 
     A delivery that AWS tried again counts as it ended: what was delivered outweighs what failed.
+    A channel that is not to be told is not waited for.
     """
     end = aws.clock.monotonic() + seconds
     pause = _PAUSE
     while True:
         written = deliveries(aws, log_group, receipt)
-        # The last entry under a key wins: failures first, then successes, the earliest last.
-        written.sort(key=lambda one: (one.arrived, -one.sent.timestamp()))
+        # The last entry under a key wins: failures first, successes last, the earliest at the end.
+        written.sort(key=lambda one: (one.arrived, one.skipped, -one.sent.timestamp()))
         found = {one.channel: one for one in written}
-        told = {name for name, one in found.items() if one.arrived}
-        if told >= channels or aws.clock.monotonic() + pause > end:
+        done = {name for name, one in found.items() if one.arrived or one.skipped}
+        if done >= channels or aws.clock.monotonic() + pause > end:
             return found
         aws.clock.sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE)

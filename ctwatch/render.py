@@ -386,11 +386,15 @@ _NO_TRAIL = "TrailNotFoundException"
 def ladder(drill: Drill, timeout: float) -> Iterator[RenderableType]:
     """A drill's ladder, hop by hop."""
     verdict = ("proven", "bold green") if drill.proven else ("not proven", "bold red")
+    if drill.proven and drill.untold:
+        verdict = ("proven up to the channels, and none of them is told of this", "bold yellow")
     yield Text.assemble((drill.blow.technique.name, "bold"), "  ", verdict)
     yield _Chain([f"called {drill.blow.at:%H:%M:%S} UTC", *_rungs(drill.rungs, timeout)])
     for rung in drill.rungs:
         if rung.proof is Proof.UNPROVABLE:
             yield Hanging(Text("  "), Text(f"{rung.hop}: {rung.note}"))
+        if rung.proof is Proof.SKIPPED:
+            yield Hanging(Text("  "), Text(f"{rung.hop}: skipped, {rung.note}"))
 
 
 class _Chain:

@@ -12,6 +12,7 @@ import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -36,9 +37,82 @@ _ENVIRONMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PARAMETER = re.compile(r"(?:/[A-Za-z0-9_.-]+){1,15}")
 _LONGEST_PARAMETER = 1011
 
-_TAIL = r"/api/(?:v\d{1,2}/)?webhooks/\d{1,20}/[A-Za-z0-9_-]{1,200}(?:\?thread_id=\d{1,20})?"
-_REAL = re.compile(rf"https://(?:(?:ptb|canary)\.)?discord(?:app)?\.com{_TAIL}")
-_STAND_IN = re.compile(rf"http://127\.0\.0\.1(?::\d{{1,5}})?{_TAIL}")
+VARIABLES = {
+    "discord": "DISCORD_WEBHOOK_URL",
+    "slack": "SLACK_WEBHOOK_URL",
+    "teams": "TEAMS_WEBHOOK_URL",
+    "webhook": "WEBHOOK_URL",
+}
+"""Type of a channel -> the environment variable that usually holds its webhook's URL."""
+
+
+@dataclass(frozen=True)
+class _Service:
+    """What the URLs of one type of channel look like.
+
+    Attributes:
+        title: what it is the URL of, with its form.
+        real: what it leads to, in words.
+        hosts: a pattern of how the URLs begin.
+        tail: a pattern of what follows; that of its stand-in on loopback, too.
+        hint: where one gets such a URL.
+    """
+
+    title: str
+    real: str
+    hosts: str
+    tail: str
+    hint: str
+
+    def is_real(self, url: str) -> bool:
+        """Whether it leads to the service itself."""
+        return bool(re.fullmatch(self.hosts + self.tail, url))
+
+    def is_stand_in(self, url: str) -> bool:
+        """Whether it leads to the sandbox's stand-in for the service."""
+        return bool(re.fullmatch(rf"http://127\.0\.0\.1(?::\d{{1,5}})?{self.tail}", url))
+
+
+_SEEN = r"[!-~]"  # all that may stand in a URL
+_HOST = r"(?:[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?|\[[0-9A-Fa-f:.]+\])"
+
+_SERVICES = {
+    # https://docs.discord.com/developers/resources/webhook
+    "discord": _Service(
+        "a Discord webhook (https://discord.com/api/webhooks/ID/TOKEN)",
+        "a real Discord channel",
+        r"https://(?:(?:ptb|canary)\.)?discord(?:app)?\.com",
+        r"/api/(?:v\d{1,2}/)?webhooks/\d{1,20}/[A-Za-z0-9_-]{1,200}(?:\?thread_id=\d{1,20})?",
+        "Discord: edit the channel > Integrations > Webhooks > Copy Webhook URL.",
+    ),
+    # https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
+    "slack": _Service(
+        "a Slack incoming webhook (https://hooks.slack.com/services/T.../B.../...)",
+        "a real Slack channel",
+        r"https://hooks\.slack(?:-gov)?\.com",
+        r"/services/T[A-Z0-9]{1,30}/B[A-Z0-9]{1,30}/[A-Za-z0-9]{1,100}",
+        "Slack: api.slack.com/apps > your app > Incoming Webhooks > Copy.",
+    ),
+    # https://learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors/how-to/add-incoming-webhook
+    "teams": _Service(
+        "a Teams workflow (https://....logic.azure.com/workflows/...&sig=... or"
+        " https://....powerplatform.com/...&sig=...)",
+        "a real Teams channel",
+        r"https://(?:[A-Za-z0-9-]+\.)+(?:logic\.azure|powerplatform)\.com(?::443)?",
+        rf"/{_SEEN}*workflows/{_SEEN}+[?&]sig={_SEEN}+",
+        "Teams: the channel's menu > Workflows > the one that posts webhook alerts > its URL.",
+    ),
+    "webhook": _Service(
+        "a webhook (https://HOST/...)",
+        "a real one",
+        rf"https://{_HOST}(?::\d{{1,5}})?",
+        rf"(?:[/?]{_SEEN}*)?",
+        "Any https URL that takes a POST of JSON will do, but for one with a password in it.",
+    ),
+}
+_RETIRED = re.compile(
+    r"https://(?:[A-Za-z0-9-]+\.)*(?:webhook|outlook)\.office(?:365)?\.com(?:/.*)?", re.DOTALL
+)
 
 
 def reference_fault(reference: str) -> str:
@@ -152,7 +226,7 @@ def check_webhook(url: str, kind: str, *, loopback_allowed: bool, key: str = "")
 
     Args:
         url: the webhook URL.
-        kind: the channel's type; "discord" is the only one.
+        kind: the channel's type, a key of `VARIABLES`.
         loopback_allowed: whether AWS itself is the sandbox on 127.0.0.1. Then the webhook has to be
             there too, else drills would reach people; without a sandbox it may not be there.
         key: the channel's place in the configuration; begins the sentence.
@@ -160,42 +234,51 @@ def check_webhook(url: str, kind: str, *, loopback_allowed: bool, key: str = "")
     Raises:
         ConfigError: it leads elsewhere. The sentence does not hold the URL.
     """
-    place = f"{key}: " if key else ""
-    if kind != "discord":
-        raise ConfigError(f"{place}'discord' is the only type of channel in this version")
-    if fault := _webhook_fault(url, loopback_allowed=loopback_allowed):
-        raise ConfigError(
-            f"{place}{fault}",
-            "Discord: edit the channel > Integrations > Webhooks > Copy Webhook URL.",
-        )
+    if fault := _webhook_fault(url, kind, loopback_allowed=loopback_allowed):
+        raise ConfigError(f"{key}: {fault}" if key else fault, _SERVICES[kind].hint)
 
 
-def _webhook_fault(url: str, *, loopback_allowed: bool) -> str:
-    stand_in, real = _STAND_IN.fullmatch(url), _REAL.fullmatch(url)
-    if stand_in and not loopback_allowed:
+def _webhook_fault(url: str, kind: str, *, loopback_allowed: bool) -> str:
+    service = _SERVICES[kind]
+    if service.is_stand_in(url) and not loopback_allowed:
         return "the webhook leads to the sandbox on 127.0.0.1, but AWS is not the sandbox"
-    if real and loopback_allowed:
+    if service.is_real(url) and loopback_allowed:
         return (
-            "the webhook is a real Discord channel, but AWS is the sandbox: the sandbox would post"
-            " to a real channel; use the DISCORD_WEBHOOK_URL that it prints"
+            f"the webhook is {service.real}, but AWS is the sandbox: the sandbox would post"
+            f" to a real channel; use the {VARIABLES[kind]} that it prints"
         )
-    return "" if stand_in or real else _slip(url)
+    if _RETIRED.fullmatch(url.strip()):
+        return (
+            "this is the URL of an Office 365 connector, which Microsoft has retired: make a"
+            " workflow in Teams that posts webhook alerts, and take its URL"
+        )
+    for other, one in _SERVICES.items():
+        if other not in {kind, "webhook"} and one.is_real(url):
+            return f"this is the URL of {one.title}: write type: {other}"
+    return "" if service.is_stand_in(url) or service.is_real(url) else _slip(url, kind)
 
 
-def _slip(url: str) -> str:
+def _slip(url: str, kind: str) -> str:
     """Name the usual slips of those who copy a webhook URL."""
+    service = _SERVICES[kind]
     if url != url.strip():
         return "there is white space before or after the webhook URL"
-    if url.endswith(("/slack", "/github")):
+    if kind == "discord" and url.endswith(("/slack", "/github")):
         return "the webhook URL ends in /slack or /github: leave that off"
-    if _REAL.fullmatch(url.replace("http://", "https://", 1)):
+    if service.is_real(url.replace("http://", "https://", 1)):
         return "the webhook URL must begin with https://"
-    return "this is not the URL of a Discord webhook (https://discord.com/api/webhooks/ID/TOKEN)"
+    if kind == "teams" and service.is_real(f"{url}&sig=x"):
+        return "the webhook URL has lost its end, &sig=...: a shell cuts it at & without quotes"
+    return f"this is not the URL of {service.title}"
 
 
 def fingerprint(secret: str) -> str:
     """Tell two secrets apart without showing either: "sha256:" and 16 hexadecimal digits."""
     return "sha256:" + hashlib.sha256(secret.encode(errors="surrogatepass")).hexdigest()[:16]
+
+
+ASKED = frozenset({"discord"})
+"""The types of channel whose webhook can be asked whether it is there without posting to it."""
 
 
 def probe(url: str) -> int:

@@ -2,8 +2,8 @@
 
 The probe, the one kind of drill there is yet, calls the real API on a trail that does not exist and
 that is named by us, so that nothing can be harmed; CloudTrail records a failed call as it records
-any other. A hop is proven, not proven within the time, or cannot be proven by anybody from here (an
-inbox); none is ever guessed.
+any other. A hop is proven, not proven within the time, skipped (a channel that is not to be
+told of this), or cannot be proven by anybody from here (an inbox); none is ever guessed.
 """
 
 import secrets
@@ -36,11 +36,16 @@ _TELLING = 10.0
 _THROTTLED = {"ThrottlingException", "Throttling", "TooManyRequestsException"}
 
 
+_HOPS = ("recorded", "matched", "topic", "function")
+"""The way to the channels and the people."""
+
+
 class Proof(StrEnum):
     """What is known of a hop."""
 
     PROVEN = "proven"
     SILENT = "not proven"
+    SKIPPED = "skipped"
     UNPROVABLE = "cannot be proven"
 
 
@@ -100,6 +105,12 @@ class Drill:
     def proven(self) -> bool:
         """Whether every hop that can be proven was, and the call failed as it had to."""
         return bool(self.blow.answer) and all(one.proof is not Proof.SILENT for one in self.rungs)
+
+    @property
+    def untold(self) -> bool:
+        """Whether every channel left it out and there is nobody else to tell."""
+        ends = {one.proof for one in self.rungs if one.hop not in _HOPS}
+        return ends == {Proof.SKIPPED}
 
 
 def probe(technique: Technique, aws: Aws) -> Blow:
@@ -183,7 +194,7 @@ def _followed(
 ) -> tuple[Rung, ...]:
     """The ladder from a receipt that has come to the channels that can be asked."""
     sent = (receipt.at - start).total_seconds()
-    way = [Rung(hop, Proof.PROVEN, sent, by=True) for hop in ("recorded", "matched", "topic")]
+    way = [Rung(hop, Proof.PROVEN, sent, by=True) for hop in _HOPS[:-1]]
     if watch.function:
         names, log = frozenset(watch.function.channels), watch.function.log_group.name
         delivered = await_deliveries(aws, log, receipt, names, seconds)
@@ -203,13 +214,18 @@ def _told(function: Function, start: datetime, delivered: dict[str, Delivery]) -
         if one and one.arrived:
             seconds = (one.sent - start).total_seconds()
             yield Rung(name, Proof.PROVEN, seconds, note=str(one.status))
+        elif one and one.skipped:
+            yield Rung(name, Proof.SKIPPED, note=_SKIPPED)
         else:
             yield Rung(name, Proof.SILENT, note=one.error if one else "")
 
 
+_SKIPPED = "its min_severity or only leaves this out"
+
+
 def _unheard(watch: Watch) -> tuple[Rung, ...]:
-    channels = ("function", *watch.function.channels) if watch.function else ()
-    return tuple(Rung(hop, Proof.SILENT) for hop in ("recorded", "matched", "topic", *channels))
+    hops = (*_HOPS, *watch.function.channels) if watch.function else _HOPS[:-1]
+    return tuple(Rung(hop, Proof.SILENT) for hop in hops)
 
 
 def _people(watch: Watch, findings: Sequence[Finding]) -> list[Rung]:

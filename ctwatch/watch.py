@@ -30,6 +30,7 @@ from ctwatch.resources.secret import Secret
 from ctwatch.resources.subscription import Subscription
 from ctwatch.resources.topic import Topic
 from ctwatch.resources.trail import Trail
+from ctwatch.secret import ASKED, VARIABLES
 
 
 class _Mine(TypedDict):
@@ -275,8 +276,9 @@ def _function(
         runtime=config.function.runtime,
         architecture=config.function.architecture,
         environment=_environment(config, place, secrets if in_environment else None),
-        hidden=frozenset({WEBHOOK_VARIABLE}),
+        hidden=frozenset(VARIABLES[one.type] for one in config.channels),
         channels=tuple(one.name for one in config.channels),
+        unasked=frozenset(one.name for one in config.channels if one.type not in ASKED),
         invokers=(("sns.amazonaws.com", topic.arn),),
         role=_role(config, place, log_group, kept, dead_letter),
         log_group=log_group,
@@ -284,10 +286,6 @@ def _function(
         secrets=kept,
         **mine,
     )
-
-
-WEBHOOK_VARIABLE = "DISCORD_WEBHOOK_URL"
-"""The function's variable that holds the webhook URL where `function.secret` is `env`."""
 
 
 def _parameter(config: Config, channel: ChannelConfig) -> str:
@@ -298,27 +296,33 @@ def _environment(
     config: Config, place: Place, secrets: Mapping[str, str | None] | None
 ) -> dict[str, str | None]:
     """The notifier's variables; `secrets` is given when they are to stand among them."""
-    channels = [
-        {
-            "name": one.name,
-            "type": one.type,
-            "secret": f"ssm:{_parameter(config, one)}" if secrets is None else _IN_ENVIRONMENT,
-        }
-        for one in config.channels
-    ]
+    channels = [_entry(config, one, in_environment=secrets is not None) for one in config.channels]
     variables: dict[str, str | None] = {
         "CTWATCH_WATCH": config.name,
         "CTWATCH_TRAIL": place.arn("cloudtrail", f"trail/{config.trail.name}"),
+        "CTWATCH_BUCKET": config.bucket.name,
         "CTWATCH_LANGUAGE": config.alerts.language,
         "CTWATCH_TIMEZONE": config.alerts.timezone,
         "CTWATCH_CHANNELS": json.dumps(channels, separators=(",", ":")),
     }
     if secrets is not None:
-        variables[WEBHOOK_VARIABLE] = next(iter(secrets.values()), None)
+        variables |= {VARIABLES[one.type]: secrets.get(one.name) for one in config.channels}
     return variables
 
 
-_IN_ENVIRONMENT = f"env:{WEBHOOK_VARIABLE}"
+def _entry(config: Config, channel: ChannelConfig, *, in_environment: bool) -> State:
+    """A channel as `notifier/settings.py` reads it; what is the default is left out."""
+    parameter, variable = f"ssm:{_parameter(config, channel)}", f"env:{VARIABLES[channel.type]}"
+    entry: State = {
+        "name": channel.name,
+        "type": channel.type,
+        "secret": variable if in_environment else parameter,
+    }
+    if channel.min_severity != ChannelConfig.model_fields["min_severity"].default:
+        entry["min_severity"] = channel.min_severity
+    if channel.only:
+        entry["only"] = list(channel.only)
+    return entry
 
 
 def _role(

@@ -43,9 +43,10 @@ class EventLog:
 class NoMail:
     """Stands for the mailbox."""
 
-    webhook_url = "http://127.0.0.1:9/api/webhooks/1/x"
-
     def __init__(self, folder, clock):
+        self.webhook_urls = dict.fromkeys(
+            ("discord", "slack", "teams", "webhook"), "http://127.0.0.1:9/api/webhooks/1/x"
+        )
         self.folder = folder
         self.clock = clock
 

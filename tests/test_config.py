@@ -62,7 +62,7 @@ def test_one_channel_is_enough_and_the_rest_is_the_workbook():
             "secret": "ssm",
             "log_retention_days": 30,
         },
-        "channels": ({**CHANNEL, "name": "discord"},),
+        "channels": ({**CHANNEL, "name": "discord", "min_severity": "low", "only": ()},),
         "alerts": {"language": "ko", "timezone": "Asia/Seoul"},
         "rules": ({"name": "eventbridge-ct-detect", "detection": "trail-tampering"},),
     }
@@ -70,6 +70,79 @@ def test_one_channel_is_enough_and_the_rest_is_the_workbook():
 
 def test_one_address_is_enough():
     assert config.parse({"topic": {"emails": ["a.b+c@mail.example.com"]}}).channels == ()
+
+
+def test_channels_of_every_type_stand_beside_each_other_each_with_its_own_wishes():
+    given = [
+        {"type": "discord", "url": "env:A"},
+        {"type": "slack", "url": "ssm:/b", "min_severity": "high"},
+        {"type": "teams", "url": "file:c", "only": ["trail-tampering", "root-login"]},
+        {"type": "webhook", "url": "env:D", "min_severity": "medium", "only": []},
+        {"type": "webhook", "url": "env:E", "name": "second"},
+    ]
+    found = config.parse({"channels": given}).filled("123456789012").channels
+    assert [(one.type, one.name, one.url, one.min_severity, one.only) for one in found] == [
+        ("discord", "discord", "env:A", "low", ()),
+        ("slack", "slack", "ssm:/b", "high", ()),
+        ("teams", "teams", "file:c", "low", ("trail-tampering", "root-login")),
+        ("webhook", "webhook", "env:D", "medium", ()),
+        ("webhook", "second", "env:E", "low", ()),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        (
+            {"type": "slak"},
+            (
+                "channels[0].type: 'slak' may not stand here; possible: discord, slack, teams,"
+                " webhook, did you mean 'slack'?"
+            ),
+        ),
+        (
+            {"type": "Webhook"},
+            (
+                "channels[0].type: the value may not stand here; possible: discord, slack, teams,"
+                " webhook, did you mean 'webhook'?"
+            ),
+        ),
+        (
+            {"min_severity": "hgih"},
+            (
+                "channels[0].min_severity: 'hgih' may not stand here; possible: low, medium, high,"
+                " critical, did you mean 'high'?"
+            ),
+        ),
+        (
+            {"min_severity": 3},
+            "channels[0].min_severity: must be text, not a number (put it in quotes)",
+        ),
+        (
+            {"min_severity": None},
+            "channels[0].min_severity: is empty: give it a value or remove the key",
+        ),
+        ({"severity": "high"}, "channels[0].severity: unknown key, did you mean 'min_severity'?"),
+        ({"only": "root-login"}, "channels[0].only: must be a list, not text"),
+        (
+            {"only": ["trail-tampering", "root-logn"]},
+            "channels[0].only[1]: there is no detection 'root-logn', did you mean 'root-login'?",
+        ),
+        ({"only": [1]}, "channels[0].only[0]: must be text, not a number (put it in quotes)"),
+        (
+            {"only": ["root-login", "root-login"]},
+            "channels[0].only[1]: 'root-login' is already at channels[0].only[0]",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_channel_is_named(entry, said):
+    assert str(complaint(channels=[{**CHANNEL, **entry}])) == said
+
+
+def test_two_channels_of_a_type_need_a_name_that_tells_them_apart():
+    two = [{"type": "webhook", "url": "env:A"}, {"type": "webhook", "url": "env:B"}]
+    said = str(complaint(channels=two))
+    assert said == "channels[1].name: 'webhook' is already at channels[0].name"
 
 
 def test_a_config_cannot_be_changed_and_can_be_a_key():
@@ -739,8 +812,18 @@ def test_every_default_that_the_example_states_is_the_default():
     defaults = dict(flat(config.parse({"channels": [CHANNEL]}).model_dump()))
     said = dict(stated())
     assert {path: value for path, value in said.items() if "lifecycle." not in path} == {
-        path: value for path, value in defaults.items() if not path.startswith("channels")
+        path: value
+        for path, value in defaults.items()
+        if path not in {"channels.type", "channels.url", "channels.name"}
     }
+
+
+def test_the_other_channel_in_the_examples_comment_can_be_uncommented():
+    text = EXAMPLE.read_text("utf-8")
+    shown = re.sub(r"(?m)^# (?=  (- type: slack|  (url|name|min_severity|only):))", "", text)
+    channels = config.parse(yaml.safe_load(shown)).channels
+    assert [one.name for one in channels] == ["discord", "on-call"]
+    assert (channels[1].min_severity, channels[1].only) == ("high", ("trail-tampering",))
 
 
 def test_the_lifecycle_in_the_examples_comment_can_be_uncommented():

@@ -15,7 +15,14 @@ from pathlib import Path
 import pytest
 
 from ctwatch.cli import main
-from ctwatch.demo import confirmation_link, discord_view, leading_to
+from ctwatch.demo import (
+    confirmation_link,
+    discord_view,
+    leading_to,
+    slack_view,
+    teams_view,
+    webhook_view,
+)
 from ctwatch.errors import SandboxError
 from ctwatch.sandbox import NEEDS
 from ctwatch.sandbox.inbox import Mail
@@ -295,6 +302,34 @@ def test_a_discord_message_is_shown_without_its_marks_and_with_all_its_parts():
 def test_a_discord_message_of_a_line_alone_is_that_line():
     assert discord_view({"content": "hello", "embeds": [{}]}).plain.strip() == "hello"
     assert discord_view({}).plain == ""
+
+
+def test_a_slack_message_is_shown_without_its_marks():
+    blocks = [
+        {"type": "header", "text": {"type": "plain_text", "text": "Stop logging"}},
+        {"type": "section", "text": {"type": "mrkdwn", "text": "*Actor*  `a&lt;b`\n*Trail*  `t`"}},
+        {"type": "section", "text": {"type": "mrkdwn", "text": "<https://example.com/x|Event>"}},
+        {"type": "context", "elements": [{"type": "mrkdwn", "text": "ctwatch"}]},
+    ]
+    assert slack_view({"text": "DRILL", "blocks": blocks}).plain.splitlines() == [
+        "DRILL", "", "Stop logging", "Actor  a<b", "Trail  t", "Event: https://example.com/x",
+        "ctwatch",
+    ]  # fmt: skip
+
+
+def test_a_teams_message_is_shown_line_by_line_with_its_link():
+    body = [
+        {"type": "RichTextBlock", "inlines": [{"text": "Stop logging", "weight": "Bolder"}]},
+        {"type": "RichTextBlock", "inlines": [{"text": "Actor: "}, {"text": "a"}]},
+    ]
+    card = {"body": body, "actions": [{"url": "https://example.com/x"}]}
+    shown = teams_view({"attachments": [{"content": card}]}).plain
+    assert shown.splitlines() == ["Stop logging", "Actor: a", "https://example.com/x"]
+
+
+def test_a_program_s_document_is_shown_as_far_as_it_is_for_people():
+    document = {"headline": "h", "severity": "high", "detections": ["a", "b"], "text": "x\ny"}
+    assert webhook_view(document).plain.splitlines() == ["h", "high, a, b", "", "x", "y"]
 
 
 def test_a_mail_without_a_confirmation_link_is_said_to_have_none(tmp_path):

@@ -187,6 +187,31 @@ def test_an_answer_that_says_neither_is_a_warning(check, monkeypatch, status):
     assert str(status) in warning
 
 
+@pytest.mark.parametrize(
+    ("kind", "url"),
+    [
+        ("slack", "https://hooks.slack.com/services/T0/B0/abc"),
+        ("teams", "https://x.logic.azure.com/workflows/1?sig=abc"),
+        ("webhook", "https://example.com/abc"),
+    ],
+)
+def test_what_only_takes_posts_is_neither_asked_nor_warned_of(
+    config, tmp_path, monkeypatch, kind, url
+):
+    asked = []
+    path = config(f"env:{VARIABLE}")
+    path.write_text(path.read_text().replace("type: discord", f"type: {kind}"))
+    monkeypatch.setenv(VARIABLE, url)
+    monkeypatch.setattr(Aws, "on_loopback", False)
+    monkeypatch.setattr("ctwatch.opening.probe", asked.append)
+    assert check_webhooks(opened(Choice(path), need_secrets=True)) == []
+    monkeypatch.setenv(VARIABLE, "http://example.com/abc")
+    with pytest.raises(ConfigError, match=r"channels\[0\].url: ") as told:
+        check_webhooks(opened(Choice(path), need_secrets=True))
+    assert "abc" not in told.value.problem + told.value.hint
+    assert asked == []
+
+
 def test_a_real_channel_is_never_asked_from_the_sandbox(check, monkeypatch):
     asked = []
     monkeypatch.setattr("ctwatch.opening.probe", asked.append)

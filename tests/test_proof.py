@@ -230,7 +230,13 @@ def test_a_line_of_the_notifier_is_a_delivery(sandbox, aws, today):
 
 @pytest.mark.parametrize(
     ("outcome", "arrived"),
-    [("delivered", True), ("duplicate", True), ("failed", False), ("", False)],
+    [
+        ("delivered", True),
+        ("duplicate", True),
+        ("skipped", False),
+        ("failed", False),
+        ("", False),
+    ],
 )
 def test_a_channel_has_taken_it_when_it_was_delivered_now_or_before(outcome, arrived):
     assert Delivery("discord", outcome, None, NOON, NOON).arrived is arrived
@@ -327,6 +333,27 @@ def test_a_delivery_that_comes_late_is_waited_for(sandbox, aws, today):
     later.start()
     assert told(aws)["discord"].arrived
     later.join()
+
+
+def test_a_channel_that_skipped_it_is_not_waited_for(sandbox, hasty, today):
+    write(sandbox, line(), line(channel="second", outcome="skipped", status=None), at=today)
+    before = hasty.clock.monotonic()
+    both = told(hasty, "discord", "second", seconds=600)
+    assert hasty.clock.monotonic() - before < 300
+    assert (both["second"].skipped, both["second"].arrived) == (True, False)
+    assert not both["discord"].skipped
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "counts"),
+    [(["failed", "skipped"], "skipped"), (["delivered", "skipped"], "delivered")],
+)
+def test_a_skip_outweighs_a_failure_and_a_delivery_outweighs_a_skip(
+    sandbox, hasty, today, outcomes, counts
+):
+    lines = [line(outcome=one, sent=n) for n, one in enumerate(outcomes, 1)]
+    write(sandbox, *lines, *reversed(lines), at=today)
+    assert told(hasty)["discord"].outcome == counts
 
 
 def test_every_channel_is_waited_for_and_what_came_is_told(sandbox, hasty, today):

@@ -727,6 +727,7 @@ FUNCTION = [
         "put_function_concurrency", ReservedConcurrentExecutions=5)),
     function("environment.CTWATCH_CHANNELS",
              with_variable("CTWATCH_CHANNELS", NO_CHANNEL), alone=MUTE),
+    function("environment.CTWATCH_BUCKET", with_variable("CTWATCH_BUCKET", ELSEWHERE)),
     function("environment.CTWATCH_LANGUAGE", with_variable("CTWATCH_LANGUAGE", "tlh")),
     function("environment.CTWATCH_TIMEZONE", with_variable("CTWATCH_TIMEZONE", "Moon/Tycho")),
     function("environment.CTWATCH_TRAIL", with_variable("CTWATCH_TRAIL", "")),

@@ -33,6 +33,9 @@ REAL = {
     "AWS_REGION": "us-east-1",
     "AWS_DEFAULT_REGION": "us-east-1",
     "DISCORD_WEBHOOK_URL": "https://discord.com/api/webhooks/1/real",
+    "SLACK_WEBHOOK_URL": "https://hooks.slack.com/services/T1/B1/real",
+    "TEAMS_WEBHOOK_URL": "https://x.logic.azure.com/workflows/1?sig=real",
+    "WEBHOOK_URL": "https://example.com/real",
 }
 
 
@@ -189,6 +192,13 @@ def test_the_exports_override_real_credentials_and_endpoints(terminal):
     assert {"AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3"} & set(env) == set()
 
 
+def test_the_exports_lead_to_a_stand_in_for_each_type_of_channel(terminal):
+    env = terminal.env
+    assert re.match(r"http://127\.0\.0\.1:\d+/services/T", env["SLACK_WEBHOOK_URL"])
+    assert re.match(r"http://127\.0\.0\.1:\d+/workflows/.*&sig=", env["TEAMS_WEBHOOK_URL"])
+    assert re.match(r"http://127\.0\.0\.1:\d+/hooks/", env["WEBHOOK_URL"])
+
+
 def test_another_process_puts_the_watch_up_and_the_printed_link_confirms_the_mail(armed):
     assert armed.ctwatch("status").startswith("ARMED")
 
@@ -228,6 +238,27 @@ def test_the_aws_command_that_stops_the_trail_leads_to_a_discord_message(armed):
     else:
         armed.client("cloudtrail").stop_logging(Name="ct-trail-monitor")
     armed.running.wait_for(lambda one: one.story.count("│ Event: StopLogging") > before)
+
+
+def test_what_comes_to_each_stand_in_is_shown(armed):
+    channels = [
+        {"type": "slack", "url": "env:SLACK_WEBHOOK_URL"},
+        {"type": "teams", "url": "env:TEAMS_WEBHOOK_URL"},
+        {"type": "webhook", "url": "env:WEBHOOK_URL"},
+    ]
+    config = armed.folder / "config.yaml"
+    config.write_text(yaml.safe_dump({**PLAIN, "channels": channels}), encoding="utf-8")
+    armed.ctwatch("up")
+    armed.ctwatch("simulate", "delete-trail", "--timeout", "30")
+    for kind, status, title in (
+        ("slack", 200, "Slack"),
+        ("teams", 202, "Teams"),
+        ("webhook", 200, "Webhook"),
+    ):
+        armed.running.wait_for_line("webhook", f"{kind}  message received, {status}")
+        armed.running.wait_for_line(f"╭─ {title} ─")
+    config.write_text(yaml.safe_dump(PLAIN), encoding="utf-8")
+    armed.ctwatch("up")
 
 
 def test_a_hop_is_one_line_in_a_pipe_and_a_link_is_one_word(armed):

@@ -92,7 +92,8 @@ def test_its_environment_leads_here_and_nowhere_else(sandbox, monkeypatch):
     assert env["AWS_REGION"] == env["AWS_DEFAULT_REGION"] == SEOUL
     assert env["AWS_CONFIG_FILE"] == env["AWS_SHARED_CREDENTIALS_FILE"] == os.devnull
     assert env["AWS_EC2_METADATA_DISABLED"] == "true"
-    assert env["DISCORD_WEBHOOK_URL"].startswith("http://127.0.0.1:")
+    for name in ("DISCORD_WEBHOOK_URL", "SLACK_WEBHOOK_URL", "TEAMS_WEBHOOK_URL", "WEBHOOK_URL"):
+        assert env[name].startswith("http://127.0.0.1:")
     monkeypatch.setenv("AWS_ENDPOINT_URL_ATHENA", "https://elsewhere.example.org")
     assert {"AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"} < set(
         sandbox.unset()

@@ -211,9 +211,104 @@ def test_what_is_no_webhook_is_refused_without_repeating_it(url, words, sandbox)
     assert TOKEN not in everything_said(caught.value)
 
 
-def test_another_type_of_channel_is_refused():
-    with pytest.raises(ConfigError, match="the only type"):
-        secret.check_webhook(REAL, "slack", loopback_allowed=False)
+SLACK = "https://hooks.slack.com/services/T0ABCDEF1/B0ABCDEF2/" + TOKEN.replace("-", "").replace(
+    "_", ""
+)
+FLOW = (
+    "triggers/manual/paths/invoke?api-version=1&sp=%2Ftriggers%2Fmanual%2Frun&sv=1.0&sig=" + TOKEN
+)
+TEAMS = f"https://prod-23.westeurope.logic.azure.com:443/workflows/0a1b2c/{FLOW}"
+PLATFORM = (
+    "https://default0a.1b.environment.api.powerplatform.com:443/powerautomate/automations/direct"
+    f"/workflows/0a1b2c/{FLOW}"
+)
+ANY = f"https://alerts.example.com/in/{TOKEN}"
+LOCAL = "http://127.0.0.1:8123"
+
+
+@pytest.mark.parametrize(
+    ("kind", "url"),
+    [
+        ("slack", SLACK),
+        ("slack", SLACK.replace("slack.com", "slack-gov.com")),
+        ("teams", TEAMS),
+        ("teams", TEAMS.replace(":443", "")),
+        ("teams", PLATFORM),
+        ("webhook", ANY),
+        ("webhook", "https://example.com"),
+        ("webhook", "https://example.com:8443?key=a&b=%20"),
+        ("webhook", "https://10.0.0.1/x"),
+        ("webhook", "https://[2001:db8::1]:8443/x"),
+    ],
+)
+def test_every_form_of_the_other_webhooks_is_taken_but_not_with_the_sandbox(kind, url):
+    secret.check_webhook(url, kind, loopback_allowed=False)
+    with pytest.raises(ConfigError, match="would post to a real channel") as caught:
+        secret.check_webhook(url, kind, loopback_allowed=True)
+    assert secret.VARIABLES[kind] in caught.value.problem
+    assert TOKEN not in everything_said(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "path"),
+    [
+        ("slack", SLACK.removeprefix("https://hooks.slack.com")),
+        ("teams", f"/workflows/0a1b2c/{FLOW}"),
+        ("webhook", f"/hooks/{TOKEN}"),
+    ],
+)
+def test_every_stand_in_is_taken_with_the_sandbox_only(kind, path):
+    secret.check_webhook(LOCAL + path, kind, loopback_allowed=True)
+    with pytest.raises(ConfigError, match="AWS is not the sandbox"):
+        secret.check_webhook(LOCAL + path, kind, loopback_allowed=False)
+
+
+@pytest.mark.parametrize("sandbox", [True, False])
+@pytest.mark.parametrize(
+    ("kind", "url", "words"),
+    [
+        ("slack", SLACK + "\n", "white space"),
+        ("slack", SLACK.replace("https", "http"), "must begin with https://"),
+        ("slack", SLACK.replace("slack.com", "slack.com.evil.example"), "not the URL of a Slack"),
+        ("slack", SLACK.replace("/services/", "/triggers/"), "not the URL of a Slack"),
+        ("slack", f"{SLACK}/more", "not the URL of a Slack"),
+        ("teams", TEAMS.replace("https", "http"), "must begin with https://"),
+        ("teams", TEAMS.partition("&")[0], "has lost its end"),
+        ("teams", TEAMS.replace("azure.com", "azure.com.evil.example"), "not the URL of a Teams"),
+        (
+            "teams",
+            TEAMS.replace("logic.azure.com", "evil-logic.azure.com"),
+            "not the URL of a Teams",
+        ),
+        ("teams", f"https://evil.example/x.logic.azure.com/workflows/1?sig={TOKEN}", "not the URL"),
+        ("webhook", f"http://alerts.example.com/{TOKEN}", "must begin with https://"),
+        ("webhook", f"http://localhost:1/{TOKEN}", "must begin with https://"),
+        ("webhook", f"https://me:{TOKEN}@example.com/", "not the URL of a webhook"),
+        ("webhook", f"https://example.com/{TOKEN} x", "not the URL of a webhook"),
+        ("webhook", f"https://example.com/{TOKEN}\u00e9", "not the URL of a webhook"),
+        ("webhook", f"ftp://example.com/{TOKEN}", "not the URL of a webhook"),
+        ("webhook", TOKEN, "not the URL of a webhook"),
+        ("slack", REAL, "write type: discord"),
+        ("webhook", REAL, "write type: discord"),
+        ("discord", SLACK, "write type: slack"),
+        ("slack", TEAMS, "write type: teams"),
+    ],
+)
+def test_what_is_no_webhook_of_its_type_is_refused_without_repeating_it(kind, url, words, sandbox):
+    if kind == "webhook" and url == REAL and sandbox:
+        words = "would post to a real channel"
+    with pytest.raises(ConfigError, match=words) as caught:
+        secret.check_webhook(url, kind, loopback_allowed=sandbox)
+    assert TOKEN not in everything_said(caught.value)
+    assert SLACK[-20:] not in everything_said(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["teams", "webhook", "discord"])
+@pytest.mark.parametrize("host", ["contoso.webhook.office.com", "outlook.office.com"])
+def test_a_retired_connector_is_refused_with_what_to_do_instead(kind, host):
+    with pytest.raises(ConfigError, match="which Microsoft has retired: make a workflow") as caught:
+        secret.check_webhook(f"https://{host}/webhookb2/{TOKEN}", kind, loopback_allowed=False)
+    assert TOKEN not in everything_said(caught.value)
 
 
 @given(st.text())

@@ -9,7 +9,7 @@ def test_a_watch_goes_up_is_proven_and_comes_down(run, sandbox, click_the_link):
     assert run("status").out.startswith("ABSENT")
     up = run("up")
     assert up.code == 0
-    assert up.err.splitlines()[-1].endswith("run: ctwatch up")
+    assert up.err.splitlines()[-1].endswith("run ctwatch up for a new one")
     assert run("status").code == 3
     click_the_link()
     assert run("status").out.startswith("ARMED")

@@ -8,10 +8,11 @@ from ctwatch.detections import catalogue
 from ctwatch.patterns import canonical
 from ctwatch.resources.base import Resource
 from ctwatch.resources.subscription import Subscription
-from ctwatch.watch import WEBHOOK_VARIABLE, plan
+from ctwatch.watch import plan
 
 ACCOUNT, REGION = "123456789012", "ap-northeast-2"
 HOOK = "https://discord.com/api/webhooks/1/secret"
+WEBHOOK_VARIABLE = "DISCORD_WEBHOOK_URL"
 MAIL = {"topic": {"emails": ["a@example.com", "b@example.com"]}}
 CHANNEL = {"channels": [{"type": "discord", "url": "env:X"}]}
 BOTH = {**MAIL, **CHANNEL}
@@ -293,9 +294,49 @@ def test_the_notifier_is_told_the_watch_the_trail_and_how_alerts_read():
     assert {key: variables[key] for key in variables if key != "CTWATCH_CHANNELS"} == {
         "CTWATCH_WATCH": "mine",
         "CTWATCH_TRAIL": f"arn:aws:cloudtrail:{REGION}:{ACCOUNT}:trail/ct-trail-monitor",
+        "CTWATCH_BUCKET": f"s3-cloudtrail-monitor-{ACCOUNT}-{REGION}-an",
         "CTWATCH_LANGUAGE": "en",
         "CTWATCH_TIMEZONE": "Europe/Berlin",
     }
+
+
+def test_an_entry_of_a_channel_says_nothing_of_what_is_the_default():
+    given = [
+        {"type": "slack", "url": "env:A", "min_severity": "low", "only": []},
+        {"type": "teams", "url": "env:B", "min_severity": "high", "only": ["root-login"]},
+    ]
+    function = planned({"channels": given}).function
+    assert json.loads(function.environment["CTWATCH_CHANNELS"]) == [
+        {"name": "slack", "type": "slack", "secret": "ssm:/ctwatch/slack"},
+        {
+            "name": "teams",
+            "type": "teams",
+            "secret": "ssm:/ctwatch/teams",
+            "min_severity": "high",
+            "only": ["root-login"],
+        },
+    ]
+    assert [one.name for one in function.secrets_of("teams")] == ["/ctwatch/teams"]
+    assert function.secrets_of("discord") == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "variable"),
+    [
+        ("discord", "DISCORD_WEBHOOK_URL"),
+        ("slack", "SLACK_WEBHOOK_URL"),
+        ("teams", "TEAMS_WEBHOOK_URL"),
+        ("webhook", "WEBHOOK_URL"),
+    ],
+)
+def test_a_secret_in_the_environment_has_the_variable_of_its_type(kind, variable):
+    channel = {"type": kind, "url": "env:X", "name": "mine"}
+    function = planned({"channels": [channel], "function": {"secret": "env"}}).function
+    assert json.loads(function.environment["CTWATCH_CHANNELS"])[0]["secret"] == f"env:{variable}"
+    assert function.environment[variable] == HOOK
+    assert function.hidden == {variable}
+    assert function.confidential == (HOOK,)
+    assert function.secrets_of("mine") == ()
 
 
 def test_the_function_is_as_the_config_says():

@@ -58,6 +58,15 @@ ELSEWHERE = {
 }
 PLAIN_SECRET = {**PLAIN, "function": {"secret": "env"}}
 
+EVERY_CHANNEL: dict[str, Any] = {
+    "channels": [
+        *DISCORD,
+        {"type": "slack", "url": "env:SLACK_WEBHOOK_URL", "min_severity": "high"},
+        {"type": "teams", "url": "env:TEAMS_WEBHOOK_URL", "only": ["trail-tampering"]},
+        {"type": "webhook", "url": "env:WEBHOOK_URL", "name": "program"},
+    ]
+}
+
 CONFIGS: dict[str, dict[str, Any]] = {
     "plain": PLAIN,
     "rich": RICH,
@@ -65,6 +74,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "webhook only": WEBHOOK_ONLY,
     "elsewhere": ELSEWHERE,
     "secret in the environment": PLAIN_SECRET,
+    "every channel": EVERY_CHANNEL,
 }
 
 

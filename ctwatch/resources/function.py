@@ -1,4 +1,4 @@
-"""The function that carries alerts to the webhook: code, configuration, permission, retries."""
+"""The function that carries alerts to the channels: code, configuration, permission, retries."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -51,11 +51,13 @@ class Function(Resource):
         hidden: names of variables that hold secrets; their values may be None where the reference
             could not be resolved here, and are then not compared.
         channels: the names of the channels it serves.
+        unasked: those of them that cannot be asked whether they are there without posting.
         invokers: who may invoke it, as (service principal, source ARN) pairs.
         role: what it runs as.
         log_group: where it writes, made beforehand.
         dead_letter: where an event goes that it failed to deliver.
-        secrets: what it reads.
+        secrets: what it reads: one for each channel, in their order, or none where they stand
+            in its environment.
     """
 
     runtime: str
@@ -63,6 +65,7 @@ class Function(Resource):
     environment: Mapping[str, str | None] = field(repr=False)
     hidden: frozenset[str] = frozenset()
     channels: tuple[str, ...]
+    unasked: frozenset[str] = frozenset()
     invokers: tuple[tuple[str, str], ...]
     role: Role
     log_group: LogGroup
@@ -83,6 +86,11 @@ class Function(Resource):
         if not unknown:
             return ""
         return f"{', '.join(unknown)} is not compared, as the config's value is not at hand"
+
+    def secrets_of(self, channel: str) -> tuple[Secret, ...]:
+        """What it reads for one channel."""
+        by_name = dict(zip(self.channels, self.secrets, strict=False))
+        return (by_name[channel],) if channel in by_name else ()
 
     @property
     def arn(self) -> str:

@@ -318,11 +318,10 @@ class Delivery:
         return {"EventId": event["id"]}
 
     def _arrived(self, post: Post) -> None:
-        taken = 200 <= post.status < 300  # noqa: PLR2004 - HTTP
-        said = f"message received, {post.status}" if taken else f"refused with {post.status}"
+        said = f"message received, {post.status}" if post.taken else f"refused with {post.status}"
         if not post.status:
             said = "connection broken before an answer"
-        self._tell("webhook", "discord", taken, said, payload=post.payload)
+        self._tell("webhook", post.service, post.taken, said, payload=post.payload)
 
     def _broken(self, error: Exception) -> None:
         said = f"the sandbox itself failed here: {type(error).__name__}: {error}"

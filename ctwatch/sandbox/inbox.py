@@ -1,8 +1,9 @@
-"""What arrived: a stand-in for Discord's webhooks on loopback, and a mailbox of `.eml` files.
+"""What arrived: stand-ins for the webhooks of channels on loopback, and a mailbox of `.eml` files.
 
-The stand-in behaves as Discord documents (https://discord.com/developers/docs/resources/webhook):
-its limits, its codes, its refusal of Python's own User-Agent. It can be told to refuse, to hang
-or to break the connection. It never reaches further than 127.0.0.1.
+That for Discord behaves as Discord documents
+(https://discord.com/developers/docs/resources/webhook): its limits, its codes, its refusal of
+Python's own User-Agent. Those for Slack, Teams and any other webhook are in `services`. Each can be
+told to refuse, to hang or to break the connection. None reaches further than 127.0.0.1.
 """
 
 import contextlib
@@ -14,7 +15,7 @@ import socket
 import struct
 import threading
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -28,25 +29,34 @@ from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
 from ctwatch.clock import Clock
+from ctwatch.sandbox.services import StandIn, posted, stand_ins
 
 _UNFOLDED = policy.default.clone(cte_type="8bit", max_line_length=None)
+_DISCORD = "discord"
 _LINGER_NOT = struct.pack("ii", 1, 0)  # close() then sends a reset
 
 
 @dataclass(frozen=True)
 class Post:
-    """One POST to the webhook, taken or refused.
+    """One POST to a webhook, taken or refused.
 
     Attributes:
         payload: the JSON object that came; empty when it was none.
         headers: as they came, names in lower case.
         status: what was answered; 0 when the connection was left hanging or broken.
+        service: which stand-in it came to: "discord", "slack", "teams" or "webhook".
     """
 
     time: datetime
     payload: dict[str, Any]
     headers: dict[str, str]
     status: int
+    service: str = _DISCORD
+
+    @property
+    def taken(self) -> bool:
+        """Whether it was answered with a success."""
+        return self.status in range(200, 300)
 
 
 @dataclass(frozen=True)
@@ -88,13 +98,14 @@ class Inbox:
         self.clock = clock
         self.webhook_id = f"1{secrets.randbelow(10**17):017d}"
         self.token = secrets.token_urlsafe(51)
+        self.stand_ins = stand_ins()
         self.stopping = threading.Event()
         self._folder = folder
         self._arrived = threading.Condition()
         self._posts: list[Post] = []
         self._mails: list[Mail] = []
         self._texts: list[Sms] = []
-        self._answers: deque[_Answer] = deque()
+        self._answers: defaultdict[str, deque[_Answer]] = defaultdict(deque)
         self._listeners: list[Callable[[Post], None]] = []
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
@@ -129,14 +140,20 @@ class Inbox:
     @property
     def webhook_url(self) -> str:
         """The webhook of the Discord stand-in; only while it is started."""
+        return self.webhook_urls[_DISCORD]
+
+    @property
+    def webhook_urls(self) -> dict[str, str]:
+        """Each stand-in's webhook, by the type of channel; only while they are started."""
         if self._server is None:
             raise RuntimeError("the inbox is not started")
-        port = self._server.server_address[1]
-        return f"http://127.0.0.1:{port}/api/webhooks/{self.webhook_id}/{self.token}"
+        root = f"http://127.0.0.1:{self._server.server_address[1]}"
+        urls = {name: root + one.address for name, one in self.stand_ins.items()}
+        return {_DISCORD: f"{root}/api/webhooks/{self.webhook_id}/{self.token}", **urls}
 
     @property
     def posts(self) -> tuple[Post, ...]:
-        """Every POST to the webhook, oldest first."""
+        """Every POST to a webhook, oldest first."""
         with self._arrived:
             return tuple(self._posts)
 
@@ -172,17 +189,19 @@ class Inbox:
         body: Any = None,
         headers: Mapping[str, str] | None = None,
         times: int = 1,
+        service: str = _DISCORD,
     ) -> None:
-        """Make the Discord stand-in answer the next POSTs so.
+        """Make a stand-in answer the next POSTs so.
 
         Args:
             status: an HTTP status, "hang" (no answer until `stop`) or "reset".
             body: JSON when it is a dict, else text; None for none.
             headers: besides Content-Type and Content-Length.
             times: how many POSTs.
+            service: which stand-in, by the type of channel.
         """
         with self._arrived:
-            self._answers.extend([_Answer(status, body, headers or {})] * times)
+            self._answers[service].extend([_Answer(status, body, headers or {})] * times)
 
     def listen(self, listener: Callable[[Post], None]) -> None:
         """Be told of each POST, just before it is answered."""
@@ -220,19 +239,21 @@ class Inbox:
             self._texts.append(Sms(self.clock.now(), to, text))
             self._arrived.notify_all()
 
-    def take(self, payload: dict[str, Any], headers: dict[str, str], status: int) -> None:
+    def take(
+        self, payload: dict[str, Any], headers: dict[str, str], status: int, service: str
+    ) -> None:
         """Keep a POST and tell the listeners."""
-        post = Post(self.clock.now(), payload, headers, status)
+        post = Post(self.clock.now(), payload, headers, status, service)
         with self._arrived:
             self._posts.append(post)
             self._arrived.notify_all()
         for listener in self._listeners:
             listener(post)
 
-    def next_answer(self) -> _Answer | None:
-        """The prepared answer whose turn it is."""
+    def next_answer(self, service: str) -> _Answer | None:
+        """The prepared answer of a stand-in whose turn it is."""
         with self._arrived:
-            return self._answers.popleft() if self._answers else None
+            return self._answers[service].popleft() if self._answers[service] else None
 
     def _wait_for_more(self, seen: int, seconds: float) -> bool:
         with self._arrived:
@@ -264,7 +285,7 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, inbox: Inbox) -> None:
         self.inbox = inbox
         self._open: set[socket.socket] = set()
-        super().__init__(("127.0.0.1", 0), _Discord)
+        super().__init__(("127.0.0.1", 0), _Connection)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Remember the connection."""
@@ -284,8 +305,8 @@ class _Server(ThreadingHTTPServer):
         super().server_close()
 
 
-class _Discord(BaseHTTPRequestHandler):
-    """One connection to the stand-in."""
+class _Connection(BaseHTTPRequestHandler):
+    """One connection to the stand-ins; what is no other's is Discord's."""
 
     protocol_version = "HTTP/1.1"
     wbufsize = -1  # headers and body leave in one packet
@@ -297,8 +318,11 @@ class _Discord(BaseHTTPRequestHandler):
         """Stay quiet: the story tells what arrived."""
 
     def do_GET(self) -> None:
-        """Show the webhook, as a check of its URL does."""
+        """Show the webhook, as a check of its URL does; Discord alone does that."""
         inbox = self.server.inbox
+        if other := self._stand_in():
+            self._answer(*self._judged(other, "GET", {}, None, 0))
+            return
         refused = self._address()
         if refused:
             self._answer(*refused)
@@ -313,19 +337,37 @@ class _Discord(BaseHTTPRequestHandler):
         """Take a message or refuse it."""
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        payload = _object(raw)
-        prepared = self.server.inbox.next_answer()
+        payload, other = _object(raw), self._stand_in()
+        service = other.name if other else _DISCORD
+        prepared = self.server.inbox.next_answer(service)
         if prepared and prepared.status in ("hang", "reset"):
-            self.server.inbox.take(payload or {}, headers, 0)
+            self.server.inbox.take(payload or {}, headers, 0, service)
             self._misbehave(prepared.status == "hang")
             return
-        status, body = self._verdict(payload)
         if prepared:
             status, body = int(prepared.status), prepared.body
-        self.server.inbox.take(payload or {}, headers, status)
+        elif other:
+            status, body = self._judged(other, "POST", headers, payload, len(raw))
+        else:
+            status, body = self._verdict(payload)
+        self.server.inbox.take(payload or {}, headers, status, service)
         self._answer(status, body, prepared.headers if prepared else {})
 
+    def _stand_in(self) -> StandIn | None:
+        """Whose path it is; None for Discord's."""
+        root = urlsplit(self.path).path.split("/")[1:2]
+        return next(
+            (one for one in self.server.inbox.stand_ins.values() if [one.root] == root), None
+        )
+
+    def _judged(
+        self, other: StandIn, method: str, headers: Mapping[str, str], payload: Any, size: int
+    ) -> tuple[int, Any]:
+        parts = urlsplit(self.path)
+        return other.answer(parts.path, parts.query, posted(method, headers, payload, size))
+
     def _verdict(self, payload: dict[str, Any] | None) -> tuple[int, Any]:
+        """What Discord says."""
         refused = self._address()
         if refused:
             return refused

@@ -65,6 +65,14 @@ _ENDPOINT_SERVICES = (
     "SSM", "STS",
 )  # fmt: skip
 
+# The variable that holds a webhook's URL -> the type of channel that posts there.
+_WEBHOOKS = {
+    "SLACK_WEBHOOK_URL": "slack",
+    "TEAMS_WEBHOOK_URL": "teams",
+    "WEBHOOK_URL": "webhook",
+    "DISCORD_WEBHOOK_URL": "discord",
+}
+
 _live = threading.Lock()
 
 
@@ -90,7 +98,7 @@ class EventPlane(Protocol):
 class Mailbox(Protocol):
     """Where messages arrive: `inbox.Inbox`."""
 
-    webhook_url: str
+    webhook_urls: Mapping[str, str]
 
     def start(self) -> None:
         """Begin to receive."""
@@ -292,7 +300,7 @@ class Sandbox(World):
             "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            "DISCORD_WEBHOOK_URL": self.inbox.webhook_url,
+            **{name: self.inbox.webhook_urls[kind] for name, kind in _WEBHOOKS.items()},
         }
 
     def unset(self) -> tuple[str, ...]:
