@@ -267,15 +267,16 @@ def status(options: Options) -> int:
     Exit code 0: ARMED.  3: not as promised.  1: AWS would not say.
     """  # noqa: D301 - \b is click's mark for lines that stay as they are
     from ctwatch.opening import opened
-    from ctwatch.render import diagnosis_json, status_view
+    from ctwatch.render import diagnosis_json, promised_view, status_view
 
     screen, watch = options.screen, opened(options.choice)
     with screen.working("Looking"):
-        _, diagnosis = _looked(watch)
+        findings, diagnosis = _looked(watch)
     if options.as_json:
         screen.json(diagnosis_json(diagnosis))
     else:
         screen.data(*status_view(diagnosis))
+        screen.data(*promised_view(findings) if options.verbose else ())
     return diagnosis.verdict.exit_code
 
 

@@ -331,6 +331,15 @@ def status_view(diagnosis: Diagnosis) -> Iterator[RenderableType]:
         yield from _remedies(diagnosis.faults)
 
 
+def promised_view(findings: Sequence[Finding]) -> Iterator[RenderableType]:
+    """All that is as promised, by name."""
+    fine = [one for one in findings if one.verdict is Verdict.OK]
+    if fine:
+        yield Text("\nAs promised:")
+    for one in fine:
+        yield Hanging(Text("✓ ", "green"), Text(one.resource.title))
+
+
 _LONGEST_NAME = 40
 """Columns that the names of the hops take at most; a longer one has its own line."""
 

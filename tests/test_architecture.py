@@ -40,7 +40,7 @@ GUESTS = {
     "pydantic": {"config"},
     "pydantic_core": {"config"},
     "yaml": {"config", "detections", "demo"},
-    "boto3": {"aws", "notifier"},
+    "boto3": {"aws"},
     "moto": {"sandbox"},
     "werkzeug": {"sandbox"},
 }

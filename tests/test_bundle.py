@@ -74,7 +74,7 @@ def imports(path):
 
 def test_no_line_imports_more_than_the_standard_library_and_the_runtimes_boto3():
     imported = {name for path in SOURCE.glob("*.py") for name in imports(path)}
-    assert imported - set(sys.stdlib_module_names) == {"boto3", "botocore"}
+    assert imported - set(sys.stdlib_module_names) == {"botocore"}
 
 
 def test_a_changed_source_changes_the_code(copy):

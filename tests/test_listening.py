@@ -145,6 +145,8 @@ def test_a_root_login_far_away_arrives(elsewhere: World) -> None:
     status = elsewhere.run("status", "-v")
     assert (status.code, status.out.split()[0]) == (0, "ARMED")
     assert "seen in us-east-1" in status.out
+    assert "✓ queue ctwatch-dead-letter in us-east-1" in status.out
+    assert "✓ queue" not in elsewhere.run("status").out
     assert told(elsewhere, "first")
     assert "root" in str(elsewhere.sandbox.inbox.posts[-1].payload).casefold()
 

@@ -17,7 +17,7 @@
     settings    environment -> Settings; where the secrets are
     errors      what it raises
 
-It imports nothing of ctwatch and nothing outside the standard library but the runtime's boto3
+It imports nothing of ctwatch and nothing outside the standard library but the runtime's botocore
 (and that only when a secret lies in SSM or a channel is SNS). In the function's zip it stands as
 `notifier/`.
 """
