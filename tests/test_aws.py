@@ -104,35 +104,6 @@ def answers(*given):
     return call, left
 
 
-def test_a_refusal_that_means_not_yet_is_waited_out(aws):
-    call, left = answers(refused("NotYet"), refused("NotYet"), "done")
-    assert aws.patiently(call, code="NotYet") == "done"
-    assert left == []
-
-
-def test_the_words_decide_too(aws):
-    call, _ = answers(refused("Invalid", "the role cannot be assumed"), "done")
-    assert aws.patiently(call, code="Invalid", says=("grant", "role")) == "done"
-    call, left = answers(refused("Invalid", "no such runtime"), "done")
-    with pytest.raises(ClientError, match="no such runtime"):
-        aws.patiently(call, code="Invalid", says=("grant", "role"))
-    assert left == ["done"]
-
-
-def test_several_codes_may_mean_not_yet(aws):
-    call, left = answers(refused("NotYet"), refused("Busy"), "done")
-    assert aws.patiently(call, code=("NotYet", "Busy")) == "done"
-    assert left == []
-
-
-@pytest.mark.parametrize("error", [refused("Other"), refused("Not"), NoCredentialsError()])
-def test_any_other_failure_is_raised_at_once(aws, error):
-    call, left = answers(error, "done")
-    with pytest.raises(type(error)):
-        aws.patiently(call, code="NotYet")
-    assert left == ["done"]
-
-
 class Exact(Clock):
     """Only sleeping lets time pass here."""
 
@@ -146,6 +117,38 @@ class Exact(Clock):
     def sleep(self, seconds):
         self.passed += seconds
         self.pauses.append(seconds)
+
+
+def test_a_refusal_that_means_not_yet_is_waited_out(aws):
+    aws.clock = Exact()
+    call, left = answers(refused("NotYet"), refused("NotYet"), "done")
+    assert aws.patiently(call, code="NotYet") == "done"
+    assert left == []
+
+
+def test_the_words_decide_too(aws):
+    aws.clock = Exact()
+    call, _ = answers(refused("Invalid", "the role cannot be assumed"), "done")
+    assert aws.patiently(call, code="Invalid", says=("grant", "role")) == "done"
+    call, left = answers(refused("Invalid", "no such runtime"), "done")
+    with pytest.raises(ClientError, match="no such runtime"):
+        aws.patiently(call, code="Invalid", says=("grant", "role"))
+    assert left == ["done"]
+
+
+def test_several_codes_may_mean_not_yet(aws):
+    aws.clock = Exact()
+    call, left = answers(refused("NotYet"), refused("Busy"), "done")
+    assert aws.patiently(call, code=("NotYet", "Busy")) == "done"
+    assert left == []
+
+
+@pytest.mark.parametrize("error", [refused("Other"), refused("Not"), NoCredentialsError()])
+def test_any_other_failure_is_raised_at_once(aws, error):
+    call, left = answers(error, "done")
+    with pytest.raises(type(error)):
+        aws.patiently(call, code="NotYet")
+    assert left == ["done"]
 
 
 def test_after_the_limit_the_refusal_is_believed(aws):

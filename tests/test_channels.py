@@ -138,7 +138,7 @@ def test_a_drill_proves_the_others_and_names_the_one_that_fails(run, sandbox, us
     use()
     run("up")
     sandbox.inbox.answer_with(500, "no", times=9, service="teams")
-    drill = run("simulate", "stop-logging", "--timeout", "1.5", "--json")
+    drill = run("simulate", "stop-logging", "--timeout", "6", "--json")
     sandbox._delivery._work.drop(lambda: None)
     assert drill.code == 3
     assert proofs(drill) == {
