@@ -330,9 +330,11 @@ def _drill(options: Options, watch: "Opened", techniques: list[Any], limit: floa
     findings, diagnosis = _looked(watch)
     if diagnosis.verdict not in {Alarm.ARMED, Alarm.DEGRADED}:
         screen.talk(verdict_line(diagnosis.verdict))
-        screen.talk(f"ctwatch up mends that; without it, {limit:.0f} s may pass in vain.", "yellow")
+        screen.talk(
+            f"What mends that: ctwatch status. Until then, {limit:g} s may pass in vain.", "yellow"
+        )
     ended: list[Drill] = []
-    with screen.working(f"Waiting for the proof, at most {limit:.0f} s"):
+    with screen.working(f"Waiting for the proof, at most {limit:g} s"):
         for one in drill(techniques, watch.watch, findings, watch.aws, limit):
             if isinstance(one, Blow):
                 screen.talk(blow_line(one))

@@ -28,6 +28,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from ctwatch.detections import Severity, catalogue
 from ctwatch.errors import ConfigError
 from ctwatch.secret import HOW_TO_WRITE, VARIABLES, reference_fault
 
@@ -317,16 +318,12 @@ def _reference(value: str) -> str:
 
 
 def _known_detection(value: str) -> str:
-    from ctwatch.detections import catalogue  # noqa: PLC0415 - reads files; few commands need it
-
     if value not in (known := catalogue()):
         raise _wrong(f"there is no detection {_shown(value)}", _nearest(value, known))
     return value
 
 
 def _detection(value: str) -> str:
-    from ctwatch.detections import catalogue  # noqa: PLC0415 - as above
-
     if lacking := catalogue()[_known_detection(value)].lacking:
         raise _wrong(f"no rule can be made of {_shown(value)} in this version: {lacking}")
     return value
@@ -339,9 +336,6 @@ Runtime = Literal["python3.11", "python3.12", "python3.13", "python3.14"]
 """https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html"""
 
 ChannelType = Literal["discord", "slack", "teams", "webhook"]
-
-Severity = Literal["low", "medium", "high", "critical"]
-"""From the least to the worst."""
 
 
 # --------------------------------------------------------------------------- the model

@@ -277,7 +277,7 @@ def _beside(hop: Hop, findings: Sequence[Finding]) -> Hop:
     return Hop(hop.name, hop.subject, worst([hop.flow, other.flow]), sentence, faults)
 
 
-# What EventBridge sends in the event's stead, or only when a role lets it: not counted on.
+# What EventBridge sends in the event's stead: not counted on.
 _ASTRAY = {"Input", "InputPath", "InputTransformer"}
 
 

@@ -6,6 +6,8 @@ Shapes: https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-ev
 import json
 from typing import Any
 
+from hypothesis import strategies as st
+
 ACCOUNT = "123456789012"
 REGION = "ap-northeast-2"
 TRAIL = f"arn:aws:cloudtrail:{REGION}:{ACCOUNT}:trail/ct-trail-monitor"
@@ -182,3 +184,14 @@ def sns(*messages: Any) -> dict[str, Any]:
             for n, text in enumerate(texts)
         ]
     }
+
+
+def any_json(*texts: str) -> st.SearchStrategy[Any]:
+    """Whatever JSON can hold and Python's own can say, these texts among it."""
+    leaves = st.none() | st.booleans() | st.integers() | st.floats()
+    leaves |= st.text(st.characters(categories=None)) | st.sampled_from(texts)
+    return st.recursive(
+        leaves,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+        max_leaves=8,
+    )

@@ -21,13 +21,13 @@ def sharing(prepare: Callable[[boto3.Session], None] = lambda _: None) -> type[b
     made: dict[tuple[Any, ...], Any] = {}
 
     class Sharing(boto3.Session):
-        def client(self, service_name: Any, *given: Any, **named: Any) -> Any:
+        def client(self, service_name: Any, **named: Any) -> Any:
             variables = frozenset(one for one in os.environ.items() if one[0].startswith("AWS_"))
             region, config = named["region_name"], named["config"]
             key = (service_name, region, id(config), self.profile_name, variables)
             if key not in made:
                 prepare(self)
-                made[key] = super().client(service_name, *given, **named)
+                made[key] = super().client(service_name, **named)
             return made[key]
 
     return Sharing

@@ -20,6 +20,7 @@ from notifier_records import (
     REQUEST_ID,
     ROLE_SESSION,
     TRAIL,
+    any_json,
     event,
     sns,
 )
@@ -28,6 +29,7 @@ from ctwatch.notifier import discord, main
 from ctwatch.notifier.errors import DeliveryError, NotifierError, SettingsError
 from ctwatch.notifier.event import unpack
 from ctwatch.notifier.message import compose, console_link, time_zone, when
+from ctwatch.notifier.post import Receipt
 from ctwatch.notifier.settings import Secrets, Settings, read_settings
 from ctwatch.notifier.severity import severity
 from ctwatch.notifier.words import LANGUAGES, words
@@ -619,17 +621,7 @@ def assert_inert(posted, hostile="EVIL!"):
 
 
 HOSTILE = "EVIL!`@everyone <@1> [a](https://evil.example) ** \n# big\u202e\u200b|| ``` @here"
-json_values = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats()
-    | st.text(st.characters(categories=None))
-    | st.just(HOSTILE)
-    | st.just(HOSTILE * 300),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=8,
-)
+json_values = any_json(HOSTILE, HOSTILE * 300)
 KEYS = [*event()["detail"], "errorCode", "errorMessage", "additionalEventData"]
 records = st.dictionaries(st.sampled_from(KEYS), json_values)
 identities = st.dictionaries(
@@ -777,7 +769,7 @@ def post(fake, *answers, url=None, **options):
 def test_discord_is_asked_as_its_documentation_says(fake):
     receipt = post(fake, Answer(200, {"id": "777"}))
     (request,) = fake.requests
-    assert receipt == discord.Receipt(200, "777")
+    assert receipt == Receipt(200, "777")
     assert request.path == WEBHOOK + "?wait=true"
     assert request.headers["User-Agent"] == (
         "DiscordBot (https://github.com/ctwatch/ctwatch, 0.1.0)"
@@ -800,12 +792,12 @@ def test_wait_joins_the_query_that_is_there(fake, query, asked):
 
 
 def test_an_answer_without_a_body_is_a_success_without_an_id(fake):
-    assert post(fake, Answer(204)) == discord.Receipt(204, "")
+    assert post(fake, Answer(204)) == Receipt(204, "")
 
 
 @pytest.mark.parametrize("answer", [b"not json", b"[]", b"\xff\xfe"])
 def test_an_answer_that_is_no_message_is_a_success_without_an_id(fake, answer):
-    assert post(fake, Answer(200, answer)) == discord.Receipt(200, "")
+    assert post(fake, Answer(200, answer)) == Receipt(200, "")
 
 
 def test_a_short_pause_is_waited_for_once(fake):

@@ -11,7 +11,7 @@ from fake_discord import HANG, Answer, FakeDiscord
 from fake_sns import TOPIC, FakeSns
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from notifier_records import ACCOUNT, EVENT_ID, REGION, REQUEST_ID, TRAIL, event, sns
+from notifier_records import ACCOUNT, EVENT_ID, REGION, REQUEST_ID, TRAIL, any_json, event, sns
 
 from ctwatch.notifier import main, plain, slack, teams, webhook
 from ctwatch.notifier import sns as sns_channel
@@ -490,17 +490,7 @@ def test_no_channels_error_tells_its_webhook(fake, channel):
 
 # --- inert and within limits, whatever comes -------------------------------------------------
 
-json_values = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats()
-    | st.text(st.characters(categories=None))
-    | st.just(HOSTILE)
-    | st.just(HOSTILE * 200),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=8,
-)
+json_values = any_json(HOSTILE, HOSTILE * 200)
 SOURCES = [f"{name}.amazonaws.com" for name in ("cloudtrail", "ec2", "events", "sns", "s3", "kms")]
 NAMES = ["UpdateTrail", "PutEventSelectors", "ModifySecurityGroupRules", "PutRule", "ConsoleLogin"]
 ASKED = [

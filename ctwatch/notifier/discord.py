@@ -6,14 +6,12 @@ https://discord.com/developers/docs/topics/rate-limits
 
 import json
 import re
-import time
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, urlencode
 
 from .inert import code, cut
 from .message import Message
-from .post import PATIENCE, TIMEOUT, Answer, Receipt, Service, post
+from .post import Answer, Service
 
 # https://discord.com/developers/docs/reference#user-agent
 USER_AGENT = "DiscordBot (https://github.com/ctwatch/ctwatch, 0.1.0)"
@@ -57,24 +55,6 @@ def payload(message: Message) -> dict[str, Any]:
     return {"content": message.headline, "embeds": [embed], "allowed_mentions": {"parse": []}}
 
 
-def send(
-    url: str,
-    message: Message,
-    *,
-    timeout: float = TIMEOUT,
-    patience: float = PATIENCE,
-    sleep: Callable[[float], None] = time.sleep,
-) -> Receipt:
-    """Post it; see post.post for the arguments.
-
-    Raises:
-        DeliveryError: anything but success; its text never holds the URL or a part of it.
-    """
-    body = json.dumps(payload(message)).encode()
-    answer = post(_SERVICE, url, body, timeout=timeout, patience=patience, sleep=sleep)
-    return Receipt(answer.status, str(_json(answer).get("id", ""))[:40])
-
-
 def _target(url: SplitResult) -> str:
     """Path and query with `wait=true`: Discord answers once the message is saved, with its id."""
     query = [(key, value) for key, value in parse_qsl(url.query, True) if key != "wait"]
@@ -95,4 +75,10 @@ def _json(answer: Answer) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-_SERVICE = Service("Discord", user_agent=USER_AGENT, target=_target, pause=_pause)
+def _id(answer: Answer) -> str:
+    return str(_json(answer).get("id", ""))[:40]
+
+
+send = Service(
+    "Discord", payload, user_agent=USER_AGENT, target=_target, pause=_pause, message_id=_id
+).send

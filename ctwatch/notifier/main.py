@@ -29,7 +29,7 @@ from . import discord, post, slack, sns, teams, webhook
 from .detections import detections_of
 from .errors import DeliveryError
 from .event import Event, unpack
-from .message import Quote, compose
+from .message import compose
 from .post import Receipt
 from .settings import LEVELS, Channel, Secrets, Settings, read_settings
 from .severity import severity
@@ -156,12 +156,12 @@ def _wants(channel: Channel, event: Event, settings: Settings) -> bool:
     return not channel.only or all(one.only for one in settings.channels)
 
 
-# type -> how it makes a stranger's text harmless, and how it sends
-_WEBHOOKS: dict[str, tuple[Quote, Any]] = {
-    "discord": (discord.quote, discord),
-    "slack": (slack.quote, slack),
-    "teams": (teams.quote, teams),
-    "webhook": (webhook.quote, webhook),
+# each makes a stranger's text harmless in its way (quote), and sends
+_WEBHOOKS: dict[str, Any] = {
+    "discord": discord,
+    "slack": slack,
+    "teams": teams,
+    "webhook": webhook,
 }
 
 
@@ -170,8 +170,8 @@ def _send(run: Invocation, event: Event, channel: Channel) -> Receipt:
         return sns.send(channel.topic, compose(event, run.settings, sns.quote))
     if channel.type not in _WEBHOOKS:
         raise DeliveryError(f"The channel {channel.name} is of no known type.")
-    quote, service = _WEBHOOKS[channel.type]
-    message = compose(event, run.settings, quote)
+    service = _WEBHOOKS[channel.type]
+    message = compose(event, run.settings, service.quote)
     url = run.secrets.get(channel.secret)
     receipt: Receipt = service.send(url, message, patience=_patience(run.context))
     return receipt

@@ -5,13 +5,16 @@ What a service does its own way (how it asks for a pause, what it calls success)
 """
 
 import http.client
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from .errors import DeliveryError
 from .inert import code, cut
+from .message import Message
 
 USER_AGENT = "ctwatch/0.1.0 (+https://github.com/ctwatch/ctwatch)"
 TIMEOUT = 5.0  # seconds
@@ -64,56 +67,68 @@ def path_and_query(url: SplitResult) -> str:
     return (url.path or "/") + (f"?{url.query}" if url.query else "")
 
 
+def _no_id(answer: Answer) -> str:
+    del answer
+    return ""
+
+
 @dataclass(frozen=True)
 class Service:
     """What is particular about one kind of webhook.
 
     Attributes:
         name: what an error calls it.
+        payload: the message as the service wants it.
+        ascii: whether every other character is escaped; a Korean letter then takes six bytes and
+            not three.
         user_agent: who it is told to be asking.
         target: URL -> path and query.
         pause: the answer 429 -> seconds it asks for, None when it is not for us to wait.
         took: whether this answer is a success.
+        message_id: the id that it gave the message, "" for none.
     """
 
     name: str
+    payload: Callable[[Message], dict[str, Any]]
+    ascii: bool = True
     user_agent: str = USER_AGENT
     target: Callable[[SplitResult], str] = path_and_query
     pause: Callable[[Answer], float | None] = asked_pause
     took: Callable[[Answer], bool] = succeeded
+    message_id: Callable[[Answer], str] = _no_id
 
+    def send(
+        self,
+        url: str,
+        message: Message,
+        *,
+        timeout: float = TIMEOUT,
+        patience: float = PATIENCE,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> Receipt:
+        """Post it, and once more when the service asks for a pause no longer than `patience`.
 
-def post(  # noqa: PLR0913 - the last three are the clock, for the tests
-    service: Service,
-    url: str,
-    body: bytes,
-    *,
-    timeout: float = TIMEOUT,
-    patience: float = PATIENCE,
-    sleep: Callable[[float], None] = time.sleep,
-) -> Answer:
-    """Post it, and once more when the service asks for a pause no longer than `patience`.
+        Args:
+            url: the webhook's URL, https or on loopback.
+            message: the alert.
+            timeout: seconds for the connection, and for each part of the answer.
+            patience: seconds.
+            sleep: passes the pause.
 
-    Args:
-        service: whose webhook it is.
-        url: the webhook's URL, https or on loopback.
-        body: JSON.
-        timeout: seconds for the connection, and for each part of the answer.
-        patience: seconds.
-        sleep: passes the pause.
-
-    Raises:
-        DeliveryError: anything but success; its text never holds the URL or a part of it.
-    """
-    answer = _post(service, url, body, timeout)
-    limited = answer.status == http.client.TOO_MANY_REQUESTS
-    pause = service.pause(answer) if limited else None
-    if pause is not None and 0 <= pause <= patience:
-        sleep(pause)
-        answer = _post(service, url, body, timeout)
-    if not service.took(answer):
-        raise DeliveryError(_refusal(service, answer, url), answer.status)
-    return answer
+        Raises:
+            DeliveryError: anything but success; its text never holds the URL or a part of it.
+        """
+        text = json.dumps(self.payload(message), ensure_ascii=self.ascii)
+        body = text.encode("utf-8", "replace")
+        answer = _post(self, url, body, timeout)
+        limited = answer.status == http.client.TOO_MANY_REQUESTS
+        pause = self.pause(answer) if limited else None
+        if pause is not None and 0 <= pause <= patience:
+            sleep(pause)
+            answer = _post(self, url, body, timeout)
+        if not self.took(answer):
+            raise DeliveryError(_refusal(self, answer, url), answer.status)
+        return Receipt(answer.status, self.message_id(answer))
 
 
 def _post(service: Service, url: str, body: bytes, timeout: float) -> Answer:

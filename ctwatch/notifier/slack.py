@@ -4,14 +4,12 @@ https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
 https://docs.slack.dev/reference/block-kit/blocks
 """
 
-import json
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from .inert import code, cut, units
 from .message import Message
-from .post import PATIENCE, TIMEOUT, Answer, Receipt, Service, post
+from .post import Answer, Service
 
 _HEADER, _SECTION = 150, 3000  # characters of a block's text
 
@@ -68,26 +66,8 @@ def _escaped(text: str) -> str:
     return "".join(_ESCAPES.get(char, char) for char in text)
 
 
-def send(
-    url: str,
-    message: Message,
-    *,
-    timeout: float = TIMEOUT,
-    patience: float = PATIENCE,
-    sleep: Callable[[float], None] = time.sleep,
-) -> Receipt:
-    """Post it; see post.post for the arguments.
-
-    Raises:
-        DeliveryError: anything but 200 and `ok`; its text never holds the URL or a part of it.
-    """
-    body = json.dumps(payload(message)).encode()
-    answer = post(_SERVICE, url, body, timeout=timeout, patience=patience, sleep=sleep)
-    return Receipt(answer.status)
-
-
 def _took(answer: Answer) -> bool:
     return answer.status == 200 and answer.body.strip() == b"ok"  # noqa: PLR2004 - HTTP's own
 
 
-_SERVICE = Service("Slack", took=_took)
+send = Service("Slack", payload, took=_took).send

@@ -7,15 +7,13 @@ https://learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors/how-
 A Workflow answers 202 before it posts: whether the card reached the channel cannot be told.
 """
 
-import json
 import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from . import plain
 from .message import Message
-from .post import PATIENCE, TIMEOUT, Receipt, Service, post
+from .post import Service
 
 _BRACES = re.compile(r"\{(?=\{)")
 COLOURS = {"low": "accent", "medium": "warning", "high": "attention", "critical": "attention"}
@@ -66,23 +64,4 @@ def _run(text: str, **style: Any) -> dict[str, Any]:
     return {"type": "TextRun", "text": text, **style}
 
 
-def send(
-    url: str,
-    message: Message,
-    *,
-    timeout: float = TIMEOUT,
-    patience: float = PATIENCE,
-    sleep: Callable[[float], None] = time.sleep,
-) -> Receipt:
-    """Post it; see post.post for the arguments.
-
-    Raises:
-        DeliveryError: anything but success; its text never holds the URL or a part of it.
-    """
-    # As it is and not escaped to ASCII: a Korean letter takes three bytes and not six.
-    body = json.dumps(payload(message), ensure_ascii=False).encode("utf-8", "replace")
-    answer = post(_SERVICE, url, body, timeout=timeout, patience=patience, sleep=sleep)
-    return Receipt(answer.status)
-
-
-_SERVICE = Service("Teams")
+send = Service("Teams", payload, ascii=False).send

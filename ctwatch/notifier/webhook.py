@@ -30,14 +30,11 @@ Texts are as recorded, at most 4,000 characters each, and a stranger may have ch
 program that shows them to people has to make them harmless. What is not known is "" or null.
 """
 
-import json
-import time
-from collections.abc import Callable
 from typing import Any
 
 from . import plain
 from .message import Message
-from .post import PATIENCE, TIMEOUT, Receipt, Service, post
+from .post import Service
 
 SCHEMA = "ctwatch.alert/1"
 quote = plain.quote
@@ -112,22 +109,4 @@ def _cut(text: str) -> str:
     return text if len(text) <= _MOST else text[: _MOST - 1] + "…"
 
 
-def send(
-    url: str,
-    message: Message,
-    *,
-    timeout: float = TIMEOUT,
-    patience: float = PATIENCE,
-    sleep: Callable[[float], None] = time.sleep,
-) -> Receipt:
-    """Post it; see post.post for the arguments. Any 2xx is a success.
-
-    Raises:
-        DeliveryError: anything else; its text never holds the URL or a part of it.
-    """
-    body = json.dumps(payload(message)).encode()
-    answer = post(_SERVICE, url, body, timeout=timeout, patience=patience, sleep=sleep)
-    return Receipt(answer.status)
-
-
-_SERVICE = Service("The webhook")
+send = Service("The webhook", payload).send
