@@ -21,6 +21,8 @@ from ctwatch.sandbox.server import Sandbox
 
 ADDRESS = "security@example.com"
 
+pytest.register_assert_rewrite("sabotage", "watch_world")  # their assertions are tests' own
+
 CONFIG: dict[str, Any] = {
     "topic": {"emails": [ADDRESS]},
     "channels": [{"type": "discord", "url": "env:DISCORD_WEBHOOK_URL"}],
