@@ -235,6 +235,24 @@ class Aws:
                 "Look at AWS_ENDPOINT_URL: it begins with https:// or http://.",
             ) from error
 
+    def regions(self) -> list[str]:
+        """The regions that are enabled for the account.
+
+        https://docs.aws.amazon.com/accounts/latest/reference/API_ListRegions.html
+
+        Raises:
+            AwsError: AWS would not say.
+        """
+        pages = self._client("account").get_paginator("list_regions")
+        enabled = {"RegionOptStatusContains": ["ENABLED", "ENABLED_BY_DEFAULT"]}
+        try:
+            found = [
+                one["RegionName"] for page in pages.paginate(**enabled) for one in page["Regions"]
+            ]
+        except TROUBLE as error:
+            raise complaint(error, "asking which regions the account has") from error
+        return sorted(found)
+
     @property
     def s3(self) -> "S3Client":
         """S3."""

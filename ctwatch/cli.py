@@ -164,7 +164,7 @@ def up(options: Options, dry_run: bool, exit_code: bool) -> int:
     for warning in check_webhooks(watch):
         screen.talk(f"Warning: {warning}", "yellow")
     with screen.working("Looking at what is there"):
-        findings = inspect(watch.watch.resources, watch.aws)
+        findings = inspect(watch.watch.resources, watch.aws, watch.watch.unwanted)
     steps = show_steps(screen, build(findings, watch.aws), "Building")
     return _look_again(options, watch, steps)
 
@@ -224,7 +224,7 @@ def _looked(watch: "Opened") -> tuple[list["Finding"], "Diagnosis"]:
     from ctwatch.diagnose import diagnose
     from ctwatch.engine import inspect
 
-    findings = inspect(watch.watch.resources, watch.aws)
+    findings = inspect(watch.watch.resources, watch.aws, watch.watch.unwanted)
     return findings, diagnose(watch.watch, findings, watch.aws)
 
 
@@ -235,7 +235,7 @@ def _plan(options: Options, exit_code: bool) -> int:
 
     screen, watch = options.screen, opened(options.choice)
     with screen.working("Looking at what is there"):
-        findings = inspect(watch.watch.resources, watch.aws)
+        findings = inspect(watch.watch.resources, watch.aws, watch.watch.unwanted)
     if options.as_json:
         screen.json([finding_json(one) for one in findings])
     else:
@@ -375,7 +375,7 @@ def down(options: Options, delete_logs: bool, yes: bool, wait: float) -> int:
         findings, diagnosis = _looked(watch)
     awake = diagnosis.verdict in {Alarm.ARMED, Alarm.DEGRADED}
     would_tell = awake and watch.watch.hears_deletion
-    ours = [one for one in findings if one.verdict in {Verdict.OK, Verdict.DRIFTED}]
+    ours = [one for one in findings if one.verdict in {Verdict.OK, Verdict.DRIFTED, Verdict.STRAY}]
     going = [one for one in ours if delete_logs or not one.resource.data]
     warning = _ALERT if would_tell and any(one.resource.heard for one in going) else ""
     if yes and warning:
@@ -433,7 +433,7 @@ def _cleared(options: Options, watch: "Opened", *, keep_data: bool) -> int:
     screen = options.screen
     left = [
         one
-        for one in inspect(watch.watch.resources, watch.aws)
+        for one in inspect(watch.watch.resources, watch.aws, watch.watch.unwanted)
         if one.verdict not in {Verdict.MISSING, Verdict.FOREIGN}
     ]
     kept = [one for one in left if one.resource.data and keep_data]

@@ -8,7 +8,7 @@ the environment. Only this module knows pydantic and YAML.
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
@@ -33,6 +33,12 @@ from ctwatch.errors import ConfigError
 from ctwatch.secret import HOW_TO_WRITE, VARIABLES, reference_fault
 
 DEFAULT_REGION = "ap-northeast-2"
+
+ALL_REGIONS = "all"
+"""In `regions`, by itself: every region that the account has enabled."""
+
+TOPIC = "topic"
+"""What the log calls the topic where the function publishes to it; no channel has that name."""
 
 _LARGEST = 1_000_000  # bytes of a configuration file
 _DEEPEST = 20  # levels of YAML; ours has four
@@ -280,6 +286,14 @@ def _region(value: str) -> str:
     return value
 
 
+def _further_region(value: str) -> str:
+    return value if value == ALL_REGIONS else _region(value)
+
+
+def _all_or_list(value: Any) -> Any:
+    return (ALL_REGIONS,) if value == ALL_REGIONS else value
+
+
 def _email(value: str) -> str:
     local = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
     label = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -298,9 +312,10 @@ def _timezone(value: str) -> str:
     return value
 
 
-def _route(value: Any) -> Any:
-    if value in ("direct", "formatted"):
-        raise _wrong(f"'{value}' is not in this version, it builds 'fanout' only")
+def _telephone(value: str) -> str:
+    # https://docs.aws.amazon.com/sns/latest/dg/sms_publish-to-phone.html
+    if not re.fullmatch(r"\+[1-9][0-9]{5,14}", value):
+        raise _wrong(f"{_shown(value)} is not a telephone number as in '+821012345678' (E.164)")
     return value
 
 
@@ -336,6 +351,9 @@ Runtime = Literal["python3.11", "python3.12", "python3.13", "python3.14"]
 """https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html"""
 
 ChannelType = Literal["discord", "slack", "teams", "webhook"]
+
+Route = Literal["fanout", "direct", "formatted"]
+"""How alerts travel; see `watch`."""
 
 
 # --------------------------------------------------------------------------- the model
@@ -392,17 +410,26 @@ class BucketConfig(_Section):
 
 
 class TrailConfig(_Section):
-    """The trail; Insights are priced by the event and off when empty."""
+    """The trail; Insights are priced by the event and off when empty.
+
+    Attributes:
+        multi_region: whether it records every region, without which the home region is all that
+            any rule can hear.
+    """
 
     name: Annotated[str, AfterValidator(_template(_TRAIL))] = "ct-trail-monitor"
+    multi_region: bool = True
     insights: Annotated[tuple[Insight, ...], Strict(strict=False)] = ()
 
 
 class TopicConfig(_Section):
-    """The topic, and the people who read mail."""
+    """The topic, and the people who read mail or text messages."""
 
     name: Annotated[str, AfterValidator(_template(_TOPIC))] = "sns-cloudtrail-alarm"
     emails: Annotated[tuple[Annotated[str, AfterValidator(_email)], ...], Strict(strict=False)] = ()
+    sms: Annotated[
+        tuple[Annotated[str, AfterValidator(_telephone)], ...], Strict(strict=False)
+    ] = ()
 
 
 class FunctionConfig(_Section):
@@ -464,7 +491,12 @@ class Config(_Section):
 
     name: Annotated[str, AfterValidator(_named(_WATCH))] = "ctwatch"
     region: Annotated[str, AfterValidator(_region)] = DEFAULT_REGION
-    route: Annotated[Literal["fanout"], BeforeValidator(_route)] = "fanout"
+    regions: Annotated[
+        tuple[Annotated[str, AfterValidator(_further_region)], ...],
+        Strict(strict=False),
+        BeforeValidator(_all_or_list),
+    ] = ()
+    route: Route = "fanout"
     bucket: BucketConfig = BucketConfig()
     trail: TrailConfig = TrailConfig()
     topic: TopicConfig = TopicConfig()
@@ -482,6 +514,14 @@ class Config(_Section):
             ConfigError: it is no region, or a name does not fit there.
         """
         return _build({**self.model_dump(), "region": region}, f"region {_shown(region)}")
+
+    def with_regions(self, found: Sequence[str]) -> "Config":
+        """The same with `regions: all` replaced by those that the account has.
+
+        Raises:
+            ConfigError: one is no region.
+        """
+        return _build({**self.model_dump(), "regions": tuple(found)}, "regions of the account")
 
     def filled(self, account: str, region: str | None = None) -> "Config":
         """The same with `{account}` and `{region}` replaced in all names.
@@ -587,7 +627,8 @@ def _items(document: Any, *keys: str) -> list[Any]:
 
 def _as_a_whole(document: Mapping[str, Any]) -> Iterator[Complaint]:
     """What no single key shows; looks at the raw document, so that it comes with the rest."""
-    if not _at(document, "channels") and not _at(document, "topic", "emails"):
+    people = _at(document, "topic", "emails") or _at(document, "topic", "sms")
+    if not _at(document, "channels") and not people:
         yield Complaint(
             "channels", "nobody would hear an alert: add a channel, or an address to topic.emails"
         )
@@ -596,10 +637,15 @@ def _as_a_whole(document: Mapping[str, Any]) -> Iterator[Complaint]:
         yield Complaint("rules", "nothing would be detected: add a rule or remove the key")
     names = [_at(each, "name") or _at(each, "type") for each in channels]
     yield from _twice("channels[{}].name", names)
+    if TOPIC in names:
+        reason = f"'{TOPIC}' is what the log calls the topic itself: choose another name"
+        yield Complaint(f"channels[{names.index(TOPIC)}].name", reason)
     for number, each in enumerate(channels):
         yield from _twice(f"channels[{number}].only[{{}}]", _items(each, "only"))
     yield from _twice("rules[{}].name", [_at(each, "name") for each in rules])
     yield from _twice("topic.emails[{}]", _items(document, "topic", "emails"))
+    yield from _twice("topic.sms[{}]", _items(document, "topic", "sms"))
+    yield from _out_of_hearing(document, rules)
     yield from _twice("trail.insights[{}]", _items(document, "trail", "insights"))
     if not _at(document, "trail", "insights"):
         for index, each in enumerate(rules):
@@ -610,6 +656,34 @@ def _as_a_whole(document: Mapping[str, Any]) -> Iterator[Complaint]:
         yield Complaint(
             "function.secret", "'env' has room for one channel only; use 'ssm' or one channel"
         )
+
+
+def _out_of_hearing(document: Mapping[str, Any], rules: list[Any]) -> Iterator[Complaint]:
+    """What is recorded in other regions alone, and the trail's being a trail of one region."""
+    yield from _twice("regions[{}]", _items(document, "regions"))
+    regions = _items(document, "regions")
+    if ALL_REGIONS in regions and len(regions) > 1:
+        yield Complaint("regions", f"'{ALL_REGIONS}' stands by itself: regions: {ALL_REGIONS}")
+    if _at(document, "trail", "multi_region") is not False:
+        return
+    if regions or _at(document, "regions"):
+        yield Complaint("regions", _ONE_REGION)
+    for index, each in enumerate(rules):
+        seen = _seen_in(_at(each, "detection"))
+        if seen and _at(document, "region") != seen:
+            reason = f"'{each['detection']}' is recorded in {seen}, and {_ONE_REGION}"
+            yield Complaint(f"rules[{index}].detection", reason)
+
+
+_ONE_REGION = (
+    "trail.multi_region is false: a trail of one region tells EventBridge nothing of another"
+)
+
+
+def _seen_in(detection: Any) -> str:
+    """The one region in which something of a detection is seen; "" for none."""
+    known = catalogue().get(detection) if isinstance(detection, str) else None
+    return "us-east-1" if known and any(p.where == "us-east-1" for p in known.parts) else ""
 
 
 def _twice(path: str, values: list[Any]) -> Iterator[Complaint]:

@@ -10,21 +10,22 @@ records in its stead.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
 from typing import Any
 
 from ctwatch.aws import TROUBLE, Aws, complaint
-from ctwatch.diff import MISSING, Difference, State, granted
+from ctwatch.config import TOPIC
+from ctwatch.diff import MISSING, Difference, State, denied, granted
 from ctwatch.engine import Finding, Verdict, foreign
 from ctwatch.patterns import PatternError, compile_pattern
 from ctwatch.resources.base import Resource
 from ctwatch.resources.function import Function
 from ctwatch.resources.role import Role
 from ctwatch.resources.rule import Rule
-from ctwatch.resources.secret import Secret
-from ctwatch.resources.subscription import Subscription
+from ctwatch.resources.subscription import PENDING, Subscription
+from ctwatch.resources.topic import Topic
 from ctwatch.resources.trail import other_recorders, records_writes
 from ctwatch.watch import Watch
 
@@ -143,11 +144,11 @@ def diagnose(watch: Watch, findings: Sequence[Finding], aws: Aws) -> Diagnosis:
     trail = _trail_hop(watch, looks)
     events = _events_hop(watch, looks, aws)
     rules = {pair[0]: _rule_hop(pair, looks) for pair in watch.pairs}
-    topic = _topic_hop(watch, looks)
-    channels = _channel_hops(watch, looks)
-    proof = _proof_hop(watch, looks)
+    topic, ends = _topic_hop(watch, looks), _ends(watch, looks)
+    after = [*_left_over(findings), _proof_hop(watch, looks)]
+    beside = [trail, topic, *after]
     verdicts = {
-        rule.name: _verdict([events, hop, topic], channels, [trail, proof])
+        rule.name: _verdict([events, hop], list(_reached(watch, rule, ends, looks)), beside)
         for rule, hop in rules.items()
     }
     not_ours = {Verdict.MISSING, Verdict.FOREIGN}
@@ -155,27 +156,28 @@ def diagnose(watch: Watch, findings: Sequence[Finding], aws: Aws) -> Diagnosis:
         verdicts = dict.fromkeys(verdicts, Alarm.ABSENT)
     order = list(Alarm)
     verdict = max(verdicts.values(), key=order.index)
-    hops = (trail, events, *rules.values(), topic, *channels, proof)
+    channels = [_entered(watch, hop, looks) for hop in ends.channels]
+    hops = (trail, events, *rules.values(), topic, *channels, *ends.people, *after)
     return Diagnosis(verdict, hops, verdicts)
 
 
-def _verdict(way: Sequence[Hop], channels: Sequence[Hop], beside: Sequence[Hop]) -> Alarm:
+def _verdict(way: Sequence[Hop], ends: Sequence[Flow], beside: Sequence[Hop]) -> Alarm:
     """The verdict of one rule.
 
     Args:
-        way: the hops that an event must pass: events, rule, topic.
-        channels: the ends, of which one is enough.
+        way: the hops that an event must pass: events, rule.
+        ends: what comes through to each channel and each person, one of which is enough.
         beside: hops that no event passes, but that were promised.
     """
-    for hop, verdict in zip(way, (Alarm.BLIND, Alarm.DEAF, Alarm.MUTE), strict=True):
+    for hop, verdict in zip(way, (Alarm.BLIND, Alarm.DEAF), strict=True):
         if hop.flow is Flow.CUT:
             return verdict
-    heard = min((one.flow for one in channels), key=_ORDER.index, default=Flow.CUT)
+    heard = min(ends, key=_ORDER.index, default=Flow.CUT)
     if heard is Flow.CUT:
         return Alarm.MUTE
     if Flow.UNKNOWN in {heard, *(hop.flow for hop in way)}:
         return Alarm.UNKNOWN
-    fine = all(one.flow is Flow.OK for one in (*way, *channels, *beside))
+    fine = all(one is Flow.OK for one in (*ends, *(hop.flow for hop in (*way, *beside))))
     return Alarm.ARMED if fine else Alarm.DEGRADED
 
 
@@ -262,11 +264,20 @@ def _deaf(pair: Sequence[Rule], finding: Finding) -> bool:
     """Whether this rule, or the role that hands its events on, lets nothing pass."""
     one, state = finding.resource, _state(finding)
     if isinstance(one, Role):
-        may = [("events:putevents", str(rule.aim["Arn"]), rule.arn) for rule in pair[1:]]
+        may = [("events:putevents", str(rule.aims["home"]["Arn"]), rule.arn) for rule in pair[1:]]
         return _powerless(one, state, may)
     rule = next(each for each in pair if each is one)
-    aimed = any(_aims(target, rule.aim) for target in state["targets"].values())
+    aimed = any(_aimed(rule, name, finding) for name in rule.aims if name != _RECEIPTS)
     return state["state"] != rule.state or not aimed or not _fires(rule, state["pattern"])
+
+
+_RECEIPTS = "receipts"
+"""The target that tells nobody but `ctwatch simulate`."""
+
+
+def _aimed(rule: Rule, name: str, finding: Finding) -> bool:
+    """Whether one of a rule's targets still gets its events, as they were meant for it."""
+    return any(_aims(live, rule.aims[name]) for live in _state(finding)["targets"].values())
 
 
 def _beside(hop: Hop, findings: Sequence[Finding]) -> Hop:
@@ -277,14 +288,13 @@ def _beside(hop: Hop, findings: Sequence[Finding]) -> Hop:
     return Hop(hop.name, hop.subject, worst([hop.flow, other.flow]), sentence, faults)
 
 
-# What EventBridge sends in the event's stead: not counted on.
-_ASTRAY = {"Input", "InputPath", "InputTransformer"}
+# Where a target's events go, by what right, and what is sent in the event's stead.
+_AIM = ("Arn", "RoleArn", "Input", "InputPath", "InputTransformer")
 
 
 def _aims(target: State, aim: State) -> bool:
-    """Whether a target hands the event as it is to where it shall go, and by the same right."""
-    right = all(target.get(key) == aim.get(key) for key in ("Arn", "RoleArn"))
-    return right and not _ASTRAY & target.keys()
+    """Whether a target hands what it shall to where it shall go, and by the same right."""
+    return all(target.get(key) == aim.get(key) for key in _AIM)
 
 
 def _fires(rule: Rule, pattern: Any) -> bool:
@@ -302,14 +312,9 @@ def _fires(rule: Rule, pattern: Any) -> bool:
 
 
 def _topic_hop(watch: Watch, looks: Looks) -> Hop:
-    def cuts(finding: Finding) -> bool:
-        state = _state(finding)
-        allowed = granted(
-            state["policy"], "events.amazonaws.com", "sns:publish", watch.topic.arn, None
-        )
-        return bool(state["key"]) or not allowed
-
-    hop = _hop("topic", [looks[watch.topic]], cuts, "EventBridge may publish")
+    fine = "EventBridge may publish" if watch.topic.from_rules else "the function publishes"
+    cuts = partial(_shut, watch.topic, by_rule=watch.topic.from_rules)
+    hop = _hop("topic", [looks[watch.topic]], cuts, fine)
     strangers = tuple(_strangers(watch, looks[watch.topic]))
     if not strangers:
         return hop
@@ -318,37 +323,163 @@ def _topic_hop(watch: Watch, looks: Looks) -> Hop:
     return Hop(hop.name, hop.subject, flow, sentence, faults)
 
 
+def _shut(topic: Topic, finding: Finding, *, by_rule: bool) -> bool:
+    """Whether the topic takes nothing from EventBridge, or else from the function."""
+    state = _state(finding)
+    if by_rule:
+        taken = granted(state["policy"], "events.amazonaws.com", "sns:publish", topic.arn, None)
+    else:  # the function's own role lets it, unless the topic forbids it
+        taken = not denied(state["policy"], "sns:publish", topic.arn)
+    return bool(state["key"]) or not taken
+
+
 def _strangers(watch: Watch, finding: Finding) -> Iterator[Fault]:
     """Who listens to the topic besides those whom the config names: shown, never removed."""
     if finding.verdict is Verdict.FOREIGN or not finding.live:
         return
-    ours = {(one.protocol, one.endpoint) for one in watch.subscriptions}
+    known = (*watch.subscriptions, *(x for x in watch.unwanted if isinstance(x, Subscription)))
+    ours = {(one.protocol, one.endpoint) for one in known}
     topic = watch.topic
     for protocol, endpoint, arn in finding.live.facts["subscriptions"]:
         if (protocol, endpoint) not in ours:
             what = f"{topic.title}: {protocol} {endpoint} listens too, and is not in the config"
-            yield Fault(topic.title, "", what, f"aws sns unsubscribe --subscription-arn {arn}")
+            if arn == PENDING:
+                what = f"{topic.title}: {protocol} {endpoint} was asked, and is not in the config"
+            remedy = _EXPIRES if arn == PENDING else f"aws sns unsubscribe --subscription-arn {arn}"
+            yield Fault(topic.title, "", what, remedy)
 
 
-def _channel_hops(watch: Watch, looks: Looks) -> list[Hop]:
-    people = [_hop(person.name, [looks[person]], _unheard, "confirmed") for person in watch.people]
+# https://docs.aws.amazon.com/sns/latest/api/API_Unsubscribe.html
+_EXPIRES = "Nobody can remove it before it is confirmed; it expires 48 hours after it was asked"
+
+
+@dataclass(frozen=True)
+class _Ends:
+    """Where an alert can end, each without the way that leads there.
+
+    Attributes:
+        channels: what the function posts to.
+        people: what the topic writes to.
+        publisher: the function as it writes to the topic, where it does.
+    """
+
+    channels: tuple[Hop, ...]
+    people: tuple[Hop, ...]
+    publisher: Hop | None
+
+
+def _ends(watch: Watch, looks: Looks) -> _Ends:
+    hops = {}
+    if watch.function:
+        hops = {name: _channel_hop(watch, watch.function, name, looks) for name in
+                watch.function.channels}  # fmt: skip
+    publisher = hops.pop(TOPIC, None)
+    people = (_hop(one.name, [looks[one]], _unheard, _promised(one)) for one in watch.people)
+    return _Ends(tuple(hops.values()), tuple(people), publisher)
+
+
+def _promised(person: Subscription) -> str:
+    return "subscribed" if person.protocol == "sms" else "confirmed"
+
+
+def _reached(watch: Watch, rule: Rule, ends: _Ends, looks: Looks) -> Iterator[Flow]:
+    """What of a rule's events comes through to each end that it leads to."""
+    topic, function = _by_topic(watch, rule, looks), _by_function(watch, rule, looks)
+    listening = _listening(watch, looks) if topic and watch.webhook else None
+    for hop in ends.channels:
+        yield from _best([_all(topic, listening, hop.flow), _all(function, hop.flow)])
+    written = (
+        _all(function, ends.publisher.flow, _published(watch, looks)) if ends.publisher else None
+    )
+    for hop in ends.people:
+        yield from _best([_all(topic, hop.flow), _all(written, hop.flow)])
+
+
+def _all(*flows: Flow | None) -> Flow | None:
+    """What passes hops in a row; None where one of them is not there."""
+    known = [one for one in flows if one is not None]
+    return worst(known) if len(known) == len(flows) else None
+
+
+def _best(ways: Sequence[Flow | None]) -> Iterator[Flow]:
+    """What passes the best of the ways there are."""
+    known = [one for one in ways if one is not None]
+    if known:
+        yield min(known, key=_ORDER.index)
+
+
+def _by_topic(watch: Watch, rule: Rule, looks: Looks) -> Flow | None:
+    """Through the rule's topic target and into the topic; None where it has none."""
+    if "topic" not in rule.aims:
+        return None
+    shut = partial(_shut, watch.topic, by_rule=True)
+    return worst([_target_flow(rule, "topic", looks), _flow(looks[watch.topic], shut)])
+
+
+def _by_function(watch: Watch, rule: Rule, looks: Looks) -> Flow | None:
+    """Through the rule's function target and into the function; None where it has none."""
+    if not watch.function or "function" not in rule.aims:
+        return None
+    return worst(
+        [_target_flow(rule, "function", looks), _may_call(watch.function, rule.arn, looks)]
+    )
+
+
+def _published(watch: Watch, looks: Looks) -> Flow:
+    return _flow(looks[watch.topic], partial(_shut, watch.topic, by_rule=False))
+
+
+def _target_flow(rule: Rule, name: str, looks: Looks) -> Flow:
+    finding = looks[rule]
+    if finding.verdict is Verdict.UNKNOWN:
+        return Flow.UNKNOWN
+    there = finding.verdict in {Verdict.OK, Verdict.DRIFTED}
+    return Flow.OK if there and _aimed(rule, name, finding) else Flow.CUT
+
+
+def _listening(watch: Watch, looks: Looks) -> Flow | None:
+    """From the topic into the function."""
     if not (watch.function and watch.webhook):
-        return people
-    function, webhook = watch.function, watch.webhook
-    ends = [_channel_hop(function, webhook, name, looks) for name in function.channels]
-    return [*ends, *people]
+        return None
+    heard = _flow(looks[watch.webhook], lambda one: _unheard(one) or bool(_state(one)["raw"]))
+    return worst([heard, _may_call(watch.function, watch.topic.arn, looks)])
 
 
-def _channel_hop(function: Function, webhook: Subscription, name: str, looks: Looks) -> Hop:
+def _may_call(function: Function, source: str, looks: Looks) -> Flow:
+    """Whether the function may be invoked for this source; its other faults are not counted."""
+    finding = looks[function]
+    if finding.verdict not in {Verdict.OK, Verdict.DRIFTED}:
+        return Flow.OK
+    service = next(service for service, arn in function.invokers if arn == source)
+    policy = _state(finding)["permissions"]
+    may = granted(policy, service, "lambda:invokefunction", function.arn, source)
+    return Flow.OK if may else Flow.CUT
+
+
+def _entered(watch: Watch, hop: Hop, looks: Looks) -> Hop:
+    """A channel's hop with the ways into the function, for the reader."""
+    function = watch.function
+    sources = [arn for _, arn in function.invokers] if function else []
+    ways = [_may_call(function, arn, looks) for arn in sources] if function else []
+    flow = worst([hop.flow, *ways, *filter(None, [_listening(watch, looks)])])
+    return replace(hop, flow=flow)
+
+
+def _channel_hop(watch: Watch, function: Function, name: str, looks: Looks) -> Hop:
     """One channel's way: the function that serves them all, and the secret that is its own."""
     secrets = function.secrets_of(name)
-    way = (function, webhook, function.role, *secrets)
-    silent = partial(_silent, secrets)
+    listener = (watch.webhook,) if watch.webhook else ()
+    way = (function, *listener, function.role, *secrets)
+    deeds = [("ssm:getparameter", secret.arn, None) for secret in secrets]
+    deeds += [("sns:publish", watch.topic.arn, None)] * (name == TOPIC)
     notes = [one.note for one in way if one.note]
     notes += [_UNASKED] * (name in function.unasked)
-    fine = "; ".join(["subscribed, permitted, our code", *notes])
-    hop = _hop(name, [looks[one] for one in way], silent, fine)
-    return _beside(hop, [looks[function.log_group]])
+    how = "subscribed, permitted, our code" if listener else "permitted, our code"
+    told = _hop(name, [looks[one] for one in way], None, "; ".join([how, *notes]))
+    carried = [
+        _flow(looks[one], partial(_silent, deeds)) for one in (function, function.role, *secrets)
+    ]
+    return _beside(replace(told, flow=worst(carried)), [looks[function.log_group]])
 
 
 _UNASKED = "whether it takes alerts cannot be checked from here, ctwatch simulate proves it"
@@ -359,16 +490,13 @@ def _unheard(finding: Finding) -> bool:
     return not state["confirmed"] or state["filter"] is not None
 
 
-def _silent(secrets: Sequence[Secret], finding: Finding) -> bool:
+def _silent(deeds: Sequence[tuple[str, str, str | None]], finding: Finding) -> bool:
     """Whether this part of a channel's way lets nothing pass, as far as can be told from here."""
     one = finding.resource
-    if isinstance(one, Subscription):
-        return _unheard(finding) or bool(_state(finding)["raw"])
     if isinstance(one, Function):
-        return _dead_function(one, finding)
+        return _dead_function(finding)
     if isinstance(one, Role):
-        read = [("ssm:getparameter", secret.arn, None) for secret in secrets]
-        return _powerless(one, _state(finding), read)
+        return _powerless(one, _state(finding), deeds)
     return any(difference.path == "value" for difference in finding.differences)
 
 
@@ -418,12 +546,9 @@ _SHORTEST = 5
 """Seconds: a cold start and a post do not surely fit into fewer."""
 
 
-def _dead_function(function: Function, finding: Finding) -> bool:
+def _dead_function(finding: Finding) -> bool:
+    """Whether the function, once it is called, would not tell anybody."""
     state = _state(finding)
-    callers = [
-        granted(state["permissions"], service, "lambda:invokefunction", function.arn, source)
-        for service, source in function.invokers
-    ]
     paths = {d.path for d in finding.differences}
     variables = {path.removeprefix("environment.") for path in paths if "environment." in path}
     failed = finding.live is not None and finding.live.facts.get("State") == _FAILED
@@ -431,10 +556,16 @@ def _dead_function(function: Function, finding: Finding) -> bool:
         failed
         or state["concurrency"] == 0
         or state["timeout"] < _SHORTEST
-        or not all(callers)
         or bool(paths & _VITAL)
         or bool(variables - _IDLE_VARIABLES)
     )
+
+
+def _left_over(findings: Sequence[Finding]) -> Iterator[Hop]:
+    """What an earlier config of the watch has left behind, or may have."""
+    left = [one for one in findings if one.unwanted]
+    if left:
+        yield _hop("left over", left, None, "")
 
 
 def _proof_hop(watch: Watch, looks: Looks) -> Hop:
@@ -452,6 +583,8 @@ def faults_of(finding: Finding) -> Iterator[Fault]:
         case Verdict.FOREIGN:
             error = foreign(one)
             yield Fault(one.title, "", error.problem, error.hint)
+        case Verdict.STRAY:
+            yield Fault(one.title, "", f"{one.title} is of an earlier config of this watch", UP)
         case Verdict.UNKNOWN if finding.error:
             yield Fault(one.title, "", finding.error.problem, finding.error.hint)
         case Verdict.DRIFTED:
@@ -495,7 +628,9 @@ _MEANS = {
     ("trail", "multi_region"): "off, other regions are not recorded",
     ("trail", "bucket"): "the log files go to another bucket",
     ("rule", "state"): "disabled, the rule hears nothing",
-    ("rule", "targets.topic"): "removed, the rule tells nobody",
+    ("rule", "targets.topic"): "removed, the rule does not tell the topic",
+    ("rule", "targets.function"): "removed, the rule does not tell the function",
+    ("rule", "targets.receipts"): "removed, ctwatch simulate cannot prove that the rule matched",
     ("rule", "targets.home"): "removed, nothing from there reaches the home region",
     ("topic", "policy.AllowEventBridgePublish"): "removed, EventBridge may not publish",
     ("subscription", "confirmed"): "not yet, nobody has followed the link in the mail",

@@ -115,6 +115,23 @@ def granted(policy: State, service: str, action: str, resource: str, source: str
     return not denies and any(_from(one.get("condition"), source) for one in allows)
 
 
+def denied(policy: State, action: str, resource: str) -> bool:
+    """Whether a policy denies somebody an action on a resource, but for the want of TLS.
+
+    Args:
+        policy: its statements, as `statements` gives them.
+        action: "sns:publish", in lower case.
+        resource: the ARN that is acted on.
+    """
+    return any(
+        one["effect"] == "Deny"
+        and not _tls_only(one)
+        and _meant(one, "action", lambda patterns: _matches(action, patterns))
+        and _meant(one, "resource", lambda patterns: _matches(resource, patterns))
+        for one in policy.values()
+    )
+
+
 def _touches(statement: State, service: str, action: str, resource: str) -> bool:
     """Whether principal, action and resource are meant, be it by a NotAction or the like."""
     return (

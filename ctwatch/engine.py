@@ -5,9 +5,12 @@ The story, in order:
 1. `inspect` reads every resource at once. Reading depends on nothing. What is there is compared
    with the promise, and each resource becomes a `Finding`: as promised, missing, drifted, foreign
    (our name without our tag), or unknown (AWS would not let us look; denied is never "absent").
-2. `build` walks the graph of what leans on what and writes the findings that need it, independent
-   ones side by side. What is foreign or unknown is left alone; what leans on it is skipped by name.
-   There is no rollback: whatever failed, the next `build` goes on from there.
+   What the same watch had by an earlier config and must not have by this one is looked at, too:
+   where it is there, it is a stray.
+2. `build` first clears the strays away, then walks the graph of what leans on what and writes the
+   findings that need it, independent ones side by side. What is foreign or unknown is left alone;
+   what leans on it is skipped by name. There is no rollback: whatever failed, the next `build` goes
+   on from there.
 3. `clear` walks the same graph with the arrows turned and deletes what carries our tag. Data is
    kept unless told.
 
@@ -34,6 +37,7 @@ class Verdict(StrEnum):
     MISSING = "missing"
     DRIFTED = "drifted"
     FOREIGN = "foreign"
+    STRAY = "stray"
     UNKNOWN = "unknown"
 
 
@@ -51,12 +55,21 @@ class Action(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One resource as it was found."""
+    """One resource as it was found.
+
+    Attributes:
+        resource: the resource.
+        live: what is there.
+        differences: between the promise and what is there.
+        error: why it could not be looked at.
+        unwanted: whether the promise is that it is not there.
+    """
 
     resource: Resource
     live: Live | None = None
     differences: tuple[Difference, ...] = ()
     error: CtwatchError | None = None
+    unwanted: bool = False
 
     @property
     def verdict(self) -> Verdict:
@@ -64,9 +77,11 @@ class Finding:
         if self.error:
             return Verdict.UNKNOWN
         if self.live is None:
-            return Verdict.MISSING
+            return Verdict.OK if self.unwanted else Verdict.MISSING
         if self.live.owner != self.resource.watch:
-            return Verdict.FOREIGN
+            return Verdict.OK if self.unwanted else Verdict.FOREIGN
+        if self.unwanted:
+            return Verdict.STRAY
         return Verdict.DRIFTED if self.differences else Verdict.OK
 
     @property
@@ -98,30 +113,44 @@ class Step:
     differences: tuple[Difference, ...] = ()
 
 
-def inspect(resources: Iterable[Resource], aws: Aws) -> list[Finding]:
-    """Look at every resource, all at once."""
+def inspect(
+    resources: Iterable[Resource], aws: Aws, unwanted: Sequence[Resource] = ()
+) -> list[Finding]:
+    """Look at every resource, all at once; of those that must not be there, tell what is."""
+    asked = [*((one, False) for one in resources), *((one, True) for one in unwanted)]
     with ThreadPoolExecutor(WORKERS) as pool:
-        return list(pool.map(lambda one: look(one, aws), resources))
+        found = pool.map(lambda one: look(one[0], aws, unwanted=one[1]), asked)
+        return [one for one in found if not one.unwanted or one.verdict is not Verdict.OK]
 
 
-def look(resource: Resource, aws: Aws) -> Finding:
+def look(resource: Resource, aws: Aws, *, unwanted: bool = False) -> Finding:
     """Look at one resource."""
     try:
         live = resource.read(aws.at(resource.place.region))
     except TROUBLE as error:
-        return Finding(resource, error=resource.complaint(error, "looking at"))
+        trouble = resource.complaint(error, "looking at")
+        return Finding(resource, error=trouble, unwanted=unwanted)
     except CtwatchError as error:
-        return Finding(resource, error=error)
-    if live is None or live.owner != resource.watch:
-        return Finding(resource, live)
+        return Finding(resource, error=error, unwanted=unwanted)
+    if unwanted or live is None or live.owner != resource.watch:
+        return Finding(resource, live, unwanted=unwanted)
     return Finding(resource, live, tuple(compare(resource.wanted, live.state)))
 
 
 def build(findings: Sequence[Finding], aws: Aws) -> Iterator[Step]:
     """Make every promise true; yields each step as it happens."""
-    by_resource = {finding.resource: finding for finding in findings}
+    stayed: set[Resource] = set()
+    for step in clear([one for one in findings if one.unwanted], aws):
+        stayed |= {step.resource} if step.action is Action.FAILED else set()
+        yield step
+    by_resource = {one.resource: one for one in findings if not one.unwanted}
     graph = {one: [need for need in one.needs if need in by_resource] for one in by_resource}
-    yield from _walk(graph, lambda one: _plan_build(by_resource[one], aws), lambda s: bool(s.error))
+
+    def work(one: Resource) -> Work:
+        hindrance = next((stray for stray in stayed if stray.hinders(one)), None)
+        return _waiting(one, hindrance) if hindrance else _plan_build(by_resource[one], aws)
+
+    yield from _walk(graph, work, lambda step: bool(step.error))
 
 
 def clear(findings: Sequence[Finding], aws: Aws, *, keep_data: bool = True) -> Iterator[Step]:
@@ -217,8 +246,12 @@ def _unless_blocked(
     one: Resource, before: list[Resource], blocked: set[Resource], plan: Callable[[Resource], Work]
 ) -> Work:
     if hindrance := next((need for need in before if need in blocked), None):
-        return Step(one, Action.SKIPPED, CtwatchError(f"waits for {hindrance.title}")), None
+        return _waiting(one, hindrance)
     return plan(one)
+
+
+def _waiting(one: Resource, hindrance: Resource) -> Work:
+    return Step(one, Action.SKIPPED, CtwatchError(f"waits for {hindrance.title}")), None
 
 
 def _carry_out(step: Step, work: Callable[[], None] | None) -> Step:

@@ -1,12 +1,14 @@
 """What a config's rules listen for: each detection's parts as patterns, where each can be seen.
 
-A detection is one rule where one pattern and one region see all of it, and several otherwise, each
-named after its part. Pure.
+A detection is one rule where one pattern sees all of it, and several otherwise, each named after
+its part. The guard, which looks after the alarm itself, is there twice: its rules tell by the
+topic, and those of the second set (`NAME-b`) tell the function, without the topic. All of them name
+each other, so that whichever is cut first, the other set tells. Pure.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from ctwatch.aws import Place
 from ctwatch.config import Config, RuleConfig
@@ -21,6 +23,11 @@ _LONGEST = 64  # https://docs.aws.amazon.com/eventbridge/latest/APIReference/API
 _GLOBAL = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
 _SUFFIX = {"aws-cn": "amazonaws.com.cn"}
 
+GUARD = "pipeline-tampering"
+"""The detection that looks after the alarm itself."""
+
+_Path = Literal["route", "topic", "function"]
+
 
 @dataclass(frozen=True)
 class Heard:
@@ -30,36 +37,61 @@ class Heard:
         name: the rule's.
         detection: the id of the detection.
         pattern: the event pattern, filled in, at most 2,048 characters of JSON.
-        region: whose event bus gets the events.
+        regions: whose event buses get the events.
         read_only: whether read-only events are among them.
         fires: whole events that the pattern matches; may be empty.
+        path: by which way it tells: that of the config's `route`, or the topic or the function
+            alone.
     """
 
     name: str
     detection: str
     pattern: Mapping[str, Any]
-    region: str
+    regions: tuple[str, ...]
     read_only: bool
     fires: tuple[Mapping[str, Any], ...]
+    path: _Path = "route"
 
 
 def heard(config: Config, place: Place) -> tuple[Heard, ...]:
     """What the rules of a config hear.
 
     Args:
-        config: with account and region filled in.
+        config: with account, region and regions filled in.
         place: where the watch lives.
 
     Raises:
         ConfigError: the name of a rule grows longer than AWS allows.
     """
     known, names = catalogue(), names_of(config, place)
-    return tuple(
-        one for rule in config.rules for one in _parts(rule, known[rule.detection], names, place)
-    )
+    found = [
+        one
+        for rule in config.rules
+        for one in _parts(rule, known[rule.detection], names, config, place)
+    ]
+    everywhere = dict.fromkeys((place.region, *(region for one in found for region in one.regions)))
+    listened = (one if one.regions else replace(one, regions=tuple(everywhere)) for one in found)
+    notifier = has_notifier(config)
+    return tuple(path for one in listened for path in _paths(one, notifier=notifier))
 
 
-def _parts(rule: RuleConfig, detection: Detection, names: Names, place: Place) -> Iterator[Heard]:
+def has_notifier(config: Config) -> bool:
+    """Whether the watch has a function: for a channel to post to, or to write the mails."""
+    return bool(config.channels) or config.route == "formatted"
+
+
+def _paths(one: Heard, *, notifier: bool) -> Iterator[Heard]:
+    """The rule, or the two that the guard makes of it where there are two ways to tell."""
+    if one.detection != GUARD or not notifier:
+        yield one
+        return
+    yield replace(one, path="topic")
+    yield replace(one, path="function", name=_fitting(f"{one.name}-b"))
+
+
+def _parts(
+    rule: RuleConfig, detection: Detection, names: Names, config: Config, place: Place
+) -> Iterator[Heard]:
     examples = detection.fires_on(names)
     for part in detection.filled(names):
         name = _name(rule, detection, part)
@@ -69,10 +101,20 @@ def _parts(rule: RuleConfig, detection: Detection, names: Names, place: Place) -
                 name=_fitting(name if number == 1 else f"{name}-{number}"),
                 detection=detection.id,
                 pattern=pattern,
-                region=_GLOBAL[place.partition] if part.where == "us-east-1" else place.region,
+                regions=_regions(part, config, place),
                 read_only=part.read_only,
                 fires=tuple(event for event in examples if matches(event)),
             )
+
+
+def _regions(part: Part, config: Config, place: Place) -> tuple[str, ...]:
+    """Where a part can be seen; none stands for wherever the watch has a rule."""
+    if part.where == "rules":
+        return ()
+    if part.where == "us-east-1":
+        return (_GLOBAL[place.partition],)
+    others = config.regions if part.where == "every-region" else ()
+    return tuple(dict.fromkeys((place.region, *others)))
 
 
 def _name(rule: RuleConfig, detection: Detection, part: Part) -> str:
@@ -107,8 +149,9 @@ def names_of(config: Config, place: Place) -> dict[str, str | Sequence[str]]:
         "subscriptions_prefix": f"{topic_arn}:",
         "function": function,
         "function_arn": place.arn("lambda", f"function:{function}"),
-        "role": f"{config.name}-notifier",
+        "roles": tuple(f"{config.name}-{role}" for role in ("notifier", "forwarder")),
         "rules": tuple(_rule_names(config)),
+        "rule_prefixes": tuple(_rule_prefixes(config)),
         "log_groups": (f"/aws/lambda/{function}",) if config.channels else (),
         "parameters": tuple(f"/{config.name}/{one.name}" for one in kept),
         "queue_urls": tuple(f"{host}/{place.account}/{name}" for name in queues),
@@ -117,6 +160,10 @@ def names_of(config: Config, place: Place) -> dict[str, str | Sequence[str]]:
 
 
 def _rule_names(config: Config) -> Iterator[str]:
-    for rule in config.rules:
-        detection = catalogue()[rule.detection]
-        yield from (_name(rule, detection, part) for part in detection.parts)
+    """The names of the rules that are one rule each."""
+    yield from (one.name for one in config.rules if len(catalogue()[one.detection].parts) == 1)
+
+
+def _rule_prefixes(config: Config) -> Iterator[str]:
+    """What the names of the others begin with."""
+    yield from (f"{one.name}-" for one in config.rules)

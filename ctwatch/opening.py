@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ctwatch.aws import TROUBLE, Aws, complaint, connect
-from ctwatch.config import Config, load
+from ctwatch.config import ALL_REGIONS, Config, load
 from ctwatch.errors import CtwatchError
 from ctwatch.secret import ASKED, check_webhook, probe, resolve
 from ctwatch.watch import Watch, plan
@@ -58,6 +58,8 @@ def opened(choice: Choice, *, need_secrets: bool = False) -> Opened:
         config = config.with_region(choice.region)
     aws = connect(choice.profile, config.region)
     place = aws.place()
+    if ALL_REGIONS in config.regions:
+        config = config.with_regions(aws.regions())
     config = config.filled(account=place.account)
     secrets = _secrets(config, choice.config.parent, aws, need=need_secrets)
     return Opened(config, plan(config, place, secrets), aws, secrets)

@@ -1,14 +1,16 @@
 """Evidence that an alert arrived: the receipts queue and the function's log.
 
-Readers of the queue hide a message for a moment and never delete it, so that several may read at
-once. Nothing here strikes, and nothing decides what a drill proves.
+What comes into the queue is the event itself, from the topic or straight from a rule, or the text
+that people get of it. Readers of the queue hide a message for a moment and never delete it, so that
+several may read at once. Nothing here strikes, and nothing decides what a drill proves.
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from ctwatch.aws import TROUBLE, Aws, complaint, unless
 from ctwatch.diff import State
@@ -20,30 +22,67 @@ _PAUSE = 0.2
 _LONGEST_PAUSE = 5.0
 _SKEW = timedelta(minutes=1)
 """How far apart the clocks of two AWS services may be."""
+_EVENT_ID = re.compile(r"(?:Event ID|이벤트 ID): ([0-9a-f-]{36})")
+"""Where a text for people says it, in either language."""
+
+
+Sender = Literal["topic", "rule"]
+
+
+@dataclass(frozen=True)
+class Signal:
+    """What an event is known by in the function's log.
+
+    Attributes:
+        id: CloudTrail's id of the record, or AWS's id of the request.
+        since: the log is read from about here on.
+    """
+
+    id: str
+    since: datetime
 
 
 @dataclass(frozen=True)
 class Receipt:
-    """One alert that the topic sent.
+    """One alert that came out of the topic, or straight from a rule.
 
     Attributes:
-        event: the EventBridge event.
-        at: when the topic sent it, in UTC, by SNS's own clock.
+        event: the EventBridge event; empty where people get a text of it.
+        at: when it was sent, in UTC, by the sender's own clock.
+        text: what was sent, as it was sent.
+        sender: who sent it.
     """
 
     event: State
     at: datetime
+    text: str = ""
+    sender: Sender = "topic"
 
     @property
     def detail(self) -> State:
-        """The CloudTrail record; empty for an event of another kind."""
+        """The CloudTrail record; empty for an event of another kind, or a text."""
         detail = self.event.get("detail")
         return detail if isinstance(detail, dict) else {}
 
     @property
     def event_id(self) -> str:
         """CloudTrail's id of the record; "" for an event of another kind."""
-        return str(self.detail.get("eventID") or "")
+        told = _EVENT_ID.search(self.text) if not self.event else None
+        return told[1] if told else str(self.detail.get("eventID") or "")
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The same for one that arrives twice."""
+        return self.sender, self.event_id or str(self.event.get("id") or self.text)
+
+    @property
+    def signal(self) -> Signal:
+        """What to look for in the function's log."""
+        return Signal(self.event_id, self.at)
+
+    def mentions(self, word: str) -> bool:
+        """Whether the event, or the text of it, holds this word."""
+        return word in self.text
 
     @property
     def trail(self) -> str:
@@ -110,21 +149,34 @@ def receipts(aws: Aws, queue_url: str) -> list[Receipt]:
             MaxNumberOfMessages=10,
             VisibilityTimeout=_HIDDEN,
             WaitTimeSeconds=_LONG_POLL,
+            MessageSystemAttributeNames=["SentTimestamp"],
         )
     except TROUBLE as error:
         raise complaint(error, "reading the receipts") from error
-    return [found for one in answer.get("Messages", []) for found in _receipt(one["Body"])]
+    return [found for one in answer.get("Messages", []) for found in _receipt(one)]
 
 
-def _receipt(body: str) -> Iterator[Receipt]:
-    """The receipt in a message's body; none where it is not what the topic sends."""
+def _receipt(message: Any) -> Iterator[Receipt]:
+    """The receipt in a message; none where it is what neither the topic nor a rule sends."""
     try:
-        notification = json.loads(body)
-        event, at = json.loads(notification["Message"]), moment(notification["Timestamp"])
+        body = json.loads(message["Body"])
+        if "detail-type" in body:
+            sent = datetime.fromtimestamp(int(message["Attributes"]["SentTimestamp"]) / 1000, UTC)
+            yield Receipt(body, sent, message["Body"], "rule")
+        else:
+            text = str(body["Message"])
+            yield Receipt(_event(text), moment(body["Timestamp"]), text)
     except (ValueError, KeyError, TypeError):
         return
-    if isinstance(event, dict):
-        yield Receipt(event, at)
+
+
+def _event(text: str) -> State:
+    """The event that a text is the JSON of; empty for any other text."""
+    try:
+        event = json.loads(text)
+    except ValueError:
+        return {}
+    return event if isinstance(event, dict) else {}
 
 
 def await_receipts(
@@ -132,19 +184,18 @@ def await_receipts(
 ) -> Iterator[Receipt]:
     """Receipts that are `wanted`, as they come, until `count` came or `seconds` have passed."""
     end = aws.clock.monotonic() + seconds
-    seen: set[str] = set()
+    seen: set[tuple[str, str]] = set()
     while count and aws.clock.monotonic() < end:
         for receipt in receipts(aws, queue_url):
-            key = receipt.event_id or str(receipt.event.get("id"))
-            if key not in seen and wanted(receipt):
-                seen.add(key)
+            if receipt.key not in seen and wanted(receipt):
+                seen.add(receipt.key)
                 yield receipt
                 if len(seen) == count:
                     return
         aws.clock.sleep(_PAUSE)  # a page of old receipts comes back at once
 
 
-def deliveries(aws: Aws, log_group: str, receipt: Receipt) -> list[Delivery]:
+def deliveries(aws: Aws, log_group: str, signal: Signal) -> list[Delivery]:
     """What the function has written about an alert so far; empty without such a log group.
 
     A page of the answer may be empty and not the last:
@@ -155,8 +206,8 @@ def deliveries(aws: Aws, log_group: str, receipt: Receipt) -> list[Delivery]:
     """
     pages = aws.logs.get_paginator("filter_log_events").paginate(
         logGroupName=log_group,
-        filterPattern=f'"{receipt.event_id}"',
-        startTime=int((receipt.at - _SKEW).timestamp() * 1000),
+        filterPattern=f'"{signal.id}"',
+        startTime=int((signal.since - _SKEW).timestamp() * 1000),
     )
     try:
         events: list[Any] | None = unless(
@@ -164,14 +215,14 @@ def deliveries(aws: Aws, log_group: str, receipt: Receipt) -> list[Delivery]:
         )
     except TROUBLE as error:
         raise complaint(error, f"reading log group {log_group}") from error
-    return [found for one in events or [] for found in _delivery(one["message"], receipt.event_id)]
+    return [found for one in events or [] for found in _delivery(one["message"], signal.id)]
 
 
-def _delivery(line: str, event_id: str) -> Iterator[Delivery]:
+def _delivery(line: str, known_by: str) -> Iterator[Delivery]:
     """The delivery in a line of the log; none in a line of another kind."""
     try:
         entry = json.loads(line)
-        if entry["event_id"] != event_id:
+        if known_by not in {entry["event_id"], entry.get("request_id")}:
             return
         yield Delivery(
             channel=entry["channel"],
@@ -186,7 +237,7 @@ def _delivery(line: str, event_id: str) -> Iterator[Delivery]:
 
 
 def await_deliveries(
-    aws: Aws, log_group: str, receipt: Receipt, channels: frozenset[str], seconds: float
+    aws: Aws, log_group: str, signal: Signal, channels: frozenset[str], seconds: float
 ) -> dict[str, Delivery]:
     """Each channel's delivery of an alert, or as many as came within `seconds`.
 
@@ -196,7 +247,7 @@ def await_deliveries(
     end = aws.clock.monotonic() + seconds
     pause = _PAUSE
     while True:
-        written = deliveries(aws, log_group, receipt)
+        written = deliveries(aws, log_group, signal)
         # The last entry under a key wins: failures first, successes last, the earliest at the end.
         written.sort(key=lambda one: (one.arrived, one.skipped, -one.sent.timestamp()))
         found = {one.channel: one for one in written}

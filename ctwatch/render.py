@@ -58,6 +58,7 @@ _PLANS = {
     Verdict.DRIFTED: ("~", "yellow", "change"),
     Verdict.OK: ("=", "dim", "keep"),
     Verdict.FOREIGN: ("!", "red", "not ours"),
+    Verdict.STRAY: ("-", "cyan", "remove"),
     Verdict.UNKNOWN: ("?", "magenta", "unknown"),
 }
 _BY_HAND = ("!", "yellow", "by hand")
@@ -307,6 +308,7 @@ def plan_summary(findings: Sequence[Finding]) -> str:
     words = [
         (counts[Verdict.MISSING], "to create"),
         (counts[Verdict.DRIFTED] - by_hand, "to change"),
+        (counts[Verdict.STRAY], "to remove"),
         (by_hand, "by hand"),
         (counts[Verdict.OK], "as promised"),
         (counts[Verdict.FOREIGN], "not ours"),
@@ -481,6 +483,7 @@ _SEEN = {
     "home": "the trail's home region",
     "us-east-1": "us-east-1 only",
     "every-region": "the region of the call",
+    "rules": "every region that holds a rule of the watch",
 }
 
 

@@ -7,7 +7,7 @@ told of this), or cannot be proven by anybody from here (an inbox); none is ever
 """
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -15,10 +15,12 @@ from enum import StrEnum
 from botocore.exceptions import ClientError
 
 from ctwatch.aws import TROUBLE, Aws, code_of, complaint
+from ctwatch.config import TOPIC
 from ctwatch.engine import Finding
 from ctwatch.errors import CtwatchError
-from ctwatch.proof import Delivery, Receipt, await_deliveries, await_receipts
+from ctwatch.proof import Delivery, Receipt, Sender, Signal, await_deliveries, await_receipts
 from ctwatch.resources.function import Function
+from ctwatch.resources.rule import Rule
 from ctwatch.resources.subscription import Subscription
 from ctwatch.techniques import Technique
 from ctwatch.watch import Watch
@@ -165,21 +167,62 @@ def drill(
         blows[blow.target] = blow
         yield blow
     people = _people(watch, findings)
-    late: list[tuple[Blow, Receipt]] = []
-    arrived = await_receipts(aws, queue_url, lambda one: one.trail in blows, len(blows), limit)
-    for receipt in arrived:
-        blow = blows.pop(receipt.trail)
+    came: dict[str, _Came] = {target: {} for target in blows}
+    late: dict[str, Blow] = {}
+    asked = {target: _senders(watch, blow.technique) for target, blow in blows.items()}
+    arriving = await_receipts(
+        aws, queue_url, lambda one: bool(_struck(one, asked)), sum(map(len, asked.values())), limit
+    )
+    for target, event_id in _complete(arriving, asked, came):
         # A channel that stays silent must not hold back the ladders of the other alerts.
-        rungs = _followed(receipt, blow.at, watch, aws, limit / len(techniques) / 2)
+        patience = limit / len(techniques) / 2
+        rungs = _followed(came[target], blows[target], watch, aws, patience)
         if any(rung.proof is Proof.SILENT for rung in rungs):
-            late.append((blow, receipt))
+            late[target] = blows[target]
         else:
-            yield Drill(blow, (*rungs, *people), receipt.event_id)
-    for blow, receipt in late:
-        rungs = _followed(receipt, blow.at, watch, aws, end - aws.clock.monotonic())
-        yield Drill(blow, (*rungs, *people), receipt.event_id)
-    for blow in blows.values():
-        yield Drill(blow, _unheard(watch))
+            yield Drill(blows.pop(target), (*rungs, *people), event_id)
+    for target, blow in {**late, **blows}.items():
+        rungs = _followed(came[target], blow, watch, aws, end - aws.clock.monotonic())
+        heard = any(rung.proof is not Proof.SILENT for rung in rungs)
+        yield Drill(blow, (*rungs, *people) if heard else rungs, _event_id(came[target]))
+
+
+def _complete(
+    arriving: Iterable[Receipt], asked: Mapping[str, set[Sender]], came: dict[str, "_Came"]
+) -> Iterator[tuple[str, str]]:
+    """Put the receipts into `came`; yields a target and its event's id when all of it have come."""
+    for receipt in arriving:
+        target = _struck(receipt, asked)
+        came[target][receipt.sender] = receipt
+        if asked[target] <= came[target].keys():
+            yield target, receipt.event_id
+
+
+def _event_id(came: "_Came") -> str:
+    return next((one.event_id for one in came.values() if one.event_id), "")
+
+
+def _struck(receipt: Receipt, targets: Iterable[str]) -> str:
+    """The target that a receipt tells of; "" for none."""
+    return next((target for target in targets if receipt.mentions(target)), "")
+
+
+_Came = dict[Sender, Receipt]
+"""What has come of one blow, by who sent it."""
+
+
+def _rules(watch: Watch, technique: Technique) -> list[Rule]:
+    """The rules that a technique is for; all, where the watch does not listen for it."""
+    mine = [one for one in watch.rules if one.detection == technique.detection]
+    return mine or list(watch.rules)
+
+
+def _senders(watch: Watch, technique: Technique) -> set[Sender]:
+    """From whom a receipt is to be had."""
+    used = {name for rule in _rules(watch, technique) for name in rule.aims}
+    topic = "topic" in used or ("function" in used and watch.publishes)
+    senders: dict[Sender, bool] = {"topic": topic, "rule": "receipts" in used}
+    return {sender for sender, used in senders.items() if used}
 
 
 def _receipts_url(watch: Watch, aws: Aws) -> str | None:
@@ -189,31 +232,64 @@ def _receipts_url(watch: Watch, aws: Aws) -> str | None:
         raise complaint(error, f"looking for {watch.receipts.title}") from error
 
 
-def _followed(
-    receipt: Receipt, start: datetime, watch: Watch, aws: Aws, seconds: float
-) -> tuple[Rung, ...]:
-    """The ladder from a receipt that has come to the channels that can be asked."""
-    sent = (receipt.at - start).total_seconds()
-    way = [Rung(hop, Proof.PROVEN, sent, by=True) for hop in _HOPS[:-1]]
-    if watch.function:
-        names, log = frozenset(watch.function.channels), watch.function.log_group.name
-        delivered = await_deliveries(aws, log, receipt, names, seconds)
-        way += _told(watch.function, start, delivered)
-    return tuple(way)
-
-
-def _told(function: Function, start: datetime, delivered: dict[str, Delivery]) -> Iterator[Rung]:
-    """The function and its channels."""
+def _followed(came: _Came, blow: Blow, watch: Watch, aws: Aws, seconds: float) -> tuple[Rung, ...]:
+    """The ladder from what has come to the channels that can be asked."""
+    straight, topic = _straight(watch, blow.technique), came.get("topic")
+    delivered = _delivered(came, blow, watch, aws, seconds) if came or straight else {}
     entered = min((one.received for one in delivered.values()), default=None)
-    if entered:
-        yield Rung("function", Proof.PROVEN, (entered - start).total_seconds())
-    else:
-        yield Rung("function", Proof.SILENT)
+    seen = [one.at for one in came.values()] + [one for one in (entered,) if one and straight]
+    way = [_by(hop, seen, blow) for hop in _HOPS[:2]]
+    ends = list(_told(watch.function, blow, entered, delivered)) if watch.function else []
+    published = _own("topic", topic.at if topic else None, blow)
+    if watch.publishes and straight:
+        return (*way, *ends, published)
+    # From the topic alone, all before it is known by its clock.
+    shared = {*came} == {"topic"} and not straight
+    return (*way, _by("topic", seen, blow) if shared else published, *ends)
+
+
+def _delivered(
+    came: _Came, blow: Blow, watch: Watch, aws: Aws, seconds: float
+) -> dict[str, Delivery]:
+    """What the function wrote; without a receipt that says the event's id, by that of the call."""
+    if not watch.function:
+        return {}
+    known_by = (one.signal for one in came.values() if one.event_id)
+    signal = next(known_by, Signal(blow.request_id, blow.at))
+    names, log = frozenset(watch.function.channels), watch.function.log_group.name
+    return await_deliveries(aws, log, signal, names, seconds)
+
+
+def _straight(watch: Watch, technique: Technique) -> bool:
+    """Whether a rule invokes the function without the topic."""
+    return any("function" in rule.aims for rule in _rules(watch, technique))
+
+
+def _by(hop: str, seen: Sequence[datetime], blow: Blow) -> Rung:
+    """A hop without a clock of its own, proven by the first that has one."""
+    if not seen:
+        return Rung(hop, Proof.SILENT)
+    return Rung(hop, Proof.PROVEN, (min(seen) - blow.at).total_seconds(), by=True)
+
+
+def _own(hop: str, at: datetime | None, blow: Blow, note: str = "") -> Rung:
+    """A hop with its own clock."""
+    if at is None:
+        return Rung(hop, Proof.SILENT)
+    return Rung(hop, Proof.PROVEN, (at - blow.at).total_seconds(), note=note)
+
+
+def _told(
+    function: Function, blow: Blow, entered: datetime | None, delivered: Mapping[str, Delivery]
+) -> Iterator[Rung]:
+    """The function and its channels."""
+    yield _own("function", entered, blow)
     for name in function.channels:
+        if name == TOPIC:
+            continue
         one = delivered.get(name)
         if one and one.arrived:
-            seconds = (one.sent - start).total_seconds()
-            yield Rung(name, Proof.PROVEN, seconds, note=str(one.status))
+            yield _own(name, one.sent, blow, str(one.status))
         elif one and one.skipped:
             yield Rung(name, Proof.SKIPPED, note=_SKIPPED)
         else:
@@ -221,11 +297,6 @@ def _told(function: Function, start: datetime, delivered: dict[str, Delivery]) -
 
 
 _SKIPPED = "its min_severity or only leaves this out"
-
-
-def _unheard(watch: Watch) -> tuple[Rung, ...]:
-    hops = (*_HOPS, *watch.function.channels) if watch.function else _HOPS[:-1]
-    return tuple(Rung(hop, Proof.SILENT) for hop in hops)
 
 
 def _people(watch: Watch, findings: Sequence[Finding]) -> list[Rung]:
@@ -247,7 +318,8 @@ def _inbox(finding: Finding) -> str:
         return "not confirmed"
     if finding.live.state["filter"]:
         return "a filter may keep it back"
-    return "confirmed, handed to SNS"
+    sms = isinstance(finding.resource, Subscription) and finding.resource.protocol == "sms"
+    return "handed to SNS" if sms else "confirmed, handed to SNS"
 
 
 def heard_of_deletion(watch: Watch, aws: Aws, since: datetime, limit: float) -> Receipt | None:
@@ -270,11 +342,14 @@ def heard_of_deletion(watch: Watch, aws: Aws, since: datetime, limit: float) -> 
         return None
 
     def ours(receipt: Receipt) -> bool:
-        made = receipt.detail.get("eventName") == "DeleteTrail"
-        return made and receipt.trail == watch.trail.name and receipt.at >= since
+        told = receipt.mentions("DeleteTrail") and receipt.mentions(watch.trail.name)
+        if receipt.event:
+            made = receipt.detail.get("eventName") == "DeleteTrail"
+            told = made and receipt.trail == watch.trail.name
+        return told and receipt.sender == "topic" and receipt.at >= since
 
     receipt = next(await_receipts(aws, queue_url, ours, 1, limit), None)
     if receipt and watch.function:
         channels, log = frozenset(watch.function.channels), watch.function.log_group.name
-        await_deliveries(aws, log, receipt, channels, min(limit, _TELLING))
+        await_deliveries(aws, log, receipt.signal, channels, min(limit, _TELLING))
     return receipt

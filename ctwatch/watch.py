@@ -8,17 +8,27 @@ would go round in a circle.
     topic <- rule (targets it) -> dead-letter queue
     topic <- subscriptions -> function -> role, log group, secrets, dead-letter queue
                            -> receipts queue
+
+How alerts travel is the config's `route`. No route lets the function both listen to the topic and
+publish to it, which would go round for ever:
+
+    fanout     rule -> topic -> people, receipts, function -> channels
+    direct     rule -> function -> channels; rule -> topic, as text -> people, receipts;
+               rule -> receipts
+    formatted  rule -> function -> channels; function -> topic -> people, receipts
 """
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 from ctwatch.aws import Place
-from ctwatch.config import ChannelConfig, Config
+from ctwatch.config import TOPIC, ChannelConfig, Config
+from ctwatch.detections import catalogue
 from ctwatch.diff import State
-from ctwatch.listening import Heard, heard
+from ctwatch.listening import Heard, has_notifier, heard
+from ctwatch.readable import subject_of, transformer
 from ctwatch.resources.base import Resource
 from ctwatch.resources.bucket import Bucket
 from ctwatch.resources.function import Function
@@ -44,11 +54,20 @@ _DAY = 86_400
 _TWO_WEEKS = 14 * _DAY
 _READER_PAUSE = 2
 """Seconds for which a receipt read by one reader is hidden from the next."""
+_EVENTS, _SNS = "events.amazonaws.com", "sns.amazonaws.com"
 
 
 @dataclass(frozen=True)
 class Watch:
-    """A watch as it shall be, each part by its role in the alarm."""
+    """A watch as it shall be, each part by its role in the alarm.
+
+    Attributes:
+        away: rules in other regions, each of which feeds its twin among `rules`.
+        people: who gets mail or a text message.
+        receipt: what leads from the topic to the receipts queue.
+        webhook: what leads from the topic to the function, in the route `fanout`.
+        unwanted: what the same watch would have by another route, and must not have by this one.
+    """
 
     name: str
     place: Place
@@ -63,6 +82,7 @@ class Watch:
     receipt: Subscription
     function: Function | None = None
     webhook: Subscription | None = None
+    unwanted: tuple[Resource, ...] = ()
 
     @property
     def subscriptions(self) -> tuple[Subscription, ...]:
@@ -81,6 +101,11 @@ class Watch:
         return [one for one in dict.fromkeys((*way, *ends, *elsewhere)) if one]
 
     @property
+    def publishes(self) -> bool:
+        """Whether it is the function that writes to the topic."""
+        return bool(self.function and TOPIC in self.function.channels)
+
+    @property
     def hears_deletion(self) -> bool:
         """Whether one of its rules tells of a trail's deletion, and so of that of its own."""
         told = (event["detail"].get("eventName") for rule in self.rules for event in rule.fires)
@@ -89,7 +114,7 @@ class Watch:
     @property
     def pairs(self) -> list[tuple[Rule, ...]]:
         """Each rule at home, with those elsewhere that feed it."""
-        return [(rule, *(one for one in self.away if one.target is rule)) for rule in self.rules]
+        return [(rule, *(one for one in self.away if rule in one.targets)) for rule in self.rules]
 
 
 def canary_name(trail: str) -> str:
@@ -105,17 +130,94 @@ def plan(config: Config, place: Place, secrets: Mapping[str, str | None]) -> Wat
         place: where.
         secrets: each channel's webhook URL by the channel's name, None where it is not known here.
     """
-    mine: _Mine = {"place": place, "watch": config.name}
-    topic = Topic(name=config.topic.name, place=place, watch=config.name)
     listened = heard(config, place)
-    failures = _failures(place, listened)
+    topic = _topic(config, place, listened)
     dead_letter = _queue(
-        "dead-letter", config, place, (*failures, ("sns.amazonaws.com", topic.arn)), _TWO_WEEKS
+        "dead-letter", config, place, (*_failures(place, listened), (_SNS, topic.arn)), _TWO_WEEKS
     )
-    rules = _rules(config, place, listened, topic, dead_letter)
-    receipts = _queue("receipts", config, place, (("sns.amazonaws.com", topic.arn),), _DAY)
+    notifier = _function(config, listened, topic, dead_letter, secrets)
+    function = notifier if has_notifier(config) else None
+    receipts = _queue("receipts", config, place, _senders(config, place, listened, topic), _DAY)
+    rules = _rules(config, listened, _Ends(topic, function, receipts), dead_letter)
     bucket = _bucket(config, place)
-    function = _function(config, place, topic, dead_letter, secrets)
+    receipt, listener, *people = _subscriptions(config, topic, receipts, notifier, dead_letter)
+    listens = function is not None and config.route == "fanout"
+    return Watch(
+        name=config.name,
+        place=place,
+        bucket=bucket,
+        trail=_trail(config, place, bucket),
+        topic=topic,
+        receipts=receipts,
+        dead_letter=dead_letter,
+        rules=rules,
+        away=_elsewhere(config, place, listened, rules),
+        people=tuple(people),
+        receipt=receipt,
+        function=function,
+        webhook=listener if listens else None,
+        unwanted=(*(() if listens else (listener,)), *(() if function else _alone(notifier))),
+    )
+
+
+def _alone(notifier: Function) -> tuple[Resource, ...]:
+    """The function with what only it needs."""
+    return (notifier, notifier.role, notifier.log_group)
+
+
+class _Ends(NamedTuple):
+    """What a rule may hand its events to."""
+
+    topic: Topic
+    function: Function | None
+    receipts: Queue
+
+
+def _ways(config: Config, one: Heard) -> tuple[str, ...]:
+    """The fields of `_Ends` that this rule uses."""
+    if one.path == "function":
+        return ("function", "receipts")
+    if one.path == "topic" or config.route == "fanout":
+        return ("topic",)
+    return ("topic", "function", "receipts") if config.route == "direct" else ("function",)
+
+
+def _sources(
+    config: Config, place: Place, listened: Sequence[Heard], way: str
+) -> tuple[tuple[str, str], ...]:
+    """EventBridge, on behalf of each rule at home that uses this way."""
+    using = (one.name for one in listened if way in _ways(config, one))
+    return tuple((_EVENTS, place.arn("events", f"rule/{name}")) for name in using)
+
+
+def _senders(
+    config: Config, place: Place, listened: Sequence[Heard], topic: Topic
+) -> tuple[tuple[str, str], ...]:
+    """Who may put receipts into their queue."""
+    return (*_sources(config, place, listened, "receipts"), (_SNS, topic.arn))
+
+
+def _topic(config: Config, place: Place, listened: Sequence[Heard]) -> Topic:
+    used = any("topic" in _ways(config, one) for one in listened)
+    return Topic(name=config.topic.name, place=place, watch=config.name, from_rules=used)
+
+
+def _trail(config: Config, place: Place, bucket: Bucket) -> Trail:
+    return Trail(
+        name=config.trail.name,
+        bucket=bucket,
+        insights=tuple(config.trail.insights),
+        multi_region=config.trail.multi_region,
+        place=place,
+        watch=config.name,
+    )
+
+
+def _subscriptions(
+    config: Config, topic: Topic, receipts: Queue, function: Function, dead_letter: Queue
+) -> tuple[Subscription, ...]:
+    """Those of the receipts queue and of the function, then the people's."""
+    mine: _Mine = {"place": topic.place, "watch": topic.watch}
 
     def listener(name: str, protocol: str, ends_in: Resource) -> Subscription:
         return Subscription(
@@ -127,25 +229,14 @@ def plan(config: Config, place: Place, secrets: Mapping[str, str | None]) -> Wat
             **mine,
         )
 
-    return Watch(
-        name=config.name,
-        place=place,
-        bucket=bucket,
-        trail=Trail(
-            name=config.trail.name, bucket=bucket, insights=tuple(config.trail.insights), **mine
-        ),
-        topic=topic,
-        receipts=receipts,
-        dead_letter=dead_letter,
-        rules=rules,
-        away=_elsewhere(config, place, listened, rules),
-        people=tuple(
-            Subscription(name=address, topic=topic, protocol="email", **mine)
-            for address in config.topic.emails
-        ),
-        receipt=listener("receipts", "sqs", receipts),
-        function=function,
-        webhook=listener("function", "lambda", function) if function else None,
+    people = [
+        *(("email", address) for address in config.topic.emails),
+        *(("sms", number) for number in config.topic.sms),
+    ]
+    return (
+        listener("receipts", "sqs", receipts),
+        listener("function", "lambda", function),
+        *(Subscription(name=n, topic=topic, protocol=p, **mine) for p, n in people),
     )
 
 
@@ -191,75 +282,107 @@ def _lifecycle(config: Config) -> list[State] | None:
 
 def _failures(place: Place, listened: Sequence[Heard]) -> tuple[tuple[str, str], ...]:
     """Who may put on the dead-letter queue of a region what its rules could not deliver."""
-    return tuple(
-        ("events.amazonaws.com", place.arn("events", f"rule/{one.name}")) for one in listened
-    )
+    return tuple((_EVENTS, place.arn("events", f"rule/{one.name}")) for one in listened)
 
 
 def _rules(
-    config: Config, place: Place, listened: Sequence[Heard], topic: Topic, dead_letter: Queue
+    config: Config, listened: Sequence[Heard], ends: _Ends, dead_letter: Queue
 ) -> tuple[Rule, ...]:
     """The rules at home: one for all that is heard, wherever that is."""
     return tuple(
         Rule(
             name=one.name,
-            place=place,
+            place=ends.topic.place,
             watch=config.name,
             pattern=one.pattern,
             detection=one.detection,
-            target=topic,
+            targets=_targets(config, one, ends),
             dead_letter=dead_letter,
             read_only=one.read_only,
             fires=one.fires,
+            text=None if config.route == "fanout" else _text(config, one),
         )
         for one in listened
     )
 
 
+def _targets(config: Config, one: Heard, ends: _Ends) -> tuple[Resource, ...]:
+    ways = _ways(config, one)
+    return tuple(end for way, end in ends._asdict().items() if end and way in ways)
+
+
+def _text(config: Config, one: Heard) -> State:
+    """What a mail says that no function writes."""
+    subject = subject_of(one.pattern.get("detail-type", []))
+    language = config.alerts.language
+    return transformer(catalogue()[one.detection], subject, language, config.name)
+
+
 def _elsewhere(
     config: Config, place: Place, listened: Sequence[Heard], rules: Sequence[Rule]
 ) -> tuple[Rule, ...]:
-    """The rules in another region, each of which feeds its twin at home."""
-    twins = [
-        (one, rule) for one, rule in zip(listened, rules, strict=True) if one.region != place.region
-    ]
-    if not twins:
+    """The rules in other regions, each of which feeds its twin at home."""
+    twins = list(zip(listened, rules, strict=True))
+    regions = dict.fromkeys(region for one in listened for region in one.regions)
+    others = [region for region in regions if region != place.region]
+    if not others:
         return ()
-    there = replace(place, region=twins[0][0].region)  # all that is seen elsewhere is seen there
+    forwarder = _forwarder(
+        config, place, [one.name for one in listened if {*one.regions} & {*others}]
+    )
+    found: list[Rule] = []
+    for region in others:
+        there = [(one, rule) for one, rule in twins if region in one.regions]
+        found += _in_region(config, replace(place, region=region), there, forwarder)
+    return tuple(found)
+
+
+def _in_region(
+    config: Config, there: Place, twins: Sequence[tuple[Heard, Rule]], forwarder: Role
+) -> list[Rule]:
+    """The rules of one other region, with the dead-letter queue that they share."""
     failures = _failures(there, [one for one, _ in twins])
     dead_letter = replace(_queue("dead-letter", config, there, failures, _TWO_WEEKS), away=True)
-    forwarder = Role(
-        name=f"{config.name}-forwarder",
-        place=place,
-        watch=config.name,
-        service="events.amazonaws.com",
-        grants=((("events:PutEvents",), default_bus(place)),),
-        policy_name="forwarder",
-        sources=tuple(arn for _, arn in failures),
-    )
-    return tuple(
+    return [
         replace(
             rule,
             place=there,
             away=True,
-            target=rule,
+            targets=(rule,),
             dead_letter=dead_letter,
             forwarder=forwarder,
         )
         for _, rule in twins
+    ]
+
+
+def _forwarder(config: Config, place: Place, names: Sequence[str]) -> Role:
+    """Put events on the home region's default bus, for rules of these names in any region.
+
+    Their full ARNs, one for each region, would soon be more than a trust policy may hold.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+    """
+    anywhere = replace(place, region="*")
+    return Role(
+        name=f"{config.name}-forwarder",
+        place=place,
+        watch=config.name,
+        service=_EVENTS,
+        grants=((("events:PutEvents",), default_bus(place)),),
+        policy_name="forwarder",
+        sources=tuple(anywhere.arn("events", f"rule/{name}") for name in names),
     )
 
 
 def _function(
     config: Config,
-    place: Place,
+    listened: Sequence[Heard],
     topic: Topic,
     dead_letter: Queue,
     secrets: Mapping[str, str | None],
-) -> Function | None:
-    """The notifier with all it leans on; None when there is no channel for it to serve."""
-    if not config.channels:
-        return None
+) -> Function:
+    """The notifier with all it leans on."""
+    place = topic.place
     mine: _Mine = {"place": place, "watch": config.name}
     name = config.function.name
     in_environment = config.function.secret == "env"  # noqa: S105 - a mode, not a secret
@@ -277,15 +400,27 @@ def _function(
         architecture=config.function.architecture,
         environment=_environment(config, place, secrets if in_environment else None),
         hidden=frozenset(VARIABLES[one.type] for one in config.channels),
-        channels=tuple(one.name for one in config.channels),
+        channels=(*(one.name for one in config.channels), *_publishing(config)),
         unasked=frozenset(one.name for one in config.channels if one.type not in ASKED),
-        invokers=(("sns.amazonaws.com", topic.arn),),
-        role=_role(config, place, log_group, kept, dead_letter),
+        invokers=_invokers(config, place, listened, topic),
+        role=_role(config, log_group, kept, dead_letter, topic),
         log_group=log_group,
         dead_letter=dead_letter,
         secrets=kept,
         **mine,
     )
+
+
+def _publishing(config: Config) -> tuple[str, ...]:
+    """The topic, where the function writes to it as to a channel."""
+    return (TOPIC,) if config.route == "formatted" else ()
+
+
+def _invokers(
+    config: Config, place: Place, listened: Sequence[Heard], topic: Topic
+) -> tuple[tuple[str, str], ...]:
+    rules = _sources(config, place, listened, "function")
+    return (*rules, *([(_SNS, topic.arn)] if config.route == "fanout" else ()))
 
 
 def _parameter(config: Config, channel: ChannelConfig) -> str:
@@ -297,6 +432,8 @@ def _environment(
 ) -> dict[str, str | None]:
     """The notifier's variables; `secrets` is given when they are to stand among them."""
     channels = [_entry(config, one, in_environment=secrets is not None) for one in config.channels]
+    topic = place.arn("sns", config.topic.name)
+    channels += [{"name": name, "type": "sns", "topic": topic} for name in _publishing(config)]
     variables: dict[str, str | None] = {
         "CTWATCH_WATCH": config.name,
         "CTWATCH_TRAIL": place.arn("cloudtrail", f"trail/{config.trail.name}"),
@@ -327,10 +464,10 @@ def _entry(config: Config, channel: ChannelConfig, *, in_environment: bool) -> S
 
 def _role(
     config: Config,
-    place: Place,
     log_group: LogGroup,
     secrets: tuple[Secret, ...],
     dead_letter: Queue,
+    topic: Topic,
 ) -> Role:
     """Write its own log, read its own secrets, hand over what it failed to deliver.
 
@@ -338,12 +475,13 @@ def _role(
     """
     return Role(
         name=f"{config.name}-notifier",
-        place=place,
+        place=topic.place,
         watch=config.name,
         service="lambda.amazonaws.com",
         grants=(
             (("logs:CreateLogStream", "logs:PutLogEvents"), f"{log_group.arn}:*"),
             *((("ssm:GetParameter",), one.arn) for one in secrets),
             (("sqs:SendMessage",), dead_letter.arn),
+            *((("sns:Publish",), topic.arn) for _ in _publishing(config)),
         ),
     )

@@ -21,7 +21,7 @@ STOREYS = (
     ("render",),
     ("simulate", "diagnose", "opening", "start"),
     ("watch", "engine", "techniques", "proof"),
-    ("resources", "listening"),
+    ("resources", "listening", "readable"),
     ("config",),
     ("lint",),
     ("aws", "detections", "bundle", "secret"),

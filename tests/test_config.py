@@ -51,10 +51,11 @@ def test_one_channel_is_enough_and_the_rest_is_the_workbook():
     assert watch.model_dump() == {
         "name": "ctwatch",
         "region": "ap-northeast-2",
+        "regions": (),
         "route": "fanout",
         "bucket": {"name": "s3-cloudtrail-monitor-{account}-{region}-an", "lifecycle": None},
-        "trail": {"name": "ct-trail-monitor", "insights": ()},
-        "topic": {"name": "sns-cloudtrail-alarm", "emails": ()},
+        "trail": {"name": "ct-trail-monitor", "multi_region": True, "insights": ()},
+        "topic": {"name": "sns-cloudtrail-alarm", "emails": (), "sms": ()},
         "function": {
             "name": "lambda-ct-detect-alarm",
             "runtime": "python3.13",
@@ -70,6 +71,19 @@ def test_one_channel_is_enough_and_the_rest_is_the_workbook():
 
 def test_one_address_is_enough():
     assert config.parse({"topic": {"emails": ["a.b+c@mail.example.com"]}}).channels == ()
+    assert config.parse({"topic": {"sms": ["+821012345678"]}}).topic.sms == ("+821012345678",)
+
+
+def test_a_root_login_at_home_in_us_east_1_needs_no_other_region():
+    rules = [{"name": "r", "detection": "root-login"}]
+    document = {"region": "us-east-1", "trail": {"multi_region": False}, "rules": rules}
+    assert config.parse({"channels": [CHANNEL], **document}).trail.multi_region is False
+
+
+def test_all_regions_become_those_of_the_account():
+    watch = config.parse({"channels": [CHANNEL], "regions": "all"})
+    assert watch.regions == (config.ALL_REGIONS,)
+    assert watch.with_regions(["eu-west-1", "us-east-1"]).regions == ("eu-west-1", "us-east-1")
 
 
 def test_channels_of_every_type_stand_beside_each_other_each_with_its_own_wishes():
@@ -288,8 +302,28 @@ def test_an_unknown_key_is_named_with_the_nearest_right_one(document, path, reas
             f"this key is missing: {HOW_TO_WRITE}",
         ),
         ({"channels": [{"url": "env:A"}]}, "channels[0].type", "this key is missing"),
-        ({"route": "direct"}, "route", "builds 'fanout' only"),
-        ({"route": "formatted"}, "route", "builds 'fanout' only"),
+        ({"regions": 5}, "regions", "must be a list, not a number"),
+        ({"regions": ["eu-west-1", "all"]}, "regions", "'all' stands by itself: regions: all"),
+        ({"topic": {"sms": [821012345678]}}, "topic.sms[0]", "not a number (put it in quotes)"),
+        ({"topic": {"sms": ["010-1234"]}}, "topic.sms[0]", "as in '+821012345678' (E.164)"),
+        (
+            {"channels": [{**CHANNEL, "name": "topic"}]},
+            "channels[0].name",
+            "'topic' is what the log calls the topic itself: choose another name",
+        ),
+        (
+            {"trail": {"multi_region": False}, "regions": "all"},
+            "regions",
+            "a trail of one region tells EventBridge nothing of another",
+        ),
+        (
+            {
+                "trail": {"multi_region": False},
+                "rules": [{"name": "r", "detection": "root-login"}],
+            },
+            "rules[0].detection",
+            f"'root-login' is recorded in us-east-1, and {config._ONE_REGION}",
+        ),
         ({"rules": []}, "rules", "nothing would be detected: add a rule or remove the key"),
         ({5: 6}, "[5]", "a key must be text"),
     ],

@@ -37,7 +37,7 @@ def hears(*detections: str, **changes: Any):
 
 @pytest.mark.parametrize("detection", BUILDABLE)
 def test_a_detection_fires_on_its_examples_by_whatever_names(detection):
-    parts = hears(detection)
+    parts = [one for one in hears("insight", detection) if one.detection == detection]
     fired = [json.dumps(event, sort_keys=True) for part in parts for event in part.fires]
     assert len(set(fired)) == len(catalogue()[detection].examples.fires)
     assert all(part.fires and len(json.dumps(part.pattern)) <= 2048 for part in parts)
@@ -57,11 +57,56 @@ def test_what_must_not_fire_does_not(detection):
 
 
 def test_a_detection_of_several_parts_is_several_rules_named_after_them():
-    names = [one.name for one in hears("pipeline-tampering")]
     parts = [part.name for part in catalogue()["pipeline-tampering"].parts]
+    only_mail = {"channels": [], "route": "fanout"}
+    names = [one.name for one in hears("pipeline-tampering", **only_mail)]
     assert names == [f"rule-0-{part}" for part in parts]
-    [events] = [one for one in hears("pipeline-tampering") if one.name == "rule-0-events"]
-    assert all(f'"{name}"' in json.dumps(events.pattern) for name in names)
+
+
+def test_the_guard_is_there_twice_where_there_are_two_ways_to_tell():
+    guard = hears("pipeline-tampering", "root-login")
+    paths = {one.name: one.path for one in guard}
+    parts = [part.name for part in catalogue()["pipeline-tampering"].parts]
+    assert paths == {
+        **{f"rule-0-{part}": "topic" for part in parts},
+        **{f"rule-0-{part}-b": "function" for part in parts},
+        "rule-1": "route",
+    }
+    [first, second] = [one for one in guard if one.name.startswith("rule-0-events")]
+    assert first.pattern == second.pattern
+    for name in paths:
+        for key in ("name", "rule"):
+            assert matches(first.pattern, touched({key: name}))
+    assert not matches(first.pattern, touched({"name": "rule-2"}))
+
+
+def touched(parameters):
+    [event, *_] = catalogue()["pipeline-tampering"].examples.fires
+    found = copy.deepcopy(event)
+    found["source"], found["detail"]["eventSource"] = "aws.events", "events.amazonaws.com"
+    found["detail"] |= {"eventName": "RemoveTargets", "requestParameters": parameters}
+    return found
+
+
+def test_what_each_region_sees_is_heard_in_all_that_are_asked_for():
+    asked = {"regions": ["eu-west-1", PLACE.region, "us-east-1"]}
+    found = {one.detection: one.regions for one in hears(*BUILDABLE, **asked)}
+    assert found["security-group-ingress"] == (PLACE.region, "eu-west-1", "us-east-1")
+    assert (found["root-login"], found["trail-tampering"]) == (("us-east-1",), (PLACE.region,))
+
+
+def test_the_guard_stands_wherever_there_is_a_rule():
+    def regions(*detections, **changes):
+        found = {
+            one.name: one.regions for one in hears("pipeline-tampering", *detections, **changes)
+        }
+        return found["rule-0-events"], found["rule-0-sqs"], found["rule-0-sns"], found["rule-0-iam"]
+
+    home, far = PLACE.region, "us-east-1"  # the role is seen there in any case
+    assert regions() == ((home, far), (home, far), (home,), (far,))
+    everywhere = (home, far, "eu-west-1")
+    asked = regions("security-group-ingress", regions=["eu-west-1"])
+    assert asked == (everywhere, everywhere, (home,), (far,))
 
 
 def test_a_rule_whose_name_grows_too_long_is_told():
@@ -81,7 +126,7 @@ def test_read_only_events_need_the_wider_state():
 def test_what_is_seen_elsewhere_is_a_pair_with_one_role_and_a_queue_there():
     watch = planned(ELSEWHERE)
     [away], home = watch.away, watch.rules[0]
-    assert (away.place.region, away.target, away.name) == ("us-east-1", home, home.name)
+    assert (away.place.region, away.targets, away.name) == ("us-east-1", (home,), home.name)
     assert (away.pattern, away.state) == (home.pattern, home.state)
     assert away.title == "rule root-login in us-east-1"
     assert away.dead_letter.place.region == "us-east-1"
@@ -97,7 +142,7 @@ def test_what_is_seen_elsewhere_is_a_pair_with_one_role_and_a_queue_there():
 def test_a_home_in_us_east_1_needs_no_forwarder():
     config = {**ELSEWHERE, "region": "us-east-1"}
     filled = parse(config).filled(account=PLACE.account)
-    assert {one.region for one in heard(filled, _at("us-east-1"))} == {"us-east-1"}
+    assert {one.regions for one in heard(filled, _at("us-east-1"))} == {("us-east-1",)}
 
 
 def test_the_readme_s_root_login_is_heard_far_away_and_the_trail_at_home():

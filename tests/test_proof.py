@@ -11,6 +11,7 @@ from ctwatch.errors import AwsError
 from ctwatch.proof import (
     Delivery,
     Receipt,
+    Signal,
     await_deliveries,
     await_receipts,
     deliveries,
@@ -91,7 +92,6 @@ def test_an_event_of_another_kind_names_no_trail_and_has_no_record(strange):
 
 GARBAGE = [
     "plain text", "[]", "5", "null", "{}", '{"Message": "{}"}', '{"Timestamp": "2026-11-21"}',
-    body("plain text"), body('"text"'), body("5"), body("null"), body("[1]"), body(""),
     body(event(), "yesterday"), body(event(), None), body(event(), 5),
     body(event(), "2026-11-21T12:00:00"), '{"Message": {}, "Timestamp": "2026-11-21T12:00:00Z"}',
 ]  # fmt: skip
@@ -100,6 +100,39 @@ GARBAGE = [
 def test_what_the_topic_would_not_send_is_no_receipt(aws, queue):
     put(aws, queue, *GARBAGE)
     assert found(aws, queue, seconds=0.2) == []
+
+
+TEXT = "CloudTrail\nTrail: ctwatch-probe-1\n{}: 5f0d1b6c-6f6e-4c1e-9a43-5a3f5c1f2a10\nRequest ID: r"
+
+
+@pytest.mark.parametrize("label", ["Event ID", "이벤트 ID"])
+def test_a_text_for_people_is_a_receipt_that_names_its_event(aws, queue, label):
+    put(aws, queue, body(TEXT.format(label)))
+    [receipt] = receipts(aws, queue)
+    assert (receipt.event, receipt.sender) == ({}, "topic")
+    assert receipt.event_id == "5f0d1b6c-6f6e-4c1e-9a43-5a3f5c1f2a10"
+    assert receipt.mentions("ctwatch-probe-1")
+    assert not receipt.mentions("ctwatch-probe-2")
+
+
+@pytest.mark.parametrize("text", ["plain text", '"text"', "5", "null", "[1]", ""])
+def test_any_other_text_is_one_that_names_none(aws, queue, text):
+    put(aws, queue, body(text))
+    [receipt] = receipts(aws, queue)
+    assert (receipt.event, receipt.event_id, receipt.trail) == ({}, "", "")
+
+
+def test_an_event_straight_from_a_rule_came_when_the_queue_got_it(aws, queue):
+    before = datetime.now(UTC) - timedelta(seconds=2)
+    put(aws, queue, json.dumps({"detail-type": "AWS API Call via CloudTrail", **event("e1")}))
+    [receipt] = receipts(aws, queue)
+    assert (receipt.sender, receipt.event_id, receipt.trail) == ("rule", "e1", "t")
+    assert before < receipt.at < datetime.now(UTC) + timedelta(seconds=2)
+
+
+def test_the_same_event_from_the_topic_and_from_a_rule_are_two_receipts(aws, queue):
+    put(aws, queue, body(event("e")), json.dumps({"detail-type": "x", **event("e")}))
+    assert {one.sender for one in found(aws, queue, count=2, seconds=20)} == {"topic", "rule"}
 
 
 def test_a_queue_that_cannot_be_read_is_a_sentence(aws, queue):
@@ -222,7 +255,7 @@ def today(monkeypatch):
 
 def test_a_line_of_the_notifier_is_a_delivery(sandbox, aws, today):
     write(sandbox, line(), at=today)
-    assert deliveries(aws, LOG, MINE) == [
+    assert deliveries(aws, LOG, MINE.signal) == [
         Delivery("discord", "delivered", 200, NOON + timedelta(seconds=0.5),
                  NOON + timedelta(seconds=1))
     ]  # fmt: skip
@@ -250,11 +283,16 @@ def test_lines_of_another_kind_or_of_another_event_are_none(sandbox, aws, today)
         line(channel="discord")[:-5] + "e",
         at=today,
     )  # fmt: skip
-    assert deliveries(aws, LOG, MINE) == []
+    assert deliveries(aws, LOG, MINE.signal) == []
+
+
+def test_a_line_is_found_by_the_id_of_the_request_too(sandbox, aws, today):
+    write(sandbox, line("another", request_id="r"), line("e"), at=today)
+    assert [one.channel for one in deliveries(aws, LOG, Signal("r", today))] == ["discord"]
 
 
 def test_a_function_that_never_wrote_has_delivered_nothing(aws):
-    assert deliveries(aws, LOG, MINE) == []
+    assert deliveries(aws, LOG, MINE.signal) == []
 
 
 @pytest.fixture
@@ -274,13 +312,13 @@ def test_every_page_of_the_log_is_read_from_just_before_the_alert_on(aws, stubbe
     stubbed.add_response(
         "filter_log_events", {"events": [{"message": line()}]}, {**asked, "nextToken": ANY}
     )
-    assert [one.channel for one in deliveries(aws, LOG, MINE)] == ["discord"]
+    assert [one.channel for one in deliveries(aws, LOG, MINE.signal)] == ["discord"]
 
 
 def test_a_log_that_may_not_be_read_is_not_an_empty_log(aws, stubbed):
     stubbed.add_client_error("filter_log_events", "AccessDeniedException", "no")
     with pytest.raises(AwsError, match=f"reading log group {LOG}: .*AccessDeniedException") as told:
-        deliveries(aws, LOG, MINE)
+        deliveries(aws, LOG, MINE.signal)
     assert told.value.denied
 
 
@@ -294,7 +332,7 @@ def hasty(sandbox):
 
 
 def told(aws, *channels, seconds=60.0):
-    return await_deliveries(aws, LOG, MINE, frozenset(channels or ["discord"]), seconds)
+    return await_deliveries(aws, LOG, MINE.signal, frozenset(channels or ["discord"]), seconds)
 
 
 @pytest.mark.usefixtures("today")

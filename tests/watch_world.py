@@ -71,10 +71,10 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "plain": PLAIN,
     "rich": RICH,
     "mail only": MAIL_ONLY,
-    "webhook only": WEBHOOK_ONLY,
-    "elsewhere": ELSEWHERE,
+    "webhook only, direct": {**WEBHOOK_ONLY, "route": "direct"},
+    "elsewhere": {**ELSEWHERE, "regions": ["eu-west-1"]},
     "secret in the environment": PLAIN_SECRET,
-    "every channel": EVERY_CHANNEL,
+    "every channel, formatted": {**EVERY_CHANNEL, "route": "formatted"},
 }
 
 
@@ -116,7 +116,7 @@ class World:
     config: Path
     refuse: Callable[[str, str, Mapping[str, Any]], Answer | None] = lambda *_: None
     refused: list[str] = field(default_factory=list)
-    clients: dict[str, Any] = field(default_factory=dict)
+    clients: dict[tuple[str, str | None], Any] = field(default_factory=dict)
 
     def use(self, config: Mapping[str, Any]) -> None:
         """An empty account and another config."""
@@ -135,11 +135,12 @@ class World:
         lines = tuple(" ".join(line.split()) for line in err.getvalue().splitlines())
         return Ran(code, _folded(out), _folded(err), lines)
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, region: str | None = None) -> Any:
         """A client of the hand's: whatever is cut, it is not."""
-        if service not in self.clients:
-            self.clients[service] = _hand().client(service)
-        return self.clients[service]
+        key = service, region
+        if key not in self.clients:
+            self.clients[key] = _hand().client(service, region_name=region)
+        return self.clients[key]
 
     def settle(self) -> None:
         """Wait for all that is under way; what is due in minutes, such as a retry, is dropped."""
@@ -147,7 +148,7 @@ class World:
         while work._running and time.monotonic() < end:
             time.sleep(0.01)
         assert not work._running
-        work.drop(self.sandbox._delivery.functions.drop)
+        work.drop(lambda: None)
 
     def click(self) -> None:
         """Do what the people do with their newest confirmation mails."""

@@ -45,7 +45,7 @@ __all__ = [
 
 Language: TypeAlias = Literal["ko", "en"]
 Severity: TypeAlias = Literal["low", "medium", "high", "critical"]
-Where: TypeAlias = Literal["home", "us-east-1", "every-region"]
+Where: TypeAlias = Literal["home", "us-east-1", "every-region", "rules"]
 Scope: TypeAlias = Literal["account", "own"]
 
 Event: TypeAlias = dict[str, Any]
@@ -78,7 +78,7 @@ class Part:
         pattern: the event pattern of its rule; longer than AWS takes only if
             `ctwatch.patterns.split` can cut it.
         where: the region whose event bus gets the events: the trail's home region, us-east-1
-            only, or that of each call.
+            only, that of each call, or ("rules") every one in which the watch has a rule.
         read_only: whether it needs a rule in the state
             ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS.
             https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail-management.html

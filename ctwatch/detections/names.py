@@ -29,8 +29,9 @@ SAMPLE: dict[str, str | tuple[str, ...]] = {
     "subscriptions_prefix": f"{_TOPIC_ARN}:",
     "function": "lambda-ct-detect-alarm",
     "function_arn": f"arn:aws:lambda:{_REGION}:{_ACCOUNT}:function:lambda-ct-detect-alarm",
-    "role": "ctwatch-notifier",
+    "roles": ("ctwatch-notifier", "ctwatch-forwarder"),
     "rules": ("eventbridge-ct-detect",),
+    "rule_prefixes": ("ctwatch-guard-",),
     "log_groups": ("/aws/lambda/lambda-ct-detect-alarm",),
     "parameters": ("/ctwatch/discord",),
     "queue_urls": (

@@ -67,6 +67,11 @@ class Resource(ABC):
             found += [x for x in (value if isinstance(value, tuple) else (value,)) if is_one(x)]
         return tuple(found)
 
+    def hinders(self, other: "Resource") -> bool:
+        """Whether `other` must not be written as long as this, which is unwanted, is there."""
+        del other
+        return False
+
     @property
     def title(self) -> str:
         """How it is called in front of people: "trail ct-trail-monitor"."""

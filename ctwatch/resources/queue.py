@@ -42,22 +42,26 @@ class Queue(Resource):
 
     @property
     def policy(self) -> State:
-        """Each sender, from its one source.
+        """Each service, from its sources; in few statements, as SQS takes no more than 20.
 
         https://docs.aws.amazon.com/sns/latest/dg/subscribe-sqs-queue-to-sns-topic.html
+        https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-policies.html
         """
+        sources: dict[str, list[str]] = {}
+        for service, source in self.senders:
+            sources.setdefault(service, []).append(source)
         return {
             "Version": "2012-10-17",
             "Statement": [
                 {
-                    "Sid": f"{service.partition('.')[0].title()}{number}",
+                    "Sid": service.partition(".")[0].title(),
                     "Effect": "Allow",
                     "Principal": {"Service": service},
                     "Action": "sqs:SendMessage",
                     "Resource": self.arn,
-                    "Condition": {"ArnEquals": {"aws:SourceArn": source}},
+                    "Condition": {"ArnEquals": {"aws:SourceArn": arns}},
                 }
-                for number, (service, source) in enumerate(self.senders)
+                for service, arns in sources.items()
             ],
         }
 

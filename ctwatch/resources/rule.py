@@ -1,7 +1,7 @@
-"""The EventBridge rule on a region's default bus, with its target.
+"""The EventBridge rule on a region's default bus, with its targets.
 
 What the home region does not see is seen by a rule of the region that does; its target is the home
-region's default bus, where a second rule of the same pattern has the topic as target.
+region's default bus, where a second rule of the same pattern has the targets that tell people.
 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-cross-region.html
 """
 
@@ -17,13 +17,15 @@ from ctwatch.patterns import PatternError, canonical
 from ctwatch.resources.base import Live, Resource, owner
 from ctwatch.resources.queue import Queue
 from ctwatch.resources.role import Role
-from ctwatch.resources.topic import Topic
 
 _GONE = "ResourceNotFoundException"
 _CONCURRENT = "ConcurrentModificationException"
 _WIDE = "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS"
 _MAX_AGE = 86_400
 _MAX_ATTEMPTS = 185
+
+_IDS = {"topic": "topic", "function": "function", "queue": "receipts", "rule": "home"}
+"""What a target is called, by the kind of resource that it is."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -33,20 +35,24 @@ class Rule(Resource):
     Attributes:
         pattern: the event pattern.
         detection: the detection it stands for.
-        target: the topic; or, of a rule in another region, the rule at home that it feeds.
-        dead_letter: where an event goes that the target refused.
+        targets: the topic, the function, the receipts queue, each at most once; or, of a rule in
+            another region, the rule at home that it feeds.
+        dead_letter: where an event goes that a target refused.
         forwarder: the role that may put events on the home region's bus, of a rule elsewhere.
         read_only: whether it must hear of read-only events, too.
         fires: events that it must fire on, whole.
+        text: the InputTransformer that makes text of the event for the topic; None: it is sent as
+            it is.
     """
 
     pattern: Mapping[str, Any]
     detection: str
-    target: "Topic | Rule"
+    targets: tuple[Resource, ...]
     dead_letter: Queue
     forwarder: Role | None = None
     read_only: bool = False
     fires: Sequence[Mapping[str, Any]] = ()
+    text: State | None = None
 
     kind: ClassVar[str] = "rule"
 
@@ -56,12 +62,16 @@ class Rule(Resource):
         return self.place.arn("events", f"rule/{self.name}")
 
     @property
-    def aim(self) -> State:
-        """The part of its target that decides where events go."""
-        if isinstance(self.target, Topic):
-            return {"Arn": self.target.arn}
-        role = {"RoleArn": self.forwarder.arn} if self.forwarder else {}
-        return {"Arn": default_bus(self.target.place), **role}
+    def aims(self) -> dict[str, State]:
+        """By target id, the part of it that decides where events go, and as what."""
+        return {_IDS[one.kind]: self._aim(one) for one in self.targets}
+
+    def _aim(self, target: Resource) -> State:
+        if isinstance(target, Rule):
+            role = {"RoleArn": self.forwarder.arn} if self.forwarder else {}
+            return {"Arn": default_bus(target.place), **role}
+        text = {"InputTransformer": self.text} if self.text and target.kind == "topic" else {}
+        return {"Arn": target.arn, **text}
 
     @property
     def _targets(self) -> list[Any]:
@@ -71,14 +81,15 @@ class Rule(Resource):
         """
         return [
             {
-                "Id": "topic" if isinstance(self.target, Topic) else "home",
-                **self.aim,
+                "Id": name,
+                **aim,
                 "RetryPolicy": {
                     "MaximumEventAgeInSeconds": _MAX_AGE,
                     "MaximumRetryAttempts": _MAX_ATTEMPTS,
                 },
                 "DeadLetterConfig": {"Arn": self.dead_letter.arn},
             }
+            for name, aim in self.aims.items()
         ]
 
     @property

@@ -1,4 +1,4 @@
-"""Who hears the topic: a person by e-mail, the function, the receipts queue.
+"""Who hears the topic: a person by e-mail or text message, the function, the receipts queue.
 
 A subscription has no tags. One on our topic is ours; it is found by protocol and endpoint.
 """
@@ -27,7 +27,7 @@ class Subscription(Resource):
 
     Attributes:
         topic: what it listens to.
-        protocol: "email", "lambda" or "sqs".
+        protocol: "email", "sms", "lambda" or "sqs".
         listener: the function or queue that it ends in; None for a person.
         dead_letter: where a notification goes that could not be delivered; None for a person.
     """
@@ -44,6 +44,10 @@ class Subscription(Resource):
     def arn(self) -> str:
         """The topic's ARN: only AWS knows the rest."""
         return self.topic.arn
+
+    def hinders(self, other: Resource) -> bool:
+        """A function that still listens to the topic must not begin to publish to it."""
+        return self.listener is not None and self.listener.arn == other.arn
 
     @property
     def endpoint(self) -> str:

@@ -22,7 +22,13 @@ _OWNER_ACTIONS = [
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Topic(Resource):
-    """A standard topic that EventBridge may publish to."""
+    """A standard topic.
+
+    Attributes:
+        from_rules: whether EventBridge may publish to it.
+    """
+
+    from_rules: bool = True
 
     kind: ClassVar[str] = "topic"
 
@@ -37,26 +43,23 @@ class Topic(Resource):
 
         https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html
         """
-        return {
-            "Version": "2012-10-17",
-            "Statement": [
-                {
-                    "Sid": "__default_statement_ID",
-                    "Effect": "Allow",
-                    "Principal": {"AWS": "*"},
-                    "Action": _OWNER_ACTIONS,
-                    "Resource": self.arn,
-                    "Condition": {"StringEquals": {"AWS:SourceOwner": self.place.account}},
-                },
-                {
-                    "Sid": "AllowEventBridgePublish",
-                    "Effect": "Allow",
-                    "Principal": {"Service": "events.amazonaws.com"},
-                    "Action": "sns:Publish",
-                    "Resource": self.arn,
-                },
-            ],
+        owner_statement = {
+            "Sid": "__default_statement_ID",
+            "Effect": "Allow",
+            "Principal": {"AWS": "*"},
+            "Action": _OWNER_ACTIONS,
+            "Resource": self.arn,
+            "Condition": {"StringEquals": {"AWS:SourceOwner": self.place.account}},
         }
+        from_rules = {
+            "Sid": "AllowEventBridgePublish",
+            "Effect": "Allow",
+            "Principal": {"Service": "events.amazonaws.com"},
+            "Action": "sns:Publish",
+            "Resource": self.arn,
+        }
+        granted = [owner_statement, *([from_rules] if self.from_rules else [])]
+        return {"Version": "2012-10-17", "Statement": granted}
 
     @property
     def wanted(self) -> State:

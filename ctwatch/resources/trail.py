@@ -40,15 +40,17 @@ _IN = {"LogFileValidationEnabled": "EnableLogFileValidation", "SnsTopicARN": "Sn
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Trail(Resource):
-    """A multi-region trail with its home in the watch's region.
+    """A trail with its home in the watch's region.
 
     Attributes:
         bucket: where its log files go.
         insights: Insights types to record, in the config's words.
+        multi_region: whether it records every region, not its home alone.
     """
 
     bucket: Bucket
     insights: tuple[str, ...] = ()
+    multi_region: bool = True
 
     kind: ClassVar[str] = "trail"
     heard: ClassVar[bool] = True
@@ -64,7 +66,7 @@ class Trail(Resource):
         return {
             "bucket": self.bucket.name,
             "prefix": None,
-            "multi_region": True,
+            "multi_region": self.multi_region,
             "global_events": True,
             "validation": True,
             "key": None,
@@ -137,7 +139,7 @@ class Trail(Resource):
             lambda: aws.cloudtrail.create_trail(
                 Name=self.name,
                 S3BucketName=self.bucket.name,
-                IsMultiRegionTrail=True,
+                IsMultiRegionTrail=self.multi_region,
                 IncludeGlobalServiceEvents=True,
                 EnableLogFileValidation=True,
                 TagsList=self.tag_list,

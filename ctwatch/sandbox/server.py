@@ -32,10 +32,11 @@ from werkzeug.test import run_wsgi_app
 
 from ctwatch.clock import Clock
 from ctwatch.errors import SandboxError
-from ctwatch.sandbox import records, strictness, trails, wire
+from ctwatch.sandbox import records, sessions, strictness, trails, wire
 from ctwatch.sandbox.calls import Call, Forward, Handler, Hop, Refusal, World
 from ctwatch.sandbox.cloud import NOT_IMPLEMENTED, Cloud
 from ctwatch.sandbox.identities import ACCESS_KEY, SECRET_KEY, Identities, Identity
+from ctwatch.sandbox.roles import Roles
 
 HOST = "127.0.0.1"
 TOKEN_PATH = "/_ctwatch/token"  # noqa: S105 - a path; the token proves whose server answers
@@ -61,8 +62,8 @@ _UNSET = (
     "AWS_CA_BUNDLE",
 )
 _ENDPOINT_SERVICES = (
-    "CLOUDTRAIL", "CLOUDWATCH_LOGS", "EVENTBRIDGE", "IAM", "KMS", "LAMBDA", "S3", "SNS", "SQS",
-    "SSM", "STS",
+    "ACCOUNT", "CLOUDTRAIL", "CLOUDWATCH_LOGS", "EVENTBRIDGE", "IAM", "KMS", "LAMBDA", "S3", "SNS",
+    "SQS", "SSM", "STS",
 )  # fmt: skip
 
 # The variable that holds a webhook's URL -> the type of channel that posts there.
@@ -72,6 +73,13 @@ _WEBHOOKS = {
     "WEBHOOK_URL": "webhook",
     "DISCORD_WEBHOOK_URL": "discord",
 }
+
+# https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-regions.html
+_BY_DEFAULT = (
+    *("ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-southeast-1"),
+    *("ap-southeast-2", "ca-central-1", "eu-central-1", "eu-north-1", "eu-west-1", "eu-west-2"),
+    *("eu-west-3", "sa-east-1", "us-east-1", "us-east-2", "us-west-1", "us-west-2"),
+)
 
 _live = threading.Lock()
 
@@ -224,6 +232,7 @@ class Sandbox(World):
         self.inbox = self._make_inbox(self.folder, self.clock)
         self.inbox.start()
         self._delivery = self._make_delivery(self, self.inbox)
+        self._roles = Roles(self)
         self._handlers = self._all_handlers()
         threading.Thread(
             target=self._server.serve_forever,
@@ -480,6 +489,7 @@ class Sandbox(World):
     def _result(self, call: Call, exchange: "_Exchange") -> dict[str, Any]:
         key = (call.service, call.operation)
         try:
+            sessions.check(call, self._identity(call).element, self._roles)
             strictness.check(call, self._cloud)
             forward = strictness.strict(key, exchange.forward, self._cloud)
             handler = self._handlers.get(key)
@@ -547,6 +557,7 @@ class Sandbox(World):
 
     def _all_handlers(self) -> dict[tuple[str, str], Handler]:
         own: dict[tuple[str, str], Handler] = {
+            ("account", "ListRegions"): self._regions,
             ("cloudtrail", "LookupEvents"): lambda call, _: self._history.lookup(call),
             ("sts", "GetCallerIdentity"): self._caller,
             ("sts", "AssumeRole"): self._assume_role,
@@ -554,6 +565,21 @@ class Sandbox(World):
             ("sqs", "ReceiveMessage"): self._receive,
         }
         return own | dict(self._delivery.handlers())
+
+    def _regions(self, call: Call, _: Forward) -> dict[str, Any]:
+        """Those that every account has, and the home region.
+
+        https://docs.aws.amazon.com/accounts/latest/reference/API_ListRegions.html
+        """
+        statuses = dict.fromkeys([self.region], "ENABLED")
+        statuses |= dict.fromkeys(_BY_DEFAULT, "ENABLED_BY_DEFAULT")
+        asked = call.params.get("RegionOptStatusContains") or statuses.values()
+        listed = [
+            {"RegionName": name, "RegionOptStatus": status}
+            for name, status in sorted(statuses.items())
+            if status in asked
+        ]
+        return {"Regions": listed}
 
     def _identity(self, call: Call) -> Identity:
         identity = self._identities.of(call.access_key)

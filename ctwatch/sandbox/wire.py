@@ -26,6 +26,7 @@ from ctwatch.sandbox.calls import Call, Refusal
 
 # The service names of SigV4 scopes that we take apart; all others pass to moto as they are.
 SERVICES = {
+    "account": "account",
     "cloudtrail": "cloudtrail",
     "events": "events",
     "iam": "iam",

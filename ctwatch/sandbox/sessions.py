@@ -1,0 +1,55 @@
+"""Whether a role lets its sessions call what the notifier calls.
+
+Of all other calls, and of all other callers, nothing is judged: whoever has a key of the sandbox
+may do what he likes, but a function that lost a right must not go on as if it had it.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ctwatch.sandbox.calls import Call, Refusal
+from ctwatch.sandbox.roles import Roles
+
+_FORBIDDEN = 403
+
+
+def _parameter(call: Call) -> str:
+    name = str(call.params.get("Name", ""))
+    return f"arn:aws:ssm:{call.region}:{call.account}:parameter/{name.lstrip('/')}"
+
+
+# What is judged: the resource that the call is on, and the code that the service refuses with.
+# https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
+# https://docs.aws.amazon.com/systems-manager/latest/APIReference/CommonErrors.html
+_JUDGED: dict[tuple[str, str], tuple[Callable[[Call], str], str, int]] = {
+    ("sns", "Publish"): (lambda call: str(call.params.get("TopicArn")), "AuthorizationError",
+                         _FORBIDDEN),
+    ("ssm", "GetParameter"): (_parameter, "AccessDeniedException", 400),
+}  # fmt: skip
+
+
+def check(call: Call, identity: Mapping[str, Any], roles: Roles) -> None:
+    """Refuse what the caller's role does not allow.
+
+    Args:
+        call: the call.
+        identity: the caller, as a record's `userIdentity` has it.
+        roles: of the account.
+
+    Raises:
+        Refusal: with the service's own code.
+    """
+    judged = _JUDGED.get((call.service, call.operation))
+    if not judged or identity.get("type") != "AssumedRole":
+        return
+    resource_of, code, status = judged
+    action, resource = f"{call.service}:{call.operation}", resource_of(call)
+    role = identity["sessionContext"]["sessionIssuer"]["arn"]
+    if roles.may(role, action, resource).allowed:
+        return
+    raise Refusal(
+        code,
+        f"User: {identity['arn']} is not authorized to perform: {action} on resource: {resource} "
+        "because no identity-based policy allows the action",
+        status,
+    )
