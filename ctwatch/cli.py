@@ -380,6 +380,9 @@ def down(options: Options, delete_logs: bool, yes: bool, wait: float) -> int:
     warning = _ALERT if would_tell and any(one.resource.heard for one in going) else ""
     if yes and warning:
         screen.talk(warning)
+    bucket = watch.watch.bucket
+    if bucket.announces and any(one.resource is bucket for one in going):
+        screen.talk(_UNHEARD)
     if going and not yes:
         for one in going:
             screen.talk(f"- {one.resource.title}")
@@ -397,6 +400,9 @@ def down(options: Options, delete_logs: bool, yes: bool, wait: float) -> int:
     return _cleared(options, watch, keep_data=not delete_logs)
 
 
+_UNHEARD = (
+    "The log bucket's own notifications are turned off first: no alert is raised for each log file."
+)
 _ALERT = "Deleting the trail (DeleteTrail) raises an alert, and that is meant."
 
 
@@ -494,8 +500,8 @@ def detections(
             screen.json(part.pattern)
     else:
         screen.data(*detections_view(shown, tongue))
-        names = ", ".join(one.id for one in shown if not one.buildable)
-        screen.talk(f"This version makes rules of all but: {names}. Those are for reading.")
+        if names := ", ".join(one.id for one in shown if not one.buildable):
+            screen.talk(f"This version makes rules of all but: {names}. Those are for reading.")
     return AS_PROMISED
 
 

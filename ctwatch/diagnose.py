@@ -21,6 +21,7 @@ from ctwatch.diff import MISSING, Difference, State, denied, granted
 from ctwatch.engine import Finding, Verdict, foreign
 from ctwatch.patterns import PatternError, compile_pattern
 from ctwatch.resources.base import Resource
+from ctwatch.resources.bucket import Bucket
 from ctwatch.resources.function import Function
 from ctwatch.resources.role import Role
 from ctwatch.resources.rule import Rule
@@ -148,7 +149,9 @@ def diagnose(watch: Watch, findings: Sequence[Finding], aws: Aws) -> Diagnosis:
     after = [*_left_over(findings), _proof_hop(watch, looks)]
     beside = [trail, topic, *after]
     verdicts = {
-        rule.name: _verdict([events, hop], list(_reached(watch, rule, ends, looks)), beside)
+        rule.name: _verdict(
+            [_told(rule, events), hop], list(_reached(watch, rule, ends, looks)), beside
+        )
         for rule, hop in rules.items()
     }
     not_ours = {Verdict.MISSING, Verdict.FOREIGN}
@@ -245,6 +248,11 @@ def _events_hop(watch: Watch, looks: Looks, aws: Aws) -> Hop:
     return hop(Flow.CUT, "no logging trail records what is written here")
 
 
+def _told(rule: Rule, events: Hop) -> Hop:
+    """What a rule's events pass first: a bucket tells of its objects whatever any trail does."""
+    return events if rule.teller is None else Hop("events", rule.teller.name, Flow.OK, "")
+
+
 def _records(finding: Finding) -> bool:
     state = _state(finding)
     return bool(state["logging"] and records_writes(state["selectors"]))
@@ -256,13 +264,22 @@ def _rule_hop(pair: Sequence[Rule], looks: Looks) -> Hop:
     forwarders = [one.forwarder for one in away if one.forwarder]
     seen = "".join(f", seen in {one.place.region}" for one in away)
     parts = [looks[one] for one in (*pair, *forwarders)]
+    parts += [_as_teller(looks[one.teller]) for one in pair[:1] if one.teller]
     hop = _hop("rule", parts, partial(_deaf, pair), f"enabled, {pair[0].detection}{seen}")
     return _beside(hop, [looks[one] for one in dict.fromkeys(rule.dead_letter for rule in pair)])
 
 
+def _as_teller(finding: Finding) -> Finding:
+    """The bucket as far as it tells EventBridge of its objects, and no further."""
+    told = tuple(one for one in finding.differences if one.path == "eventbridge")
+    return replace(finding, differences=told)
+
+
 def _deaf(pair: Sequence[Rule], finding: Finding) -> bool:
-    """Whether this rule, or the role that hands its events on, lets nothing pass."""
+    """Whether this rule, or what its events pass before it, lets nothing pass."""
     one, state = finding.resource, _state(finding)
+    if isinstance(one, Bucket):
+        return not state["eventbridge"]
     if isinstance(one, Role):
         may = [("events:putevents", str(rule.aims["home"]["Arn"]), rule.arn) for rule in pair[1:]]
         return _powerless(one, state, may)
@@ -623,6 +640,7 @@ def _sentence(one: Resource, difference: Difference) -> str:
 
 # What a difference means for the user, where its path does not say it by itself.
 _MEANS = {
+    ("bucket", "eventbridge"): "off, nobody would be told of a deleted log file",
     ("trail", "logging"): "stopped, CloudTrail records nothing",
     ("trail", "validation"): "off, a forged log file would not be noticed",
     ("trail", "multi_region"): "off, other regions are not recorded",

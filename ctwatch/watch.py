@@ -4,7 +4,7 @@ The constructor arguments are the arrows: what a resource is given, it leans on.
 be named (a bucket policy names its trail, a queue policy its rule) is given as an ARN, or the graph
 would go round in a circle.
 
-    bucket <- trail
+    bucket <- trail, and the rule that hears the bucket itself
     topic <- rule (targets it) -> dead-letter queue
     topic <- subscriptions -> function -> role, log group, secrets, dead-letter queue
                            -> receipts queue
@@ -138,8 +138,9 @@ def plan(config: Config, place: Place, secrets: Mapping[str, str | None]) -> Wat
     notifier = _function(config, listened, topic, dead_letter, secrets)
     function = notifier if has_notifier(config) else None
     receipts = _queue("receipts", config, place, _senders(config, place, listened, topic), _DAY)
-    rules = _rules(config, listened, _Ends(topic, function, receipts), dead_letter)
-    bucket = _bucket(config, place)
+    bucket = _bucket(config, place, listened)
+    ends = _Ends(topic, function, receipts)
+    rules = _told_by(bucket, _rules(config, listened, ends, dead_letter))
     receipt, listener, *people = _subscriptions(config, topic, receipts, notifier, dead_letter)
     listens = function is not None and config.route == "fanout"
     return Watch(
@@ -253,7 +254,11 @@ def _queue(
     )
 
 
-def _bucket(config: Config, place: Place) -> Bucket:
+OF_OBJECTS = "log-object-deletion"
+"""The detection that hears the log bucket itself, and not CloudTrail."""
+
+
+def _bucket(config: Config, place: Place, listened: Sequence[Heard]) -> Bucket:
     trails = (config.trail.name, canary_name(config.trail.name))
     return Bucket(
         name=config.bucket.name,
@@ -262,6 +267,7 @@ def _bucket(config: Config, place: Place) -> Bucket:
         account_regional=config.bucket.account_regional,
         writers=tuple(place.arn("cloudtrail", f"trail/{name}") for name in trails),
         lifecycle=_lifecycle(config),
+        announces=any(one.detection == OF_OBJECTS for one in listened),
     )
 
 
@@ -316,6 +322,13 @@ def _text(config: Config, one: Heard) -> State:
     subject = subject_of(one.pattern.get("detail-type", []))
     language = config.alerts.language
     return transformer(catalogue()[one.detection], subject, language, config.name)
+
+
+def _told_by(bucket: Bucket, rules: Sequence[Rule]) -> tuple[Rule, ...]:
+    """The rules, of which those that hear the bucket itself lean on it."""
+    return tuple(
+        replace(one, teller=bucket) if one.detection == OF_OBJECTS else one for one in rules
+    )
 
 
 def _elsewhere(

@@ -70,7 +70,7 @@ def test_a_config_names_what_can_be_built_and_is_told_of_the_rest():
         with pytest.raises(ConfigError, match="in this version"):
             parse(config)
     lacking = {one.id for one in catalogue().values() if not one.buildable}
-    assert lacking == {"log-key-tampering", "log-object-deletion"}
+    assert lacking == {"log-key-tampering"}
 
 
 def test_insight_needs_insights():

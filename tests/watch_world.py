@@ -45,6 +45,7 @@ RICH = {
     "rules": [
         {"name": "rule-a", "detection": "trail-tampering"},
         {"name": "rule-b", "detection": "trail-tampering"},
+        {"name": "rule-c", "detection": "log-object-deletion"},
     ],
 }
 MAIL_ONLY: dict[str, Any] = {"topic": {"emails": [ADDRESS]}, "channels": []}

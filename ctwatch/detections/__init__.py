@@ -179,7 +179,6 @@ def _several(value: str | Sequence[str]) -> Sequence[str]:
 
 _LACKING = {
     "log-key-tampering": "no key of the watch's own encrypts the log",
-    "log-object-deletion": "the log bucket does not tell EventBridge of its objects",
 }
 
 _REQUIRED = frozenset({"id", "title", "why", "severity", "mitre", "where", "read_only"})

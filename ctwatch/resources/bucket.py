@@ -27,6 +27,7 @@ _AS_BORN: State = {
 }
 
 
+_EVENTBRIDGE = "EventBridgeConfiguration"
 _IN_PROGRESS = "OperationAborted"
 """Another change of the bucket is not finished, its deletion a moment ago among them.
 https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html"""
@@ -41,11 +42,15 @@ class Bucket(Resource):
             can take it: https://docs.aws.amazon.com/AmazonS3/latest/userguide/gpbucketnamespaces.html
         writers: ARNs of the trails that may write to it.
         lifecycle: S3's lifecycle rules, or None for none.
+        announces: whether it tells EventBridge of what becomes of its objects. Only then is its
+            notification configuration looked at, and of that nothing but this: what else is told
+            of them, and to whom (a SIEM's queue), is the business of who set it up.
     """
 
     account_regional: bool
     writers: tuple[str, ...]
     lifecycle: list[State] | None = None
+    announces: bool = False
 
     kind: ClassVar[str] = "bucket"
     data: ClassVar[bool] = True
@@ -101,6 +106,7 @@ class Bucket(Resource):
             "versioning": "Enabled",
             "lifecycle": self.lifecycle,
             "policy": statements(self.policy),
+            **({"eventbridge": True} if self.announces else {}),
         }
 
     @property
@@ -114,15 +120,18 @@ class Bucket(Resource):
         def get(call: Callable[..., Any], *absent: str) -> Callable[[], Any]:
             return lambda: unless(lambda: call(**ours), "NoSuchBucket", "404", *absent) or {}
 
-        head, versioning, encryption, block, ownership, lifecycle, policy, tags = aws.together(
-            get(s3.head_bucket),
-            get(s3.get_bucket_versioning),
-            get(s3.get_bucket_encryption, "ServerSideEncryptionConfigurationNotFoundError"),
-            get(s3.get_public_access_block, "NoSuchPublicAccessBlockConfiguration"),
-            get(s3.get_bucket_ownership_controls, "OwnershipControlsNotFoundError"),
-            get(s3.get_bucket_lifecycle_configuration, "NoSuchLifecycleConfiguration"),
-            get(s3.get_bucket_policy, "NoSuchBucketPolicy"),
-            get(s3.get_bucket_tagging, "NoSuchTagSet"),
+        head, versioning, encryption, block, ownership, lifecycle, policy, tags, *told = (
+            aws.together(
+                get(s3.head_bucket),
+                get(s3.get_bucket_versioning),
+                get(s3.get_bucket_encryption, "ServerSideEncryptionConfigurationNotFoundError"),
+                get(s3.get_public_access_block, "NoSuchPublicAccessBlockConfiguration"),
+                get(s3.get_bucket_ownership_controls, "OwnershipControlsNotFoundError"),
+                get(s3.get_bucket_lifecycle_configuration, "NoSuchLifecycleConfiguration"),
+                get(s3.get_bucket_policy, "NoSuchBucketPolicy"),
+                get(s3.get_bucket_tagging, "NoSuchTagSet"),
+                *((get(s3.get_bucket_notification_configuration),) if self.announces else ()),
+            )
         )
         if not head:
             return None
@@ -133,6 +142,7 @@ class Bucket(Resource):
             "ownership": _ownership(ownership),
             "lifecycle": lifecycle.get("Rules") or None,
             "policy": statements(policy.get("Policy"), statements(self.policy)),
+            **({"eventbridge": _EVENTBRIDGE in told[0]} if told else {}),
         }
         return Live(state, owner(tags.get("TagSet")), {"region": head.get("BucketRegion")})
 
@@ -160,9 +170,10 @@ class Bucket(Resource):
             ),
             "lifecycle": lambda: self._put_lifecycle(aws),
             "policy": lambda: s3.put_bucket_policy(**ours, Policy=json.dumps(self.policy)),
+            "eventbridge": lambda: self._announce(aws, on=True),
         }
         for part, put in puts.items():
-            if have[part] != wanted[part]:
+            if have.get(part) != wanted.get(part):
                 aws.patiently(put, code=("NoSuchBucket", _IN_PROGRESS))
 
     def _create(self, aws: Aws) -> None:
@@ -190,12 +201,30 @@ class Bucket(Resource):
         rules = cast("Any", {"Rules": self.lifecycle})
         aws.s3.put_bucket_lifecycle_configuration(**ours, LifecycleConfiguration=rules)
 
+    def _announce(self, aws: Aws, *, on: bool) -> None:
+        """Turn the notification of EventBridge on or off, and hand back whatever else is there.
+
+        A call sets the whole configuration. That a stranger's queue has gone meanwhile must not
+        keep ours from being set, so S3 is told not to try the others.
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketNotificationConfiguration.html
+        """
+        ours = cast("Any", self._ours)
+        found = cast("State", aws.s3.get_bucket_notification_configuration(**ours))
+        others = {k: v for k, v in found.items() if k not in {_EVENTBRIDGE, "ResponseMetadata"}}
+        aws.s3.put_bucket_notification_configuration(
+            **ours,
+            NotificationConfiguration=cast("Any", others | ({_EVENTBRIDGE: {}} if on else {})),
+            SkipDestinationValidation=bool(others),
+        )
+
     def delete(self, aws: Aws) -> None:
-        """Stop deliveries, delete every version and marker, then the bucket itself."""
+        """Announce nothing more, stop deliveries, delete all versions, then the bucket itself."""
         unless(lambda: self._delete(aws), "NoSuchBucket")
 
     def _delete(self, aws: Aws) -> None:
         ours = cast("Any", self._ours)
+        if self.announces:
+            self._announce(aws, on=False)
         aws.s3.delete_bucket_policy(**ours)
 
         def empty_and_delete() -> None:

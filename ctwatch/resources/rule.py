@@ -15,6 +15,7 @@ from ctwatch.diff import State
 from ctwatch.errors import AwsError
 from ctwatch.patterns import PatternError, canonical
 from ctwatch.resources.base import Live, Resource, owner
+from ctwatch.resources.bucket import Bucket
 from ctwatch.resources.queue import Queue
 from ctwatch.resources.role import Role
 
@@ -43,6 +44,7 @@ class Rule(Resource):
         fires: events that it must fire on, whole.
         text: the InputTransformer that makes text of the event for the topic; None: it is sent as
             it is.
+        teller: the bucket that tells EventBridge of them itself; None where CloudTrail does.
     """
 
     pattern: Mapping[str, Any]
@@ -53,6 +55,7 @@ class Rule(Resource):
     read_only: bool = False
     fires: Sequence[Mapping[str, Any]] = ()
     text: State | None = None
+    teller: Bucket | None = None
 
     kind: ClassVar[str] = "rule"
 

@@ -21,7 +21,8 @@ from moto.core.config import default_user_config
 from moto.events.models import events_backends
 from moto.iam.access_control import PermissionResult
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-from moto.s3.models import FakeBucket
+from moto.s3 import notifications
+from moto.s3.models import FakeBucket, s3_backends
 from werkzeug.test import run_wsgi_app
 
 from ctwatch.sandbox import wire
@@ -32,6 +33,7 @@ from ctwatch.sandbox.identities import ACCESS_KEY, SECRET_KEY
 NOT_IMPLEMENTED = 501
 _LONG_POLL = "AmazonSQS.ReceiveMessage"  # waits; the lock must not
 _Bucket: Any = FakeBucket
+_Notifications: Any = notifications
 _SEALED_SESSION = {
     # name: (configuration variable, environment variable, default, conversion): none is read
     "profile": (None, None, None, None),
@@ -64,16 +66,19 @@ class Cloud:
         self._clients: dict[tuple[str, str], Any] = {}
         self._clients_lock = threading.Lock()
         self._judged = _Bucket.get_permission
+        self._announced = _Notifications._send_event_bridge_message  # noqa: SLF001 - silenced here
         self._used_docker = default_user_config["lambda"]["use_docker"]
 
     def open(self) -> None:
         """Start from an empty account.
 
         Functions never run in Docker, and moto does not judge object calls by the bucket policy:
-        it knows no condition, so that a deny without TLS would deny everything.
+        it knows no condition, so that a deny without TLS would deny everything. What S3 tells
+        EventBridge is for `objects`: moto would serve some targets past every permission.
         """
         default_user_config["lambda"]["use_docker"] = False
         _Bucket.get_permission = _no_opinion
+        _Notifications._send_event_bridge_message = _no_opinion  # noqa: SLF001 - see above
         with self._clients_lock:
             self._clients.clear()  # they know the last address
         self.reset()
@@ -83,6 +88,7 @@ class Cloud:
         self.reset()
         default_user_config["lambda"]["use_docker"] = self._used_docker
         _Bucket.get_permission = self._judged
+        _Notifications._send_event_bridge_message = self._announced  # noqa: SLF001 - as it was
 
     def reset(self) -> None:
         """Empty the account."""
@@ -242,6 +248,13 @@ def rules(account: str, region: str, bus: str) -> list[dict[str, Any]] | None:
         {**rule.describe(), "Targets": [dict(target) for target in list(rule.targets)]}
         for rule in list(found.rules.values())
     ]
+
+
+def tells_eventbridge(account: str, bucket: str) -> bool:
+    """Whether a bucket sends its notifications to EventBridge, which moto keeps and never says."""
+    found = s3_backends[account]["aws"].buckets.get(bucket)
+    asked = found.notification_configuration if found else None
+    return asked is not None and asked.event_bridge is not None
 
 
 def _no_opinion(*_: object) -> PermissionResult:

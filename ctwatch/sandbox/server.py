@@ -3,7 +3,8 @@
     boto3 / aws CLI ──HTTP──> wire.decode ─> caller known? ─> strictness.check ─> handler of the
     event plane, else strictness' rule, else moto as it is ─> answer
        └─ observe: CloudTrail record ─> event history
-                                     └─> EventBridge, if a trail was logging before the call
+          │                          └─> EventBridge, if a trail was logging before the call
+          └─ an object deleted ─> EventBridge, if the bucket sends its notifications there
 
 The answer does not wait for what the event does next. This module decides the order and keeps the
 story; what AWS refuses is in `strictness` and `trails`, what an event does is in `delivery`. It
@@ -32,7 +33,7 @@ from werkzeug.test import run_wsgi_app
 
 from ctwatch.clock import Clock
 from ctwatch.errors import SandboxError
-from ctwatch.sandbox import records, sessions, strictness, trails, wire
+from ctwatch.sandbox import objects, records, sessions, strictness, trails, wire
 from ctwatch.sandbox.calls import Call, Forward, Handler, Hop, Refusal, World
 from ctwatch.sandbox.cloud import NOT_IMPLEMENTED, Cloud
 from ctwatch.sandbox.identities import ACCESS_KEY, SECRET_KEY, Identities, Identity
@@ -426,18 +427,8 @@ class Sandbox(World):
         arn = params.get("TopicArn") or params.get("SubscriptionArn", "")
         region = arn.split(":")[3] if arn.count(":") > 3 else self.region  # noqa: PLR2004 - ARN
         known = {"TopicArn", "Token", "SubscriptionArn"}
-        call = Call(
-            service="sns",
-            operation=operation,
-            region=region,
-            account=self.account,
-            access_key="",
-            params={key: value for key, value in params.items() if key in known},
-            user_agent="",
-            source_ip=HOST,
-            time=self.clock.now(),
-            request_id=str(uuid.uuid4()),
-        )
+        given = {key: value for key, value in params.items() if key in known}
+        call = self._own_call("sns", operation, region, given)
         handler = self._handlers.get(("sns", operation))
         try:
             result = handler(call, self._cloud.forward) if handler else self._cloud.forward(call)
@@ -447,6 +438,21 @@ class Sandbox(World):
             return _html(200, "Unsubscribed", f"Subscription {arn} was removed.")
         subscription = result.get("SubscriptionArn", "")
         return _html(200, "Subscription confirmed", f"Your subscription's id is: {subscription}")
+
+    def _own_call(self, service: str, operation: str, region: str, params: dict[str, Any]) -> Call:
+        """A call that nobody has signed."""
+        return Call(
+            service=service,
+            operation=operation,
+            region=region,
+            account=self.account,
+            access_key="",
+            params=params,
+            user_agent="",
+            source_ip=HOST,
+            time=self.clock.now(),
+            request_id=str(uuid.uuid4()),
+        )
 
     def _untouched(self, environ: dict[str, Any], body: bytes) -> wire.Answer:
         """A request that we cannot read goes to moto as it is and leaves no record."""
@@ -516,6 +522,8 @@ class Sandbox(World):
         said = Observed(call, refusal.code if refusal else "", refusal.message if refusal else "")
         if not records.is_management(call):
             self._see(said)
+            if not refusal:
+                self._announce(objects.events(call, outcome.result, self._cloud))
             return
         written = records.record(call, _named(request, outcome), identity)
         self._history.add(written)
@@ -523,6 +531,19 @@ class Sandbox(World):
         self._narrate_call(call, written, watched=watched)
         if watched:
             self._delivery.deliver(records.envelope(written), written["awsRegion"])
+
+    def _announce(self, deletions: Iterable[dict[str, Any]]) -> None:
+        """Send what S3 itself tells EventBridge, which no trail has to record."""
+        for event in deletions:
+            bucket, deleted = event["resources"][0].rpartition(":")[2], event["detail"]
+            text = f"{deleted['object']['key']} {deleted['deletion-type']}: S3 tells EventBridge"
+            self._tell("record", bucket, text, ok=True, extra={"event_id": event["id"]})
+            self._delivery.deliver(event, event["region"])
+
+    def expire(self, bucket: str, key: str) -> None:
+        """Delete an object as a lifecycle rule of its bucket does, which nobody calls for."""
+        call = self._own_call("s3", "DeleteObject", self.region, {"Bucket": bucket, "Key": key})
+        self._announce(objects.expiry(call, self._cloud.forward(call), self._cloud))
 
     def _see(self, observed: Observed) -> None:
         with self._lock:

@@ -18,7 +18,7 @@ from moto.core.utils import get_service_model
 from ctwatch import patterns
 from ctwatch.sandbox import trails
 from ctwatch.sandbox.calls import Call, Forward, Refusal
-from ctwatch.sandbox.cloud import Cloud
+from ctwatch.sandbox.cloud import Cloud, tells_eventbridge
 from ctwatch.sandbox.policies import statements
 
 Key = tuple[str, str]
@@ -145,6 +145,11 @@ def _delete_encryption(call: Call, forward: Forward, cloud: Cloud) -> dict[str, 
         Bucket=call.params["Bucket"], ServerSideEncryptionConfiguration=_SSE_S3
     )
     return answer
+
+
+def _notifications(call: Call, forward: Forward, cloud: Cloud) -> dict[str, Any]:
+    told = tells_eventbridge(cloud.account, call.params["Bucket"])
+    return {**forward(call), **({"EventBridgeConfiguration": {}} if told else {})}
 
 
 def _bucket_policy(call: Call, cloud: Cloud) -> None:
@@ -548,6 +553,7 @@ RULES: dict[Key, Rule] = {
     ("logs", "DeleteLogGroup"): _delete_group,
     ("s3", "CreateBucket"): _create_bucket,
     ("s3", "DeleteBucketEncryption"): _delete_encryption,
+    ("s3", "GetBucketNotificationConfiguration"): _notifications,
     ("sqs", "SetQueueAttributes"): _set_queue_attributes,
     ("ssm", "DeleteParameter"): _delete_parameters,
     ("ssm", "DeleteParameters"): _delete_parameters,
