@@ -493,9 +493,9 @@ def _channel_hop(watch: Watch, function: Function, name: str, looks: Looks) -> H
     notes += [_UNASKED] * (name in function.unasked)
     how = "subscribed, permitted, our code" if listener else "permitted, our code"
     told = _hop(name, [looks[one] for one in way], None, "; ".join([how, *notes]))
-    carried = [
-        _flow(looks[one], partial(_silent, deeds)) for one in (function, function.role, *secrets)
-    ]
+    idle = _HARMLESS if name in function.choosy else _HARMLESS | _JUDGING
+    silent = partial(_silent, deeds, idle)
+    carried = [_flow(looks[one], silent) for one in (function, function.role, *secrets)]
     return _beside(replace(told, flow=worst(carried)), [looks[function.log_group]])
 
 
@@ -507,11 +507,19 @@ def _unheard(finding: Finding) -> bool:
     return not state["confirmed"] or state["filter"] is not None
 
 
-def _silent(deeds: Sequence[tuple[str, str, str | None]], finding: Finding) -> bool:
-    """Whether this part of a channel's way lets nothing pass, as far as can be told from here."""
+def _silent(
+    deeds: Sequence[tuple[str, str, str | None]], idle: frozenset[str], finding: Finding
+) -> bool:
+    """Whether this part of a channel's way lets nothing pass, as far as can be told from here.
+
+    Args:
+        deeds: what the function's role must be allowed, for this channel.
+        idle: the function's variables of which none keeps anything from the channel.
+        finding: the part.
+    """
     one = finding.resource
     if isinstance(one, Function):
-        return _dead_function(finding)
+        return _dead_function(finding, idle)
     if isinstance(one, Role):
         return _powerless(one, _state(finding), deeds)
     return any(difference.path == "value" for difference in finding.differences)
@@ -550,10 +558,11 @@ def _without(implied: State, statement: State) -> State:
 
 # What of the function, when it differs, stops the alert, or may.
 _VITAL = {"code", "role", "runtime", "handler", "network", "layers"}
-_IDLE_VARIABLES = {
-    f"CTWATCH_{name}" for name in ("BUCKET", "LANGUAGE", "TIMEZONE", "TRAIL", "WATCH")
-}
+_HARMLESS = frozenset(f"CTWATCH_{name}" for name in ("LANGUAGE", "TIMEZONE", "WATCH"))
 """Variables that colour an alert. Any other, also one added (a proxy, a wrapper), may stop it."""
+_JUDGING = frozenset(f"CTWATCH_{name}" for name in ("BUCKET", "KEY", "OWN", "TRAIL"))
+"""Variables that say what is the watch's, and so how bad it is that it was touched: told wrongly,
+the notifier may keep an alert from a channel that is told of some only."""
 _FAILED = "Failed"
 """The state of a function that Lambda could not set up.
 
@@ -563,8 +572,8 @@ _SHORTEST = 5
 """Seconds: a cold start and a post do not surely fit into fewer."""
 
 
-def _dead_function(finding: Finding) -> bool:
-    """Whether the function, once it is called, would not tell anybody."""
+def _dead_function(finding: Finding, idle: frozenset[str]) -> bool:
+    """Whether it tells a channel nothing; what of its variables differs may only be `idle`."""
     state = _state(finding)
     paths = {d.path for d in finding.differences}
     variables = {path.removeprefix("environment.") for path in paths if "environment." in path}
@@ -574,7 +583,7 @@ def _dead_function(finding: Finding) -> bool:
         or state["concurrency"] == 0
         or state["timeout"] < _SHORTEST
         or bool(paths & _VITAL)
-        or bool(variables - _IDLE_VARIABLES)
+        or bool(variables - idle)
     )
 
 

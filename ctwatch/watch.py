@@ -26,8 +26,9 @@ from typing import NamedTuple, TypedDict
 from ctwatch.aws import Place
 from ctwatch.config import TOPIC, ChannelConfig, Config
 from ctwatch.detections import catalogue
+from ctwatch.detections.names import with_derived
 from ctwatch.diff import State
-from ctwatch.listening import Heard, has_notifier, heard
+from ctwatch.listening import Heard, has_notifier, heard, names_of
 from ctwatch.readable import subject_of, transformer
 from ctwatch.resources.base import Resource
 from ctwatch.resources.bucket import Bucket
@@ -136,6 +137,7 @@ def plan(config: Config, place: Place, secrets: Mapping[str, str | None]) -> Wat
         "dead-letter", config, place, (*_failures(place, listened), (_SNS, topic.arn)), _TWO_WEEKS
     )
     notifier = _function(config, listened, topic, dead_letter, secrets)
+    notifier = _knowing(notifier, _own(config, place, listened))
     function = notifier if has_notifier(config) else None
     receipts = _queue("receipts", config, place, _senders(config, place, listened, topic), _DAY)
     bucket = _bucket(config, place, listened)
@@ -416,6 +418,7 @@ def _function(
         channels=(*(one.name for one in config.channels), *_publishing(config)),
         unasked=frozenset(one.name for one in config.channels if one.type not in ASKED),
         invokers=_invokers(config, place, listened, topic),
+        choosy=frozenset(one.name for one in config.channels if _chooses(one)),
         role=_role(config, log_group, kept, dead_letter, topic),
         log_group=log_group,
         dead_letter=dead_letter,
@@ -434,6 +437,38 @@ def _invokers(
 ) -> tuple[tuple[str, str], ...]:
     rules = _sources(config, place, listened, "function")
     return (*rules, *([(_SNS, topic.arn)] if config.route == "fanout" else ()))
+
+
+def _chooses(channel: ChannelConfig) -> bool:
+    """Whether a channel is told of some alerts only."""
+    return bool(channel.only) or channel.min_severity != _LEAST
+
+
+_LEAST = ChannelConfig.model_fields["min_severity"].default
+_MOST = 3_000
+"""Characters that the variables take at most together with CTWATCH_OWN: Lambda has room for 4 KB,
+and what is not counted here (a secret's value) needs some of it.
+https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html"""
+
+
+def _own(config: Config, place: Place, listened: Sequence[Heard]) -> list[str]:
+    """The names of what is the watch's, by which the notifier knows it."""
+    names = with_derived(names_of(config, place))
+    single = {str(names[word]) for word in ("bucket", "topic", "function")}
+    several = ("roles", "log_groups", "parameters", "queue_names", "key_names")
+    ours = {one.name for one in listened}
+    return sorted(single | ours | {name for word in several for name in names[word]})
+
+
+def _knowing(function: Function, own: Sequence[str]) -> Function:
+    """The function, told what is the watch's; not where that is more than there is room for.
+
+    To a notifier that is not told, all counts as the watch's: too much is told, not less.
+    """
+    told = {"CTWATCH_OWN": json.dumps(own, separators=(",", ":"))}
+    plain = {k: v for k, v in function.environment.items() if k not in function.hidden} | told
+    fits = sum(len(name) + len(value or "") for name, value in plain.items()) <= _MOST
+    return replace(function, environment={**function.environment, **(told if fits else {})})
 
 
 def _parameter(config: Config, channel: ChannelConfig) -> str:
@@ -468,7 +503,7 @@ def _entry(config: Config, channel: ChannelConfig, *, in_environment: bool) -> S
         "type": channel.type,
         "secret": variable if in_environment else parameter,
     }
-    if channel.min_severity != ChannelConfig.model_fields["min_severity"].default:
+    if channel.min_severity != _LEAST:
         entry["min_severity"] = channel.min_severity
     if channel.only:
         entry["only"] = list(channel.only)

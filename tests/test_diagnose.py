@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from watch_world import (
+    DISCORD,
     HOOK,
     MAIL_ONLY,
     PLAIN,
@@ -351,7 +352,7 @@ def test_a_rule_that_would_tell_it_all_the_same_is_degraded(look: Look) -> None:
 
 def test_a_watch_is_as_well_as_its_worst_rule() -> None:
     answer = told(TWO_RULES, rule=missing)
-    assert answer.rules == {"rule-a": DEAF, "rule-b": ARMED}
+    assert answer.rules == {"rule-a": DEAF, "rule-b": ARMED, "rule-c": ARMED}
     assert answer.verdict is DEAF
 
 
@@ -514,6 +515,26 @@ TELLING: dict[str, tuple[str, Look]] = {
 def test_a_webhook_that_is_silenced_is_mute_unless_a_mail_is_sent(part: str, look: Look) -> None:
     assert verdict(WEBHOOK, **{part: look}) is MUTE
     assert verdict(BOTH, **{part: look}) is DEGRADED
+
+
+CHOOSY = {
+    "by severity": {"min_severity": "medium"},
+    "by detection": {"only": ["trail-tampering"]},
+}
+
+
+@pytest.mark.parametrize("name", ["BUCKET", "KEY", "OWN", "TRAIL"])
+@pytest.mark.parametrize("wish", CHOOSY.values(), ids=CHOOSY)
+def test_who_is_told_of_some_alerts_only_may_miss_one_that_is_judged_wrongly(
+    name: str, wish: dict[str, Any]
+) -> None:
+    judged = variable(f"CTWATCH_{name}", "theirs")
+    choosy = planned({"channels": [{**DISCORD[0], **wish}]})
+    beside = planned({"channels": [{**DISCORD[0], **wish}, {"type": "slack", "url": "env:X"}]})
+    assert verdict(choosy, function=judged) is MUTE
+    assert verdict(beside, function=judged) is DEGRADED
+    assert verdict(WEBHOOK, function=judged) is DEGRADED
+    assert verdict(choosy, function=variable("CTWATCH_LANGUAGE", "tlh")) is DEGRADED
 
 
 @pytest.mark.parametrize(("part", "look"), TELLING.values(), ids=TELLING)

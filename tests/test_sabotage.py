@@ -429,6 +429,7 @@ FUNCTION = [
              with_variable("CTWATCH_CHANNELS", NO_CHANNEL), alone=MUTE),
     function("environment.CTWATCH_BUCKET", with_variable("CTWATCH_BUCKET", ELSEWHERE)),
     function("environment.CTWATCH_LANGUAGE", with_variable("CTWATCH_LANGUAGE", "tlh")),
+    function("environment.CTWATCH_OWN", with_variable("CTWATCH_OWN", "[]")),
     function("environment.CTWATCH_TIMEZONE", with_variable("CTWATCH_TIMEZONE", "Moon/Tycho")),
     function("environment.CTWATCH_TRAIL", with_variable("CTWATCH_TRAIL", "")),
     function("environment.CTWATCH_WATCH", with_variable("CTWATCH_WATCH", "theirs")),

@@ -291,7 +291,8 @@ def test_a_secret_that_is_not_known_here_is_not_compared(name):
 def test_the_notifier_is_told_the_watch_the_trail_and_how_alerts_read():
     alerts = {"language": "en", "timezone": "Europe/Berlin"}
     variables = planned({**CHANNEL, "name": "mine", "alerts": alerts}).function.environment
-    assert {key: variables[key] for key in variables if key != "CTWATCH_CHANNELS"} == {
+    lists = {"CTWATCH_CHANNELS", "CTWATCH_OWN"}
+    assert {key: variables[key] for key in variables if key not in lists} == {
         "CTWATCH_WATCH": "mine",
         "CTWATCH_TRAIL": f"arn:aws:cloudtrail:{REGION}:{ACCOUNT}:trail/ct-trail-monitor",
         "CTWATCH_BUCKET": f"s3-cloudtrail-monitor-{ACCOUNT}-{REGION}-an",

@@ -172,13 +172,14 @@ def _is_own(event: Event, settings: Settings) -> bool:
 
     A record that does not say what it was about may have been about anything; the default bus is
     everybody's. Names are sought among the parts of ARNs, URLs and paths, and whatever their
-    case: IAM does not tell it apart.
+    case: IAM does not tell it apart. A log group's own holds slashes.
     """
     if settings.own is None or not event.targets or "default" in event.targets:
         return True
     if any(map(is_probe, event.targets)):
         return True
-    parts = {part for target in event.targets for part in (target, *_PARTS.split(target))}
+    cuts = ((target, *target.split(":"), *_PARTS.split(target)) for target in event.targets)
+    parts = {part for cut in cuts for part in cut}
     return not settings.own.isdisjoint(part.casefold() for part in parts)
 
 

@@ -6,7 +6,8 @@
     CTWATCH_KEY        ARN of the key it encrypts with, "" for none; left out when not known
     CTWATCH_OWN        JSON list of the names of what else is the watch's: rules, topic, function,
                        role, queues, log groups, parameters, bucket, ids of keys; no ARNs. Left
-                       out: every resource counts as the watch's, by the call alone
+                       out, as it is where there is no room for it: every resource counts as the
+                       watch's, by the call alone
     CTWATCH_LANGUAGE   ko or en
     CTWATCH_TIMEZONE   IANA name
     CTWATCH_CHANNELS   JSON: [{"name": "discord", "type": "discord", "secret": "ssm:/path"}, ...]

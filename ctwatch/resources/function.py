@@ -52,6 +52,7 @@ class Function(Resource):
             could not be resolved here, and are then not compared.
         channels: the names of the channels it serves.
         unasked: those of them that cannot be asked whether they are there without posting.
+        choosy: those of them that are told of some alerts only.
         invokers: who may invoke it, as (service principal, source ARN) pairs.
         role: what it runs as.
         log_group: where it writes, made beforehand.
@@ -66,6 +67,7 @@ class Function(Resource):
     hidden: frozenset[str] = frozenset()
     channels: tuple[str, ...]
     unasked: frozenset[str] = frozenset()
+    choosy: frozenset[str] = frozenset()
     invokers: tuple[tuple[str, str], ...]
     role: Role
     log_group: LogGroup
