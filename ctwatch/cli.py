@@ -124,17 +124,13 @@ def cli() -> None:
 @click.option("--defaults", is_flag=True, help="Ask nothing.")
 def init(config: Path, defaults: bool) -> int:
     """Write a commented config.yaml; never over one that is there."""
-    from ctwatch.start import example, fresh
+    from ctwatch.start import PROPOSED, example, fresh
 
     if config.exists():
         raise CtwatchError(f"{config} is there already", "Edit it, or name another with --config.")
     text = example()
     if not defaults:
-        region = click.prompt("Home region of the trail", default="ap-northeast-2", err=True)
-        email = click.prompt("Who gets mail", default="security@example.com", err=True)
-        where = "Where the webhook's URL is (env:NAME, ssm:/path or file:path)"
-        webhook = click.prompt(where, default="env:DISCORD_WEBHOOK_URL", err=True)
-        text = fresh(text, region=region, email=email, webhook=webhook)
+        text = fresh(text, **{key: _answer(key) for key in PROPOSED})
     try:
         with config.open("x", encoding="utf-8") as file:
             file.write(text)
@@ -142,6 +138,29 @@ def init(config: Path, defaults: bool) -> int:
         raise CtwatchError(f"{config} cannot be written: {error.strerror}") from error
     click.echo(f"Wrote {config}. Put the webhook's URL where it says, then: ctwatch plan", err=True)
     return AS_PROMISED
+
+
+_QUESTIONS = {
+    "region": "Home region of the trail",
+    "email": "Who gets mail",
+    "webhook": "Where the webhook's URL is (env:NAME, ssm:/path or file:path)",
+}
+
+
+def _answer(key: str) -> str:
+    """Ask until the answer is one that the config takes."""
+    from ctwatch.errors import ConfigError
+    from ctwatch.start import PROPOSED, check_answer
+
+    def right(value: str) -> str:
+        try:
+            check_answer(key, value)
+        except ConfigError as error:
+            raise click.UsageError(error.problem) from None
+        return value
+
+    answer: str = click.prompt(_QUESTIONS[key], default=PROPOSED[key], value_proc=right, err=True)
+    return answer
 
 
 @cli.command(short_help="Make the watch as the config wants it.")
@@ -165,8 +184,24 @@ def up(options: Options, dry_run: bool, exit_code: bool) -> int:
         screen.talk(f"Warning: {warning}", "yellow")
     with screen.working("Looking at what is there"):
         findings = inspect(watch.watch.resources, watch.aws, watch.watch.unwanted)
+    _refuse_namesake(findings)
     steps = show_steps(screen, build(findings, watch.aws), "Building")
     return _look_again(options, watch, steps)
+
+
+def _refuse_namesake(findings: Sequence["Finding"]) -> None:
+    """Refuse to build beside a watch of the same name in another region.
+
+    Raises:
+        ConfigError: what belongs to the account as a whole is that watch's.
+    """
+    from ctwatch.engine import foreign
+    from ctwatch.errors import ConfigError
+
+    for one in findings:
+        if one.live and "anothers" in one.live.facts:
+            hint = "Two regions need two watches: give this one a `name` of its own in its config."
+            raise ConfigError(foreign(one).problem, hint)
 
 
 def _say_which(screen: "Screen", watch: "Opened") -> None:
@@ -180,13 +215,15 @@ def _say_which(screen: "Screen", watch: "Opened") -> None:
 def _look_again(options: Options, watch: "Opened", steps: Sequence["Step"]) -> int:
     """What `up` ends with: success is what AWS says, not what was sent."""
     from ctwatch.engine import Action
-    from ctwatch.render import click_line, diagnosis_json, status_view, verdict_line
+    from ctwatch.render import click_line, diagnosis_json, status_view, step_json, verdict_line
 
     screen, wrote = options.screen, {Action.CREATED, Action.REPAIRED}
     with screen.working("Looking again"):
         diagnosis = _settled(watch, {step.resource for step in steps if step.action in wrote})
     if options.as_json:
-        screen.json(diagnosis_json(diagnosis))
+        by_resource = {step.resource: step for step in steps}
+        ended = [by_resource[one] for one in watch.watch.resources if one in by_resource]
+        screen.json({"steps": [step_json(one) for one in ended], **diagnosis_json(diagnosis)})
     if any(step.error for step in steps):
         screen.talk("Not all could be done; run ctwatch up again when that is mended.", "yellow")
         return COULD_NOT
@@ -236,6 +273,7 @@ def _plan(options: Options, exit_code: bool) -> int:
     screen, watch = options.screen, opened(options.choice)
     with screen.working("Looking at what is there"):
         findings = inspect(watch.watch.resources, watch.aws, watch.watch.unwanted)
+    _refuse_namesake(findings)
     if options.as_json:
         screen.json([finding_json(one) for one in findings])
     else:
@@ -531,7 +569,7 @@ def _language() -> Literal["en", "ko"]:
 
 @cli.command(short_help="Keep a local AWS running on this machine.")
 @click.option("--region", default="ap-northeast-2", show_default=True, help="The home region.")
-@click.option("-q", "--quiet", is_flag=True, help="Do not tell what happens.")
+@click.option("-q", "--quiet", is_flag=True, help="Tell no more than the confirmation links.")
 def sandbox(region: str, quiet: bool) -> int:
     """Keep a local AWS running on this machine, for ctwatch and any other AWS client.
 

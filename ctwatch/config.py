@@ -9,7 +9,7 @@ the environment. Only this module knows pydantic and YAML.
 import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 from zoneinfo import ZoneInfo, available_timezones
@@ -513,7 +513,13 @@ class Config(_Section):
         Raises:
             ConfigError: it is no region, or a name does not fit there.
         """
-        return _build({**self.model_dump(), "region": region}, f"region {_shown(region)}")
+        try:
+            return _build({**self.model_dump(), "region": region}, f"region {_shown(region)}")
+        except InvalidConfigError as error:
+            if any(one.path == "region" for one in error.complaints):  # nothing else can be judged
+                said = f"--region: {_reason(error, 'region')}"
+                raise ConfigError(said, "Regions are called like ap-northeast-2.") from None
+            raise
 
     def with_regions(self, found: Sequence[str]) -> "Config":
         """The same with `regions: all` replaced by those that the account has.
@@ -538,6 +544,10 @@ class Config(_Section):
         document = {**self.model_dump(), "region": region or self.region}
         document = _fill_all(document, account, document["region"])
         return _build(document, f"account {account}", account=account)
+
+
+def _reason(error: InvalidConfigError, path: str) -> str:
+    return next(str(replace(one, path="")) for one in error.complaints if one.path == path)
 
 
 def _fill_all(value: Any, account: str, region: str) -> Any:

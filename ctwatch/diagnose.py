@@ -87,12 +87,14 @@ class Fault:
         path: the leaf within it, "state"; "" for the thing as a whole.
         sentence: what is wrong and what that means.
         remedy: the one command, or what a person has to do.
+        missing: whether it is that the thing is not there at all.
     """
 
     resource: str
     path: str
     sentence: str
     remedy: str
+    missing: bool = False
 
 
 @dataclass(frozen=True)
@@ -605,9 +607,9 @@ def faults_of(finding: Finding) -> Iterator[Fault]:
     yield from _told_by_aws(finding)
     match finding.verdict:
         case Verdict.MISSING:
-            yield Fault(one.title, "", f"{one.title} does not exist", UP)
+            yield Fault(one.title, "", f"{one.title} does not exist", UP, missing=True)
         case Verdict.FOREIGN:
-            error = foreign(one)
+            error = foreign(finding)
             yield Fault(one.title, "", error.problem, error.hint)
         case Verdict.STRAY:
             yield Fault(one.title, "", f"{one.title} is of an earlier config of this watch", UP)

@@ -178,7 +178,7 @@ def _plan_build(finding: Finding, aws: Aws) -> Work:
         case Verdict.UNKNOWN:
             return Step(one, Action.FAILED, finding.error), None
         case Verdict.FOREIGN:
-            return Step(one, Action.SKIPPED, foreign(one)), None
+            return Step(one, Action.SKIPPED, foreign(finding)), None
         case Verdict.OK:
             return Step(one, Action.KEPT), None
     if finding.only_by_hand:
@@ -195,7 +195,7 @@ def _plan_clear(finding: Finding, aws: Aws, *, keep_data: bool) -> Work:
         case Verdict.UNKNOWN:
             return Step(one, Action.FAILED, finding.error), None
         case Verdict.FOREIGN:
-            return Step(one, Action.SKIPPED, foreign(one)), None
+            return Step(one, Action.SKIPPED, foreign(finding)), None
         case Verdict.MISSING:
             return Step(one, Action.SKIPPED), None
     if one.data and keep_data:
@@ -204,11 +204,12 @@ def _plan_clear(finding: Finding, aws: Aws, *, keep_data: bool) -> Work:
     return Step(one, Action.DELETED), lambda: one.delete(view)
 
 
-def foreign(resource: Resource) -> ForeignError:
-    """The sentence for a thing that has our name without our tag."""
+def foreign(finding: Finding) -> ForeignError:
+    """The sentence for a thing that has our name without our tag, or is known to be another's."""
+    one, facts = finding.resource, finding.live.facts if finding.live else {}
+    why = facts.get("anothers") or f"it lacks the tag ctwatch:watch={one.watch}"
     return ForeignError(
-        f"{resource.title} is there already and is not this watch's: it lacks the tag "
-        f"ctwatch:watch={resource.watch}",
+        f"{one.title} is there already and is not this watch's: {why}",
         "Choose another name in the config, or delete it yourself if nobody needs it.",
     )
 

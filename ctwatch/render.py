@@ -25,7 +25,7 @@ from rich.text import Text
 from ctwatch.detections import Detection, Language
 from ctwatch.diagnose import MEANING, Alarm, Diagnosis, Fault, Flow, Hop
 from ctwatch.diff import Difference
-from ctwatch.engine import Action, Finding, Step, Verdict
+from ctwatch.engine import Action, Finding, Step, Verdict, foreign
 from ctwatch.errors import CtwatchError, ForeignError
 from ctwatch.simulate import Blow, Drill, Proof, Rung
 
@@ -135,9 +135,11 @@ class Screen:
             self.err.print(_hung(what), style=style)
 
     def link(self, url: str) -> None:
-        """Say a link in one piece, so that a click or a copy takes all of it."""
-        if not self.quiet:
-            self.err.print(Text(url, "blue underline"), soft_wrap=True)
+        """Say a link in one piece, so that a click or a copy takes all of it.
+
+        Quiet or not: without it there is no going on.
+        """
+        self.err.print(Text(url, "blue underline"), soft_wrap=True)
 
     def complain(self, error: CtwatchError) -> None:
         """Say no, and what to do now."""
@@ -270,9 +272,9 @@ def watch_line(name: str, account: str, region: str) -> str:
 
 
 def plan_view(findings: Sequence[Finding], *, verbose: bool = False) -> Iterator[RenderableType]:
-    """What `up` would do, resource by resource."""
+    """What `up` would do, resource by resource; what is kept, only where it is not compared."""
     for finding in findings:
-        if finding.verdict is Verdict.OK and not verbose:
+        if finding.verdict is Verdict.OK and not (verbose or finding.resource.note):
             continue
         sign, colour, verb = _BY_HAND if finding.only_by_hand else _PLANS[finding.verdict]
         yield Hanging(Text(f"{sign} {verb:<8} ", colour), _planned(finding, verbose=verbose))
@@ -285,7 +287,8 @@ def _planned(finding: Finding, *, verbose: bool) -> Text:
     if finding.verdict is Verdict.UNKNOWN and finding.error:
         text.append(f"\n{_without(finding.resource.title, finding.error.problem)}", "dim")
     if finding.verdict is Verdict.FOREIGN:
-        text.append(f"\nlacks the tag ctwatch:watch={finding.resource.watch}", "dim")
+        why = foreign(finding).problem.rpartition(": ")[2].removeprefix("it ")
+        text.append(f"\n{why}", "dim")
     for one in finding.differences if finding.verdict is Verdict.DRIFTED else ():
         live, wanted = (_shown(value, verbose=verbose) for value in (one.live, one.wanted))
         text.append(f"\n{one.path}: {live} → {wanted}", "dim")
@@ -305,12 +308,14 @@ def plan_summary(findings: Sequence[Finding]) -> str:
     """One line: how much there is to do."""
     by_hand = sum(one.only_by_hand for one in findings)
     counts = {verdict: sum(one.verdict is verdict for one in findings) for verdict in Verdict}
+    in_part = sum(one.verdict is Verdict.OK and bool(one.resource.note) for one in findings)
     words = [
         (counts[Verdict.MISSING], "to create"),
         (counts[Verdict.DRIFTED] - by_hand, "to change"),
         (counts[Verdict.STRAY], "to remove"),
         (by_hand, "by hand"),
-        (counts[Verdict.OK], "as promised"),
+        (counts[Verdict.OK] - in_part, "as promised"),
+        (in_part, "not compared"),
         (counts[Verdict.FOREIGN], "not ours"),
         (counts[Verdict.UNKNOWN], "unknown"),
     ]
@@ -330,7 +335,7 @@ def status_view(diagnosis: Diagnosis) -> Iterator[RenderableType]:
         yield Hanging(Text.assemble((sign, colour), f" {name}"), _hop_line(hop), column)
     if diagnosis.faults:
         yield Text()
-        yield from _remedies(diagnosis.faults)
+        yield from _remedies(diagnosis.faults, all_gone=diagnosis.verdict is Alarm.ABSENT)
 
 
 def promised_view(findings: Sequence[Finding]) -> Iterator[RenderableType]:
@@ -355,14 +360,15 @@ def _hop_line(hop: Hop) -> Text:
     return Text(f"{sentence} (and {more} more)" if more > 0 else sentence)
 
 
-def _remedies(faults: Iterable[Fault]) -> Iterator[RenderableType]:
-    """The faults, those together that one thing mends."""
+def _remedies(faults: Iterable[Fault], *, all_gone: bool) -> Iterator[RenderableType]:
+    """The faults, those together that one thing mends; not again that something is not there."""
     together: dict[str, list[Fault]] = {}
     for fault in faults:
         together.setdefault(fault.remedy, []).append(fault)
     for remedy, ones in together.items():
         for fault in ones:
-            yield Hanging(Text("• ", "red"), Text(fault.sentence))
+            if not (all_gone and fault.missing):
+                yield Hanging(Text("• ", "red"), Text(fault.sentence))
         if remedy:
             yield Hanging(Text("→ ", "cyan"), Text(remedy, "cyan"))
 
@@ -510,6 +516,19 @@ def finding_json(finding: Finding) -> dict[str, Any]:
         "verdict": finding.verdict,
         "differences": [difference_json(one) for one in finding.differences],
         "error": finding.error.problem if finding.error else None,
+        "note": finding.resource.note or None,
+    }
+
+
+def step_json(step: Step) -> dict[str, Any]:
+    """What was done to one resource, for programs."""
+    return {
+        "kind": step.resource.kind,
+        "name": step.resource.name,
+        "action": step.action,
+        "differences": [difference_json(one) for one in step.differences],
+        "error": step.error.problem if step.error else None,
+        "hint": (step.error.hint or None) if step.error else None,
     }
 
 

@@ -2,12 +2,21 @@
 
 import json
 import re
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
-from ctwatch.config import parse
+from ctwatch.config import InvalidConfigError, parse
+from ctwatch.errors import ConfigError
 
 _NAME = "config.example.yaml"
+
+PROPOSED = {
+    "region": "ap-northeast-2",
+    "email": "security@example.com",
+    "webhook": "env:DISCORD_WEBHOOK_URL",
+}
+"""What is asked for, and what it is when the answer is empty."""
 
 
 def example() -> str:
@@ -30,9 +39,26 @@ def fresh(text: str, *, region: str, email: str, webhook: str) -> str:
     Raises:
         ConfigError: one of them is not right; the sentence names the key.
     """
-    channel = {"type": "discord", "url": webhook}
-    parse({"region": region, "topic": {"emails": [email]}, "channels": [channel]}, "ctwatch init")
+    _check(region, email, webhook, "ctwatch init")
     text = re.sub(r"(?m)^region: \S+", f"region: {region}", text, count=1)
     # In quotes, as an address may hold what YAML reads as its own; it never holds a quote.
     text = text.replace("[security@example.com]", f'["{email}"]')
     return text.replace('"env:DISCORD_WEBHOOK_URL"', json.dumps(webhook, ensure_ascii=False))
+
+
+def check_answer(key: str, value: str) -> None:
+    """See whether one answer, "region", "email" or "webhook", may stand in a config.
+
+    Raises:
+        ConfigError: it may not; the sentence does not repeat a secret.
+    """
+    try:
+        _check(**PROPOSED | {key: value}, source="")
+    except InvalidConfigError as error:
+        reasons = (str(replace(one, path="")) for one in error.complaints)
+        raise ConfigError("; ".join(reasons)) from None
+
+
+def _check(region: str, email: str, webhook: str, source: str) -> None:
+    channel = {"type": "discord", "url": webhook}
+    parse({"region": region, "topic": {"emails": [email]}, "channels": [channel]}, source)

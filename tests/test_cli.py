@@ -560,7 +560,26 @@ def test_the_json_of_faults_has_path_and_remedy_and_of_a_plan_both_values(armed)
     )
     [changed] = [one for one in json.loads(plan.out) if one["verdict"] != "ok"]
     assert changed["differences"] == [{"path": "state", "wanted": "ENABLED", "live": "DISABLED"}]
-    assert json.loads(up.out)["verdict"] == "ARMED"
+    document = json.loads(up.out)
+    assert document["verdict"] == "ARMED"
+    steps = {(one["kind"], one["name"]): one for one in document["steps"]}
+    assert list(steps) == [(one["kind"], one["name"]) for one in json.loads(plan.out)]
+    repaired = steps.pop(("rule", RULE))
+    assert (repaired["action"], repaired["error"]) == ("repaired", None)
+    assert repaired["differences"] == changed["differences"]
+    assert {one["action"] for one in steps.values()} == {"kept"}
+
+
+def test_the_json_of_an_up_that_failed_says_where_and_why(armed):
+    armed.client("events").disable_rule(Name=RULE)
+    with cut(armed, "PutRule"):
+        up = told("up", "--json")
+    assert up.code == 1
+    [failed] = [one for one in json.loads(up.out)["steps"] if one["error"]]
+    assert (failed["name"], failed["action"]) == (RULE, "failed")
+    assert "PutRule answered AccessDenied" in failed["error"]
+    assert "ask for that permission" in failed["hint"]
+    armed.client("events").enable_rule(Name=RULE)
 
 
 def test_the_json_of_a_look_that_was_denied_says_why(armed):
@@ -627,10 +646,44 @@ def test_the_config_may_be_named_by_the_environment(monkeypatch):
 
 
 @pytest.mark.usefixtures("armed")
-def test_another_region_is_another_watch():
-    one = told("plan", "--region", "eu-west-1")
-    assert "account 123456789012, eu-west-1:" in one.err
+@pytest.mark.parametrize("command", ["plan", "up", "plan --json"])
+def test_a_watch_of_the_same_name_in_another_region_is_refused_and_nothing_is_done(command):
+    """A role lives in no region: the second watch would take it from the first."""
+    one = told(*command.split(), "--region", "eu-west-1")
+    assert (one.code, one.out) == (2, "")
+    assert "role ctwatch-notifier is there already and is not this watch's" in one.err
+    assert "it is that of the watch ctwatch in ap-northeast-2" in one.err
+    assert "give this one a `name` of its own" in one.err
+    assert told("plan", "--exit-code", "-q").code == 0
+
+
+@pytest.mark.usefixtures("armed")
+def test_down_in_another_region_leaves_the_namesake_s_role():
+    down = told("down", "--region", "eu-west-1", "--yes")
+    assert down.code == 0
+    assert "Nothing of this watch is left." in down.err
+    assert told("status").code == 0
+
+
+def test_another_name_in_another_region_is_another_watch(armed, tmp_path):
+    other = tmp_path / "other.yaml"
+    other.write_text(yaml.safe_dump({**PLAIN, "name": "other", "region": "eu-west-1"}), "utf-8")
+    one = told("plan", "-c", str(other))
+    assert "Watch other in account 123456789012, eu-west-1:" in one.err
     assert "+ create   trail ct-trail-monitor\n" in one.out
+    assert one.code == 0
+
+
+@pytest.mark.usefixtures("armed")
+def test_a_plan_without_the_secret_at_hand_says_what_it_does_not_compare(monkeypatch):
+    monkeypatch.delenv("DISCORD_WEBHOOK_URL")
+    one = told("plan", "--exit-code")
+    assert one.code == 0
+    assert "= keep     secret /ctwatch/discord\n" in one.out
+    assert "its value is not compared" in one.out
+    assert "Nothing to do: 12 as promised, 1 not compared." in one.err
+    [secret] = [one for one in json.loads(told("plan", "--json").out) if one["kind"] == "secret"]
+    assert "not compared" in secret["note"]
 
 
 @pytest.mark.usefixtures("armed")

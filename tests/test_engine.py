@@ -433,7 +433,7 @@ def test_a_failure_two_storeys_up_keeps_the_ground():
 
 
 def test_the_sentence_for_a_strangers_thing_names_it_and_the_tag():
-    error = foreign(thing("a"))
+    error = foreign(Finding(thing("a")))
     assert isinstance(error, ForeignError)
     assert error.problem.startswith("thing a is there already")
     assert "ctwatch:watch=w" in error.problem

@@ -32,6 +32,7 @@ from ctwatch.diff import compare
 from ctwatch.engine import Action, Finding, Step, Verdict, build, clear, inspect, look
 from ctwatch.opening import Opened
 from ctwatch.resources.base import TAG, Live, Resource
+from ctwatch.resources.role import HOME
 from ctwatch.sandbox.server import Observed, Sandbox
 from ctwatch.watch import Watch
 
@@ -257,7 +258,8 @@ def test_every_create_that_can_carry_a_tag_carries_ours_in_the_same_call(life: L
     carried = set()
     for one in life.up.writes:
         for path in _tag_members(one):
-            assert _as_pairs(_given(one, path)) == {TAG: life.watch.name}, one.operation
+            home = {HOME: life.watch.place.region} if one.operation == "CreateRole" else {}
+            assert _as_pairs(_given(one, path)) == {TAG: life.watch.name, **home}, one.operation
             carried.add(one.operation)
     expected = {"CreateBucket", "CreateTrail", "CreateTopic", "CreateQueue", "PutRule"}
     if life.watch.function:

@@ -126,8 +126,12 @@ def test_a_link_is_never_broken(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "30")
     url = f"http://127.0.0.1/{'x' * 100}"
     Screen().link(url)
-    Screen(quiet=True).link(url)
     assert capsys.readouterr().err == f"{url}\n"
+
+
+def test_a_link_is_not_kept_quiet(capsys):
+    Screen(quiet=True).link("http://127.0.0.1/confirm")
+    assert capsys.readouterr().err == "http://127.0.0.1/confirm\n"
 
 
 def test_a_frame_and_a_rule_are_at_most_100_columns_wide():

@@ -284,7 +284,7 @@ def test_ctrl_c_ends_it_well_with_the_function_that_it_kept_warm_and_its_folder(
         urllib.request.urlopen(armed.env["AWS_ENDPOINT_URL"], timeout=5)
 
 
-def test_quiet_tells_nothing_while_a_watch_goes_up_and_comes_down_and_sigterm_ends_it_well(
+def test_quiet_tells_a_link_and_no_more_while_a_watch_comes_and_goes_and_sigterm_ends_it_well(
     tmp_path,
 ):
     running = started(tmp_path, "--quiet", "--region", "eu-west-1")
@@ -294,7 +294,8 @@ def test_quiet_tells_nothing_while_a_watch_goes_up_and_comes_down_and_sigterm_en
     assert "its deletion was heard: the alert has arrived" in down
     assert "Nothing of this watch is left." in down
     assert running.end(signal.SIGTERM) == 0
-    assert running.story == ""
+    [link] = running.story.splitlines()
+    assert link.startswith(f"{terminal.env['AWS_ENDPOINT_URL']}/confirm?")
     assert {one.name for one in tmp_path.iterdir()} == {"config.yaml"}
 
 

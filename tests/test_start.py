@@ -71,11 +71,23 @@ def test_a_wrong_answer_is_named_and_nothing_is_written(tmp_path, monkeypatch, c
     with pytest.raises(ConfigError):
         fresh(example(), **MINE | wrong)
     if "\n" not in wrong.get("email", ""):
-        assert initialised(path, monkeypatch, *(MINE | wrong).values()) == 2
+        assert initialised(path, monkeypatch, *(MINE | wrong).values()) == 130
         said = capsys.readouterr().err
-        assert "Error: ctwatch init: " in said
+        assert "Error: " in said
         assert "secret\n" not in said
     assert not path.exists()
+
+
+def test_a_wrong_answer_is_asked_for_again_at_once(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "config.yaml"
+    answers = ["nowhere", "us-east-1", "me", "me@example.org", "hook", "ssm:/mine/hook"]
+    assert initialised(path, monkeypatch, *answers) == 0
+    said = capsys.readouterr().err
+    assert "Error: 'nowhere' is not an AWS region" in said
+    assert said.count("Who gets mail") == said.count("Home region") == 2
+    config = load(path)
+    assert (config.region, config.topic.emails) == ("us-east-1", ("me@example.org",))
+    assert config.channels[0].url == "ssm:/mine/hook"
 
 
 @pytest.mark.parametrize("address", ["{a}@example.org", "*a@example.org", "a#b@example.org"])

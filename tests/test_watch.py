@@ -114,7 +114,8 @@ def test_two_watches_share_no_name_but_those_the_config_gives():
 def test_everything_is_of_this_watch_and_in_its_place(document):
     for one in planned({**document, "name": "mine"}).resources:
         assert (one.watch, one.place) == ("mine", Place("aws", ACCOUNT, REGION))
-        assert one.tags == {"ctwatch:watch": "mine"}
+        home = {"ctwatch:region": REGION} if one.kind == "role" else {}
+        assert one.tags == {"ctwatch:watch": "mine", **home}
 
 
 @every_plan

@@ -26,7 +26,8 @@ class Live:
     Attributes:
         state: what is there, in the shape of the promise.
         owner: the value of our tag on it, or None where the tag is missing.
-        facts: what nobody promised and `status` wants (delivery errors, queue depth).
+        facts: what nobody promised and `status` wants (delivery errors, queue depth); "anothers"
+            says whose it is where that is known to be somebody else.
     """
 
     state: State

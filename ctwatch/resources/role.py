@@ -8,10 +8,16 @@ from ctwatch.aws import Aws, unless
 from ctwatch.diff import State, statements
 from ctwatch.resources.base import Live, Resource, owner
 
+HOME = "ctwatch:region"
+"""The tag of a role that says in which region its watch lives, as a role itself lives in none."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Role(Resource):
     """A role for one service with one inline policy.
+
+    A watch of the same name in another region would have the same role: it is that watch's then,
+    and to this one a stranger's.
 
     Attributes:
         service: the service that may assume it.
@@ -31,6 +37,11 @@ class Role(Resource):
     def arn(self) -> str:
         """Its ARN."""
         return self.place.role_arn(self.name)
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags it is created with."""
+        return {**super().tags, HOME: self.place.region}
 
     @property
     def trust(self) -> State:
@@ -86,7 +97,13 @@ class Role(Resource):
             "attached": sorted(one["PolicyArn"] for one in attached or []),
             "boundary": role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn"),
         }
-        return Live(state, owner(role.get("Tags")))
+        tags = role.get("Tags") or []
+        home = next((one["Value"] for one in tags if one["Key"] == HOME), self.place.region)
+        if home != self.place.region:
+            return Live(
+                state, None, {"anothers": f"it is that of the watch {self.watch} in {home}"}
+            )
+        return Live(state, owner(tags))
 
     def _inline(self, aws: Aws) -> State:
         names = aws.iam.list_role_policies(RoleName=self.name)["PolicyNames"]
