@@ -5,6 +5,7 @@
 They are written anew with CTWATCH_GOLDEN=write in the environment, and at no other time.
 """
 
+import json
 import os
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from ctwatch.notifier import sns as sns_channel
 from ctwatch.notifier.event import unpack
 from ctwatch.notifier.message import compose
 from ctwatch.notifier.settings import Settings
+from ctwatch.notifier.severity import CONSEQUENCES, follows
 from ctwatch.notifier.words import LANGUAGES
 
 GOLDEN = Path(__file__).parent / "golden" / "messages"
@@ -70,6 +72,14 @@ def telling(examples):
     return [ones[0] for ones in split if ones]
 
 
+def consequential():
+    """For each consequence, the first example of the catalogue that succeeded and has it."""
+    fired = [one for detection in catalogue().values() for one in detection.examples.fires]
+    real = [(one, follows(unpack(one)[0], watch("en"))) for one in fired if not failed(one)]
+    found = (next(one for one, ends in real if wanted in ends) for wanted in CONSEQUENCES)
+    return list({json.dumps(one): one for one in found}.values())
+
+
 DRILL = event(
     eventName="DeleteTrail",
     requestParameters={"name": PROBE},
@@ -78,6 +88,7 @@ DRILL = event(
 )
 TOLD = {
     **{one.id: telling(one.examples.fires) for one in catalogue().values()},
+    "_consequences": consequential(),
     "_drill": [DRILL],
     "_synthetic": [event(eventName="StopLogging") | {"ctwatch": {"synthetic": True}}],
     "_unreadable": [sns("hello @everyone <https://evil.example|click>")],
