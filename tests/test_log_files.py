@@ -8,6 +8,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from sabotage import (
+    DEAF,
+    Ground,
+    Table,
+    leaves,
+    line,
+    rearmed,
+    shows_means_and_mends,
+)
 from watch_world import PLACE, PLAIN, World, planned, world_of
 
 from ctwatch.engine import build, inspect
@@ -130,9 +139,35 @@ def test_a_deletion_is_told_while_no_trail_records(quiet: World) -> None:
     quiet.client("cloudtrail").start_logging(Name=trail.name)
 
 
-def test_a_notification_turned_off_is_deaf_is_named_and_is_turned_on_again(quiet: World) -> None:
+def turn_off(ground: Any) -> None:
     off: dict[str, Any] = {"Bucket": BUCKET.name, "NotificationConfiguration": {}}
-    quiet.client("s3").put_bucket_notification_configuration(**off)
+    ground.s3.put_bucket_notification_configuration(**off)
+
+
+SABOTAGE = Table(
+    config=WATCHED,
+    parts=lambda watch: {"bucket": watch.bucket},
+    lines=[line("bucket", "eventbridge", turn_off, DEAF, unproven="no call on a trail shows it")],
+    on_the_way=frozenset(),
+)
+
+
+@pytest.fixture
+def ground(quiet: World) -> Ground:
+    here = quiet.open()
+    parts = SABOTAGE.parts(here.watch)
+    return rearmed(Ground(world=quiet, watch=here.watch, aws=here.aws, parts=parts))
+
+
+def test_what_the_bucket_promises_besides_shows_means_and_mends(ground: Ground) -> None:
+    assert SABOTAGE.untold("bucket") == set(leaves(planned(PLAIN).bucket.wanted))
+    [only] = SABOTAGE.lines
+    shows_means_and_mends(only, SABOTAGE, ground)
+
+
+def test_with_the_notification_off_nothing_arrives_and_up_turns_it_on(ground: Ground) -> None:
+    quiet = ground.world
+    turn_off(ground)
     delete_one(quiet)
     assert told(quiet) == []
     status = quiet.run("status", "--json")
