@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudtrail import CloudTrailClient
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_iam import IAMClient
+    from mypy_boto3_kms import KMSClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_s3 import S3Client
@@ -58,7 +59,19 @@ T = TypeVar("T")
 WORKERS = 16
 """Resources looked at or written side by side."""
 
-_SERVICES = ("cloudtrail", "events", "iam", "lambda", "logs", "s3", "sns", "sqs", "ssm", "sts")
+_SERVICES = (
+    "cloudtrail",
+    "events",
+    "iam",
+    "kms",
+    "lambda",
+    "logs",
+    "s3",
+    "sns",
+    "sqs",
+    "ssm",
+    "sts",
+)
 
 TROUBLE = (ClientError, BotoCoreError, ResponseParserError)
 """What botocore raises; the last, outside its own family, for what is no answer of AWS's at all."""
@@ -284,6 +297,11 @@ class Aws:
         return cast("IAMClient", self._client("iam"))
 
     @property
+    def kms(self) -> "KMSClient":
+        """KMS."""
+        return cast("KMSClient", self._client("kms"))
+
+    @property
     def functions(self) -> "LambdaClient":
         """Lambda."""
         return cast("LambdaClient", self._client("lambda"))
@@ -420,6 +438,9 @@ _HINTS = {
     "another trail.name.",
     "BucketAlreadyExists": "Another account owns that bucket: choose another bucket.name, best "
     "one that ends in -{account}-{region}-an, which nobody else can take.",
+    "InsufficientEncryptionPolicyException": "The key's policy must let cloudtrail.amazonaws.com "
+    "call kms:GenerateDataKey* and kms:DescribeKey for this trail: "
+    "https://docs.aws.amazon.com/awscloudtrail/latest/userguide/create-kms-key-policy-for-cloudtrail.html",
     "InsufficientS3BucketPolicyException": "CloudTrail may not write to the bucket: compare with "
     "ctwatch plan, then run: ctwatch up",
 }

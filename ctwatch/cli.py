@@ -174,7 +174,7 @@ def up(options: Options, dry_run: bool, exit_code: bool) -> int:
         return _plan(options, exit_code)
     if exit_code:
         raise click.UsageError("--exit-code goes with --dry-run.")
-    from ctwatch.engine import build, inspect
+    from ctwatch.engine import Action, build, inspect
     from ctwatch.opening import check_webhooks, opened
     from ctwatch.render import show_steps
 
@@ -182,11 +182,25 @@ def up(options: Options, dry_run: bool, exit_code: bool) -> int:
     _say_which(screen, watch)
     for warning in check_webhooks(watch):
         screen.talk(f"Warning: {warning}", "yellow")
+    first = _keys_first(screen, watch)
+    if any(step.action is Action.CREATED for step in first):
+        watch = opened(options.choice, need_secrets=True)  # now with the ids of its keys
     with screen.working("Looking at what is there"):
         findings = inspect(watch.watch.resources, watch.aws, watch.watch.unwanted)
     _refuse_namesake(findings)
     steps = show_steps(screen, build(findings, watch.aws), "Building")
-    return _look_again(options, watch, steps)
+    return _look_again(options, watch, [*first, *steps])
+
+
+def _keys_first(screen: "Screen", watch: "Opened") -> list["Step"]:
+    """Make the watch's own keys, if any, as rules and function name them by ids that AWS gives."""
+    from ctwatch.engine import Verdict, build, inspect
+    from ctwatch.render import show_steps
+
+    lacking = [
+        one for one in inspect(watch.watch.keys, watch.aws) if one.verdict is Verdict.MISSING
+    ]
+    return show_steps(screen, build(lacking, watch.aws), "Building")
 
 
 def _refuse_namesake(findings: Sequence["Finding"]) -> None:
@@ -389,7 +403,9 @@ def _drill(options: Options, watch: "Opened", techniques: list[Any], limit: floa
 
 
 @cli.command(short_help="Clear away what this watch made.")
-@click.option("--delete-logs", is_flag=True, help="Also delete the log bucket and all in it.")
+@click.option(
+    "--delete-logs", is_flag=True, help="Also delete the logs, and the keys that encrypt them."
+)
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @click.option(
     "--wait",
@@ -401,9 +417,9 @@ def _drill(options: Options, watch: "Opened", techniques: list[Any], limit: floa
 )
 @watching
 def down(options: Options, delete_logs: bool, yes: bool, wait: float) -> int:
-    """Clear away what this watch made; the log bucket is kept unless you say otherwise."""
+    """Clear away what this watch made; logs and what encrypts them are kept unless you say so."""
     from ctwatch.diagnose import Alarm
-    from ctwatch.engine import Verdict, clear
+    from ctwatch.engine import Action, Verdict, clear
     from ctwatch.opening import opened
     from ctwatch.render import show_steps
 
@@ -423,7 +439,8 @@ def down(options: Options, delete_logs: bool, yes: bool, wait: float) -> int:
         screen.talk(_UNHEARD)
     if going and not yes:
         for one in going:
-            screen.talk(f"- {one.resource.title}")
+            after = one.resource.lingers
+            screen.talk(f"- {one.resource.title}" + (f" ({after})" if after else ""))
         these = f"these {len(going)}" if len(going) > 1 else "it"
         if not click.confirm(f"{warning} Delete {these}?".lstrip(), err=True):
             screen.talk("Aborted: nothing was deleted.")
@@ -434,7 +451,10 @@ def down(options: Options, delete_logs: bool, yes: bool, wait: float) -> int:
     stayed = _clear_heard(screen, watch, heard, wait if would_tell and readable else 0)
     needed = {need for one in stayed for need in one.needs}  # a trail that stays needs its bucket
     rest = [one for one in rest if one.resource not in needed]
-    show_steps(screen, clear(rest, watch.aws, keep_data=not delete_logs), "Clearing", clearing=True)
+    work = clear(rest, watch.aws, keep_data=not delete_logs)
+    for step in show_steps(screen, work, "Clearing", clearing=True):
+        if step.action is Action.DELETED and step.resource.lingers:
+            screen.talk(f"{step.resource.title}: {step.resource.lingers}.")
     return _cleared(options, watch, keep_data=not delete_logs)
 
 
@@ -483,7 +503,9 @@ def _cleared(options: Options, watch: "Opened", *, keep_data: bool) -> int:
     kept = [one for one in left if one.resource.data and keep_data]
     for one in kept:
         screen.talk(f"Kept: {one.resource.title}")
-        screen.talk("To delete it too: ctwatch down --delete-logs")
+    if kept:
+        what = "it" if len(kept) == 1 else "them"
+        screen.talk(f"To delete {what} too: ctwatch down --delete-logs")
     stuck = [one for one in left if one not in kept]
     for one in stuck:
         why = f": {one.error.problem}" if one.error else ""

@@ -344,6 +344,64 @@ def _detection(value: str) -> str:
     return value
 
 
+CREATE = "create"
+"""In place of a key's ARN: one of the watch's own."""
+
+_KEY = re.compile(r"arn:aws[\w-]*:kms:([a-z0-9-]+):(\d{12}):key/[A-Za-z0-9-]+")
+
+
+def _key(value: str, info: ValidationInfo) -> str:
+    """Check a key; whether its policy lets AWS's services use it, only AWS knows."""
+    if value == CREATE:
+        return value
+    if value.endswith("alias/aws/sns"):
+        raise _wrong(
+            "alias/aws/sns is a key of AWS's, whose policy cannot be changed, and EventBridge may"
+            " not use it: no alert would arrive; write 'create', or the ARN of a key of yours"
+        )
+    if ":alias/" in value or value.startswith("alias/"):
+        raise _wrong("an alias can be led to another key: write that key's own ARN")
+    found = _KEY.fullmatch(value)
+    if not found:
+        near = _nearest(value, [CREATE])
+        raise _wrong(f"{_shown(value)} is neither 'create' nor the ARN of a KMS key", near)
+    account, region = ((info.context or {}).get(one) for one in ("account", "region"))
+    if region and found[1] != region:
+        raise _wrong(f"this key is in {found[1]}, and has to be in the home region, {region}")
+    if account and found[2] != account:
+        raise _wrong(f"this key is account {found[2]}'s: who may use it cannot be seen from here")
+    return value
+
+
+# https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogGroup.html
+_GROUP = _Naming(
+    "log group",
+    1,
+    512,
+    (
+        (r"[^A-Za-z0-9._/#-]", "may hold only letters, digits, '.', '_', '-', '/' and '#'"),
+        (r"^aws/", "begins with 'aws/', which CloudWatch Logs keeps for itself"),
+    ),
+)
+
+
+def _log_group(value: Any, info: ValidationInfo) -> bool | str:
+    if isinstance(value, str):
+        return _template(_GROUP)(value, info)
+    if not isinstance(value, bool):
+        raise _wrong("must be true, false, or the name of a log group")
+    return value
+
+
+def _pairs(value: Any) -> Any:
+    """A mapping as something that can be frozen; what is wrong in it, `_tags` tells."""
+    if isinstance(value, Mapping):
+        return tuple((str(key), str(each)) for key, each in value.items())
+    if isinstance(value, tuple):
+        return value
+    raise _wrong(_mistyped("model_type", value, {}))
+
+
 Insight = Literal["api-call-rate", "api-error-rate"]
 """https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_InsightSelector.html"""
 
@@ -410,26 +468,47 @@ class BucketConfig(_Section):
 
 
 class TrailConfig(_Section):
-    """The trail; Insights are priced by the event and off when empty.
+    """The trail; what else it may do is priced, and off by default.
 
     Attributes:
         multi_region: whether it records every region, without which the home region is all that
             any rule can hear.
+        insights: the Insights to record, priced by the event.
+        kms: `CREATE` for a key of the watch's own, or the ARN of one; None for S3's encryption.
+        cloudwatch_logs: whether it delivers to CloudWatch Logs too; a text names the log group.
+        log_retention_days: how long that keeps what was delivered.
+        delivery_notifications: whether it tells a topic of each log file.
     """
 
     name: Annotated[str, AfterValidator(_template(_TRAIL))] = "ct-trail-monitor"
     multi_region: bool = True
     insights: Annotated[tuple[Insight, ...], Strict(strict=False)] = ()
+    kms: Annotated[str, AfterValidator(_key)] | None = None
+    cloudwatch_logs: Annotated[bool | str, BeforeValidator(_log_group)] = False
+    log_retention_days: Annotated[int, AfterValidator(_retention)] = 365
+    delivery_notifications: bool = False
+
+    @property
+    def log_group(self) -> str:
+        """The name of the log group it delivers to; "" for none."""
+        if isinstance(self.cloudwatch_logs, str):
+            return self.cloudwatch_logs
+        return f"/aws/cloudtrail/{self.name}" if self.cloudwatch_logs else ""
 
 
 class TopicConfig(_Section):
-    """The topic, and the people who read mail or text messages."""
+    """The topic, and the people who read mail or text messages.
+
+    Attributes:
+        kms: `CREATE` for a key of the watch's own, or the ARN of one; None for no encryption.
+    """
 
     name: Annotated[str, AfterValidator(_template(_TOPIC))] = "sns-cloudtrail-alarm"
     emails: Annotated[tuple[Annotated[str, AfterValidator(_email)], ...], Strict(strict=False)] = ()
     sms: Annotated[
         tuple[Annotated[str, AfterValidator(_telephone)], ...], Strict(strict=False)
     ] = ()
+    kms: Annotated[str, AfterValidator(_key)] | None = None
 
 
 class FunctionConfig(_Section):
@@ -506,6 +585,12 @@ class Config(_Section):
     rules: Annotated[tuple[RuleConfig, ...], Strict(strict=False)] = Field(
         default_factory=_default_rules
     )
+    tags: Annotated[tuple[tuple[str, str], ...], BeforeValidator(_pairs)] = ()
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The tags that stand beside our own on all that the watch makes."""
+        return dict(self.tags)
 
     def with_region(self, region: str) -> "Config":
         """The same with another home region.
@@ -657,11 +742,12 @@ def _as_a_whole(document: Mapping[str, Any]) -> Iterator[Complaint]:
     yield from _twice("topic.sms[{}]", _items(document, "topic", "sms"))
     yield from _out_of_hearing(document, rules)
     yield from _twice("trail.insights[{}]", _items(document, "trail", "insights"))
-    if not _at(document, "trail", "insights"):
-        for index, each in enumerate(rules):
-            if _at(each, "detection") == "insight":
-                reason = "'insight' hears nothing while trail.insights is empty"
-                yield Complaint(f"rules[{index}].detection", reason)
+    for number, each in enumerate(rules):
+        if reason := _hears_nothing(document, _at(each, "detection")):
+            yield Complaint(f"rules[{number}].detection", reason)
+    if _at(document, "trail", "delivery_notifications") is True:
+        yield from _same_topic(document)
+    yield from _tags(_at(document, "tags"))
     if _at(document, "function", "secret") == "env" and len(channels) > 1:
         yield Complaint(
             "function.secret", "'env' has room for one channel only; use 'ssm' or one channel"
@@ -694,6 +780,87 @@ def _seen_in(detection: Any) -> str:
     """The one region in which something of a detection is seen; "" for none."""
     known = catalogue().get(detection) if isinstance(detection, str) else None
     return "us-east-1" if known and any(p.where == "us-east-1" for p in known.parts) else ""
+
+
+def _hears_nothing(document: Mapping[str, Any], detection: Any) -> str:
+    """Why a rule of this detection would hear nothing in this watch; "" when it would."""
+    if detection == "insight" and not _at(document, "trail", "insights"):
+        return "'insight' hears nothing while trail.insights is empty"
+    keys = [_at(document, section, "kms") for section in ("trail", "topic")]
+    if detection == "log-key-tampering" and not any(keys):
+        return "'log-key-tampering' hears nothing without a key: set trail.kms or topic.kms"
+    return ""
+
+
+def _same_topic(document: Mapping[str, Any]) -> Iterator[Complaint]:
+    """The topic for news of log files has a name of ours, which the alerts' may not have too."""
+    name = _at(document, "name") or Config.model_fields["name"].default
+    if _at(document, "topic", "name") == deliveries_name(name):
+        reason = "is the name of the topic for trail.delivery_notifications: choose another"
+        yield Complaint("topic.name", reason)
+
+
+def deliveries_name(watch: str) -> str:
+    """The topic to which a watch's trail tells of each log file."""
+    return f"{watch}-deliveries"
+
+
+def key_name(watch: str, role: str) -> str:
+    """The alias, without "alias/", of a watch's own key for its "trail" or its "topic"."""
+    return f"{watch}-{role}"
+
+
+# What every service takes: https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html
+# A resource carries 50 at most, and two of a key's are ours.
+_MOST_TAGS = 48
+_TAG_KEY, _TAG_VALUE = 128, 256  # characters
+_NO_TAG = re.compile(r"[^\w +=.:/@-]")
+
+
+def _tags(tags: Any) -> Iterator[Complaint]:
+    if not isinstance(tags, Mapping):
+        return
+    if len(tags) > _MOST_TAGS:
+        yield Complaint("tags", f"are {len(tags)}, and {_MOST_TAGS} at most fit beside our own")
+    for key, value in tags.items():
+        path = f"tags.{_word(str(key))}"
+        if fault := _tag_key_fault(key):
+            yield Complaint(path, fault)
+        if not isinstance(value, str):
+            yield Complaint(path, _mistyped("string_type", value, {}))
+        elif fault := _tag_fault(value, _TAG_VALUE):
+            yield Complaint(path, f"its value {fault}")
+    # IAM tells keys apart by their letters alone:
+    # https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html
+    yield from _same_keys([key for key in tags if isinstance(key, str)])
+
+
+def _tag_key_fault(key: Any) -> str:
+    if not isinstance(key, str):
+        return _mistyped("invalid_key", key, {})
+    prefix = next((one for one in ("aws:", "ctwatch:") if key.casefold().startswith(one)), "")
+    if prefix:
+        keeper = "AWS" if prefix == "aws:" else "ctwatch"
+        return f"begins with '{prefix}', which {keeper} keeps for itself"
+    return _tag_fault(key, _TAG_KEY) if key.strip() else "is no key: it is empty"
+
+
+def _tag_fault(text: str, longest: int) -> str:
+    if len(text) > longest:
+        return f"is {len(text)} characters long, and AWS takes {longest} at most"
+    if _NO_TAG.search(text):
+        return "may hold only letters, digits, spaces and _ . : / = + - @"
+    return ""
+
+
+def _same_keys(keys: list[str]) -> Iterator[Complaint]:
+    first: dict[str, str] = {}
+    for key in keys:
+        if (before := first.setdefault(key.casefold(), key)) != key:
+            reason = (
+                f"differs from '{_word(before)}' in upper and lower case only, which IAM refuses"
+            )
+            yield Complaint(f"tags.{_word(key)}", reason)
 
 
 def _twice(path: str, values: list[Any]) -> Iterator[Complaint]:
@@ -753,6 +920,7 @@ def _mistyped(kind: str, value: Any, context: dict[str, Any]) -> str:
         "literal_error": text,
         "invalid_key": "a key must be text",
         "int_type": f"must be a whole number, not {given}",
+        "bool_type": f"must be true or false, not {given}",
         "tuple_type": f"must be a list, not {given}",
         "model_type": f"must be a mapping of keys, not {given}",
         "greater_than_equal": f"must be at least {context.get('ge')}",

@@ -23,6 +23,7 @@ from ctwatch.patterns import PatternError, compile_pattern
 from ctwatch.resources.base import Resource
 from ctwatch.resources.bucket import Bucket
 from ctwatch.resources.function import Function
+from ctwatch.resources.key import ENABLED, USE, Key
 from ctwatch.resources.role import Role
 from ctwatch.resources.rule import Rule
 from ctwatch.resources.subscription import PENDING, Subscription
@@ -226,7 +227,8 @@ def _state(finding: Finding) -> dict[str, Any]:
 
 
 def _trail_hop(watch: Watch, looks: Looks) -> Hop:
-    parts = [looks[watch.trail], looks[watch.bucket]]
+    others = [one for one in watch.trail.needs if one is not watch.bucket]
+    parts = [looks[one] for one in (watch.trail, watch.bucket, *others)]
     return _hop("trail", parts, None, "every region, validated")
 
 
@@ -332,8 +334,8 @@ def _fires(rule: Rule, pattern: Any) -> bool:
 
 def _topic_hop(watch: Watch, looks: Looks) -> Hop:
     fine = "EventBridge may publish" if watch.topic.from_rules else "the function publishes"
-    cuts = partial(_shut, watch.topic, by_rule=watch.topic.from_rules)
-    hop = _hop("topic", [looks[watch.topic]], cuts, fine)
+    parts = [looks[one] for one in (watch.topic, *watch.topic.needs)]
+    hop = _hop("topic", parts, partial(_shut, by_rule=watch.topic.from_rules), fine)
     strangers = tuple(_strangers(watch, looks[watch.topic]))
     if not strangers:
         return hop
@@ -342,14 +344,72 @@ def _topic_hop(watch: Watch, looks: Looks) -> Hop:
     return Hop(hop.name, hop.subject, flow, sentence, faults)
 
 
-def _shut(topic: Topic, finding: Finding, *, by_rule: bool) -> bool:
-    """Whether the topic takes nothing from EventBridge, or else from the function."""
-    state = _state(finding)
+def _taken(watch: Watch, looks: Looks, *, by_rule: bool) -> Flow:
+    """What the topic, with its key, takes from EventBridge, or else from the function."""
+    parts = (looks[one] for one in (watch.topic, *watch.topic.needs))
+    return worst([_flow(one, partial(_shut, by_rule=by_rule)) for one in parts])
+
+
+def _shut(finding: Finding, *, by_rule: bool) -> bool:
+    """Whether the topic, or its key, takes nothing from EventBridge, or else from the function."""
+    one, state = finding.resource, _state(finding)
+    if isinstance(one, Key):
+        return bool(_useless(state, one.arn, by_rule=by_rule))
     if by_rule:
-        taken = granted(state["policy"], "events.amazonaws.com", "sns:publish", topic.arn, None)
+        taken = granted(state["policy"], _EVENTS, "sns:publish", one.arn, None)
     else:  # the function's own role lets it, unless the topic forbids it
-        taken = not denied(state["policy"], "sns:publish", topic.arn)
-    return bool(state["key"]) or not taken
+        taken = not denied(state["policy"], "sns:publish", one.arn)
+    another = state["key"] not in {None, one.wanted["key"]}  # who may use it is not looked at
+    key = finding.live.facts.get("key") if finding.live else None
+    useless = key and _useless(key, key["arn"], by_rule=by_rule)
+    return another or not taken or bool(useless)
+
+
+_EVENTS = "events.amazonaws.com"
+
+
+def _useless(key: State, arn: str, *, by_rule: bool) -> str:
+    """Why nothing can be encrypted with a key, in words that follow "its key"; "" if it can.
+
+    https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+
+    Args:
+        key: its state and its policy.
+        arn: what the policy may call it.
+        by_rule: whether it is EventBridge that has to use it.
+    """
+    if key["state"] != ENABLED:
+        return f"is {_WORDS.get(key['state'], key['state'])}"
+    deeds = _USE if by_rule else ()
+    if all(granted(key["policy"], _EVENTS, deed, arn, None) for deed in deeds):
+        return ""
+    return f"does not let {_EVENTS} use it, for which no Condition may stand in the grant"
+
+
+_USE = ("kms:generatedatakey", "kms:decrypt")
+"""What has to be done with the key of a topic."""
+
+# https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html
+_WORDS = {None: "not there", "Disabled": "disabled", "PendingDeletion": "waiting to be deleted"}
+
+
+def _of_given_key(finding: Finding) -> Iterator[Fault]:
+    """What keeps a key of the user's, which ctwatch never changes, from serving a thing."""
+    one, key = finding.resource, finding.live.facts.get("key") if finding.live else None
+    if not key:
+        return
+    by_rule = isinstance(one, Topic) and one.from_rules
+    if why := _useless(key, key["arn"], by_rule=by_rule):
+        remedy = _REVIVALS.get(key["state"], "Change the policy of that key, or name another")
+        said = f"{one.title}: its key {key['arn']} {why}"
+        yield Fault(one.title, "key", said, remedy.format(key["arn"]))
+
+
+_REVIVALS = {
+    None: "Name a key that is there",
+    "Disabled": "aws kms enable-key --key-id {0}",
+    "PendingDeletion": "aws kms cancel-key-deletion --key-id {0}, then enable-key",
+}
 
 
 def _strangers(watch: Watch, finding: Finding) -> Iterator[Fault]:
@@ -431,8 +491,7 @@ def _by_topic(watch: Watch, rule: Rule, looks: Looks) -> Flow | None:
     """Through the rule's topic target and into the topic; None where it has none."""
     if "topic" not in rule.aims:
         return None
-    shut = partial(_shut, watch.topic, by_rule=True)
-    return worst([_target_flow(rule, "topic", looks), _flow(looks[watch.topic], shut)])
+    return worst([_target_flow(rule, "topic", looks), _taken(watch, looks, by_rule=True)])
 
 
 def _by_function(watch: Watch, rule: Rule, looks: Looks) -> Flow | None:
@@ -445,7 +504,7 @@ def _by_function(watch: Watch, rule: Rule, looks: Looks) -> Flow | None:
 
 
 def _published(watch: Watch, looks: Looks) -> Flow:
-    return _flow(looks[watch.topic], partial(_shut, watch.topic, by_rule=False))
+    return _taken(watch, looks, by_rule=False)
 
 
 def _target_flow(rule: Rule, name: str, looks: Looks) -> Flow:
@@ -484,13 +543,20 @@ def _entered(watch: Watch, hop: Hop, looks: Looks) -> Hop:
     return replace(hop, flow=flow)
 
 
+def _publishing(watch: Watch, role: Role) -> list[tuple[str, str, None]]:
+    """What the function does as its role to write to the topic, with a key to use that too."""
+    keys = [arn for actions, arn in role.grants if actions == USE]
+    used = [(deed, arn, None) for arn in keys for deed in _USE]
+    return [("sns:publish", watch.topic.arn, None), *used]
+
+
 def _channel_hop(watch: Watch, function: Function, name: str, looks: Looks) -> Hop:
     """One channel's way: the function that serves them all, and the secret that is its own."""
     secrets = function.secrets_of(name)
     listener = (watch.webhook,) if watch.webhook else ()
     way = (function, *listener, function.role, *secrets)
     deeds = [("ssm:getparameter", secret.arn, None) for secret in secrets]
-    deeds += [("sns:publish", watch.topic.arn, None)] * (name == TOPIC)
+    deeds += _publishing(watch, function.role) if name == TOPIC else []
     notes = [one.note for one in way if one.note]
     notes += [_UNASKED] * (name in function.unasked)
     how = "subscribed, permitted, our code" if listener else "permitted, our code"
@@ -624,6 +690,7 @@ def faults_of(finding: Finding) -> Iterator[Fault]:
 def _told_by_aws(finding: Finding) -> Iterator[Fault]:
     """What AWS itself says is wrong, though all is as promised."""
     one, facts = finding.resource, finding.live.facts if finding.live else {}
+    yield from _of_given_key(finding)
     if facts.get("State") == _FAILED:
         why = f"{one.title}: Lambda cannot run it: {facts.get('StateReason')}"
         yield Fault(one.title, "", why, f"Delete it, then run: {UP}")
@@ -634,7 +701,12 @@ def _told_by_aws(finding: Finding) -> Iterator[Fault]:
 
 
 # https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_GetTrailStatus.html
-_UNDELIVERED = {"LatestDeliveryError": "log file", "LatestDigestDeliveryError": "digest"}
+_UNDELIVERED = {
+    "LatestDeliveryError": "log file",
+    "LatestDigestDeliveryError": "digest",
+    "LatestCloudWatchLogsDeliveryError": "log event for CloudWatch Logs",
+    "LatestNotificationError": "news of a log file",
+}
 
 
 def _sentence(one: Resource, difference: Difference) -> str:
@@ -656,6 +728,12 @@ _MEANS = {
     ("trail", "validation"): "off, a forged log file would not be noticed",
     ("trail", "multi_region"): "off, other regions are not recorded",
     ("trail", "bucket"): "the log files go to another bucket",
+    ("trail", "key"): "the log files are encrypted with another key, or with none",
+    ("topic", "key"): "another key, which EventBridge may not be allowed to use, or none",
+    ("key", "state"): "not enabled, nothing can be encrypted with it",
+    ("key", "alias"): "gone, or leads to another key",
+    ("key", "rotation"): "off, the key is not renewed",
+    ("key", "policy.AllowEventBridgeUse"): "removed, EventBridge may not publish to the topic",
     ("rule", "state"): "disabled, the rule hears nothing",
     ("rule", "targets.topic"): "removed, the rule does not tell the topic",
     ("rule", "targets.function"): "removed, the rule does not tell the function",

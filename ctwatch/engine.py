@@ -134,7 +134,18 @@ def look(resource: Resource, aws: Aws, *, unwanted: bool = False) -> Finding:
         return Finding(resource, error=error, unwanted=unwanted)
     if unwanted or live is None or live.owner != resource.watch:
         return Finding(resource, live, unwanted=unwanted)
-    return Finding(resource, live, tuple(compare(resource.wanted, live.state)))
+    differences = (*compare(resource.wanted, live.state), *_tags_amiss(resource, live))
+    return Finding(resource, live, differences)
+
+
+def _tags_amiss(resource: Resource, live: Live) -> Iterator[Difference]:
+    """Tags of the config's that are missing or changed; others that it carries are nobody's."""
+    if resource.tagged:
+        worn = {key: live.tags[key] for key in resource.labels if key in live.tags}
+        yield from compare(resource.labels, worn, _TAGS)
+
+
+_TAGS = "tags"
 
 
 def build(findings: Sequence[Finding], aws: Aws) -> Iterator[Step]:
@@ -186,7 +197,16 @@ def _plan_build(finding: Finding, aws: Aws) -> Work:
     action = Action.REPAIRED if finding.live else Action.CREATED
     view = aws.at(one.place.region)
     step = Step(one, action, differences=finding.differences)
-    return step, lambda: one.write(view, finding.live)
+    return step, lambda: _write(finding, view)
+
+
+def _write(finding: Finding, aws: Aws) -> None:
+    one = finding.resource
+    tags = [each for each in finding.differences if each.path.startswith(f"{_TAGS}.")]
+    if finding.live is None or len(tags) < len(finding.differences):
+        one.write(aws, finding.live)
+    if tags:
+        one.label(aws)
 
 
 def _plan_clear(finding: Finding, aws: Aws, *, keep_data: bool) -> Work:

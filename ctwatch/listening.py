@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from ctwatch.aws import Place
-from ctwatch.config import Config, RuleConfig
+from ctwatch.config import CREATE, Config, RuleConfig, key_name
 from ctwatch.detections import Detection, Names, Part, catalogue
 from ctwatch.errors import ConfigError
 from ctwatch.patterns import compile_pattern, split
@@ -53,17 +53,18 @@ class Heard:
     path: _Path = "route"
 
 
-def heard(config: Config, place: Place) -> tuple[Heard, ...]:
+def heard(config: Config, place: Place, keys: Mapping[str, str] | None = None) -> tuple[Heard, ...]:
     """What the rules of a config hear.
 
     Args:
         config: with account, region and regions filled in.
         place: where the watch lives.
+        keys: as for `names_of`.
 
     Raises:
         ConfigError: the name of a rule grows longer than AWS allows.
     """
-    known, names = catalogue(), names_of(config, place)
+    known, names = catalogue(), names_of(config, place, keys)
     found = [
         one
         for rule in config.rules
@@ -131,8 +132,16 @@ def _fitting(name: str) -> str:
     return name
 
 
-def names_of(config: Config, place: Place) -> dict[str, str | Sequence[str]]:
-    """What the words in the patterns stand for in this watch, as in `detections.SAMPLE`."""
+def names_of(
+    config: Config, place: Place, keys: Mapping[str, str] | None = None
+) -> dict[str, str | Sequence[str]]:
+    """What the words in the patterns stand for in this watch, as in `detections.SAMPLE`.
+
+    Args:
+        config: with account and region filled in.
+        place: where the watch lives.
+        keys: the ARNs of its own keys, as far as AWS has made them, by their names.
+    """
     function, topic_arn = config.function.name, place.arn("sns", config.topic.name)
     kept = config.channels if config.function.secret == "ssm" else ()  # noqa: S105 - where it is
     queues = [f"{config.name}-{role}" for role in ("receipts", "dead-letter")]
@@ -152,11 +161,32 @@ def names_of(config: Config, place: Place) -> dict[str, str | Sequence[str]]:
         "roles": tuple(f"{config.name}-{role}" for role in ("notifier", "forwarder")),
         "rules": tuple(_rule_names(config)),
         "rule_prefixes": tuple(_rule_prefixes(config)),
-        "log_groups": (f"/aws/lambda/{function}",) if config.channels else (),
+        "log_groups": tuple(_log_groups(config)),
         "parameters": tuple(f"/{config.name}/{one.name}" for one in kept),
         "queue_urls": tuple(f"{host}/{place.account}/{name}" for name in queues),
-        "keys": (),
+        "keys": tuple(_keys(config, place, keys or {})),
     }
+
+
+def _log_groups(config: Config) -> Iterator[str]:
+    if config.channels:
+        yield f"/aws/lambda/{config.function.name}"
+    if config.trail.log_group:
+        yield config.trail.log_group
+
+
+def _keys(config: Config, place: Place, known: Mapping[str, str]) -> Iterator[str]:
+    """The ARNs of the keys, and of the aliases that lead to the watch's own.
+
+    CloudTrail names a key by its ARN, which a new key has only when AWS has made it.
+    """
+    for role, wish in (("trail", config.trail.kms), ("topic", config.topic.kms)):
+        name = key_name(config.name, role)
+        if wish == CREATE:
+            yield from (known[name],) if name in known else ()
+            yield place.arn("kms", f"alias/{name}")
+        elif wish:
+            yield wish
 
 
 def _rule_names(config: Config) -> Iterator[str]:

@@ -62,7 +62,23 @@ def opened(choice: Choice, *, need_secrets: bool = False) -> Opened:
         config = config.with_regions(aws.regions())
     config = config.filled(account=place.account)
     secrets = _secrets(config, choice.config.parent, aws, need=need_secrets)
-    return Opened(config, plan(config, place, secrets), aws, secrets)
+    watch = plan(config, place, secrets)
+    if keys := _known(watch, aws):
+        watch = plan(config, place, secrets, keys)
+    return Opened(config, watch, aws, secrets)
+
+
+def _known(watch: Watch, aws: Aws) -> dict[str, str]:
+    """The ARNs of the watch's own keys that AWS has made, by the keys' names.
+
+    Raises:
+        AwsError: AWS would not say; what is told by a key's ARN cannot be planned then.
+    """
+    try:
+        found = {key.name: key.found(aws) for key in watch.keys}
+    except TROUBLE as error:
+        raise complaint(error, "looking for the watch's keys") from error
+    return {name: arn for name, arn in found.items() if arn}
 
 
 def _secrets(config: Config, folder: Path, aws: Aws, *, need: bool) -> dict[str, str | None]:

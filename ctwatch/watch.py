@@ -5,7 +5,8 @@ be named (a bucket policy names its trail, a queue policy its rule) is given as 
 would go round in a circle.
 
     bucket <- trail, and the rule that hears the bucket itself
-    topic <- rule (targets it) -> dead-letter queue
+    key, log group, role, deliveries topic, each if asked for <- trail
+    key, if asked for <- topic <- rule (targets it) -> dead-letter queue
     topic <- subscriptions -> function -> role, log group, secrets, dead-letter queue
                            -> receipts queue
 
@@ -24,7 +25,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple, TypedDict
 
 from ctwatch.aws import Place
-from ctwatch.config import TOPIC, ChannelConfig, Config
+from ctwatch.config import CREATE, TOPIC, ChannelConfig, Config, deliveries_name, key_name
 from ctwatch.detections import catalogue
 from ctwatch.detections.names import with_derived
 from ctwatch.diff import State
@@ -33,13 +34,14 @@ from ctwatch.readable import subject_of, transformer
 from ctwatch.resources.base import Resource
 from ctwatch.resources.bucket import Bucket
 from ctwatch.resources.function import Function
-from ctwatch.resources.log_group import LogGroup
+from ctwatch.resources.key import USE, GivenKey, Key, for_topics, for_trail
+from ctwatch.resources.log_group import DeliveredLogs, LogGroup
 from ctwatch.resources.queue import Queue
 from ctwatch.resources.role import Role
 from ctwatch.resources.rule import Rule, default_bus
 from ctwatch.resources.secret import Secret
 from ctwatch.resources.subscription import Subscription
-from ctwatch.resources.topic import Topic
+from ctwatch.resources.topic import DeliveryTopic, Topic
 from ctwatch.resources.trail import Trail
 from ctwatch.secret import ASKED, VARIABLES
 
@@ -49,6 +51,11 @@ class _Mine(TypedDict):
 
     place: Place
     watch: str
+    labels: Mapping[str, str]
+
+
+def _mine(config: Config, place: Place) -> _Mine:
+    return {"place": place, "watch": config.name, "labels": config.labels}
 
 
 _DAY = 86_400
@@ -86,6 +93,11 @@ class Watch:
     unwanted: tuple[Resource, ...] = ()
 
     @property
+    def keys(self) -> tuple[Key, ...]:
+        """The keys of its own, if any."""
+        return tuple(one for one in (self.trail.key, self.topic.key) if isinstance(one, Key))
+
+    @property
     def subscriptions(self) -> tuple[Subscription, ...]:
         """All who listen to the topic."""
         found = (self.receipt, self.webhook, *self.people)
@@ -96,7 +108,9 @@ class Watch:
         """All of it, in the order in which an event meets it."""
         notifier = self.function.needs if self.function else ()
         rules = [rule for pair in self.pairs for rule in reversed(pair)]
-        way = (self.bucket, self.trail, *rules, self.topic, self.receipt, *self.people)
+        options = (one for one in self.trail.needs if one is not self.bucket)
+        start = (self.bucket, self.trail, *options)
+        way = (*start, *rules, self.topic, *self.topic.needs, self.receipt, *self.people)
         ends = (self.webhook, self.function, *notifier, self.receipts, self.dead_letter)
         elsewhere = (part for one in self.away for part in (one.forwarder, one.dead_letter))
         return [one for one in dict.fromkeys((*way, *ends, *elsewhere)) if one]
@@ -123,21 +137,29 @@ def canary_name(trail: str) -> str:
     return f"{trail}-canary"
 
 
-def plan(config: Config, place: Place, secrets: Mapping[str, str | None]) -> Watch:
+Secrets = Mapping[str, str | None]
+"""Each channel's webhook URL by the channel's name, None where it is not known here."""
+
+
+def plan(
+    config: Config, place: Place, secrets: Secrets, keys: Mapping[str, str] | None = None
+) -> Watch:
     """The watch that `config` asks for at `place`.
 
     Args:
         config: with account and region filled in.
         place: where.
-        secrets: each channel's webhook URL by the channel's name, None where it is not known here.
+        secrets: of its channels.
+        keys: the ARNs of its own keys, as far as AWS has made them, by their names.
     """
-    listened = heard(config, place)
+    listened = heard(config, place, keys)
     topic = _topic(config, place, listened)
     dead_letter = _queue(
         "dead-letter", config, place, (*_failures(place, listened), (_SNS, topic.arn)), _TWO_WEEKS
     )
     notifier = _function(config, listened, topic, dead_letter, secrets)
-    notifier = _knowing(notifier, _own(config, place, listened))
+    notifier = _knowing_keys(notifier, config, keys or {})
+    notifier = _knowing(notifier, _own(config, place, listened, keys))
     function = notifier if has_notifier(config) else None
     receipts = _queue("receipts", config, place, _senders(config, place, listened, topic), _DAY)
     bucket = _bucket(config, place, listened)
@@ -149,7 +171,7 @@ def plan(config: Config, place: Place, secrets: Mapping[str, str | None]) -> Wat
         name=config.name,
         place=place,
         bucket=bucket,
-        trail=_trail(config, place, bucket),
+        trail=_trail(config, place, bucket, topic),
         topic=topic,
         receipts=receipts,
         dead_letter=dead_letter,
@@ -202,17 +224,72 @@ def _senders(
 
 def _topic(config: Config, place: Place, listened: Sequence[Heard]) -> Topic:
     used = any("topic" in _ways(config, one) for one in listened)
-    return Topic(name=config.topic.name, place=place, watch=config.name, from_rules=used)
+    key = _topic_key(config, place, from_rules=used)
+    return Topic(name=config.topic.name, key=key, from_rules=used, **_mine(config, place))
 
 
-def _trail(config: Config, place: Place, bucket: Bucket) -> Trail:
+def _trail(config: Config, place: Place, bucket: Bucket, topic: Topic) -> Trail:
+    """The trail with what it leans on, of which all but its bucket is off unless asked for."""
+    mine, arn = _mine(config, place), _trail_arn(config, place)
+    group = (
+        DeliveredLogs(
+            name=config.trail.log_group, retention=config.trail.log_retention_days, **mine
+        )
+        if config.trail.log_group
+        else None
+    )
+    # A topic apart from the alerts': this news comes every few minutes, and nobody would read on.
+    deliveries = (
+        DeliveryTopic(
+            name=deliveries_name(config.name), trail=arn, key=topic.key, from_rules=False, **mine
+        )
+        if config.trail.delivery_notifications
+        else None
+    )
     return Trail(
         name=config.trail.name,
         bucket=bucket,
         insights=tuple(config.trail.insights),
         multi_region=config.trail.multi_region,
-        place=place,
-        watch=config.name,
+        key=_encryption(config, place, config.trail.kms, "trail", for_trail(place, arn)),
+        log_group=group,
+        log_role=_delivery_role(config, place, group) if group else None,
+        deliveries=deliveries,
+        **mine,
+    )
+
+
+def _trail_arn(config: Config, place: Place) -> str:
+    return place.arn("cloudtrail", f"trail/{config.trail.name}")
+
+
+def _topic_key(config: Config, place: Place, *, from_rules: bool) -> Key | GivenKey | None:
+    notifying = _trail_arn(config, place) if config.trail.delivery_notifications else None
+    grants = for_topics(notifying, from_rules=from_rules)
+    return _encryption(config, place, config.topic.kms, "topic", grants)
+
+
+def _encryption(
+    config: Config, place: Place, wish: str | None, role: str, grants: tuple[State, ...]
+) -> Key | GivenKey | None:
+    """The key that the config asks for: one of the watch's own, the user's, or none."""
+    if wish == CREATE:
+        return Key(name=key_name(config.name, role), grants=grants, **_mine(config, place))
+    return GivenKey(wish) if wish else None
+
+
+def _delivery_role(config: Config, place: Place, group: LogGroup) -> Role:
+    """What CloudTrail writes to the log group as: its own streams, named after account and region.
+
+    https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-required-policy-for-cloudwatch-logs.html
+    """
+    streams = f"{group.arn}:log-stream:{place.account}_CloudTrail_{place.region}*"
+    return Role(
+        name=f"{config.name}-trail-logs",
+        service="cloudtrail.amazonaws.com",
+        grants=((("logs:CreateLogStream", "logs:PutLogEvents"), streams),),
+        policy_name="trail-logs",
+        **_mine(config, place),
     )
 
 
@@ -220,7 +297,7 @@ def _subscriptions(
     config: Config, topic: Topic, receipts: Queue, function: Function, dead_letter: Queue
 ) -> tuple[Subscription, ...]:
     """Those of the receipts queue and of the function, then the people's."""
-    mine: _Mine = {"place": topic.place, "watch": topic.watch}
+    mine = _mine(config, topic.place)
 
     def listener(name: str, protocol: str, ends_in: Resource) -> Subscription:
         return Subscription(
@@ -248,8 +325,7 @@ def _queue(
 ) -> Queue:
     return Queue(
         name=f"{config.name}-{role}",
-        place=place,
-        watch=config.name,
+        **_mine(config, place),
         senders=senders,
         retention=retention,
         visibility=_READER_PAUSE if role == "receipts" else 30,
@@ -264,8 +340,7 @@ def _bucket(config: Config, place: Place, listened: Sequence[Heard]) -> Bucket:
     trails = (config.trail.name, canary_name(config.trail.name))
     return Bucket(
         name=config.bucket.name,
-        place=place,
-        watch=config.name,
+        **_mine(config, place),
         account_regional=config.bucket.account_regional,
         writers=tuple(place.arn("cloudtrail", f"trail/{name}") for name in trails),
         lifecycle=_lifecycle(config),
@@ -300,8 +375,7 @@ def _rules(
     return tuple(
         Rule(
             name=one.name,
-            place=ends.topic.place,
-            watch=config.name,
+            **_mine(config, ends.topic.place),
             pattern=one.pattern,
             detection=one.detection,
             targets=_targets(config, one, ends),
@@ -380,8 +454,7 @@ def _forwarder(config: Config, place: Place, names: Sequence[str]) -> Role:
     anywhere = replace(place, region="*")
     return Role(
         name=f"{config.name}-forwarder",
-        place=place,
-        watch=config.name,
+        **_mine(config, place),
         service=_EVENTS,
         grants=((("events:PutEvents",), default_bus(place)),),
         policy_name="forwarder",
@@ -394,11 +467,11 @@ def _function(
     listened: Sequence[Heard],
     topic: Topic,
     dead_letter: Queue,
-    secrets: Mapping[str, str | None],
+    secrets: Secrets,
 ) -> Function:
     """The notifier with all it leans on."""
     place = topic.place
-    mine: _Mine = {"place": place, "watch": config.name}
+    mine = _mine(config, place)
     name = config.function.name
     in_environment = config.function.secret == "env"  # noqa: S105 - a mode, not a secret
     kept = tuple(
@@ -451,9 +524,11 @@ and what is not counted here (a secret's value) needs some of it.
 https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html"""
 
 
-def _own(config: Config, place: Place, listened: Sequence[Heard]) -> list[str]:
+def _own(
+    config: Config, place: Place, listened: Sequence[Heard], keys: Mapping[str, str] | None
+) -> list[str]:
     """The names of what is the watch's, by which the notifier knows it."""
-    names = with_derived(names_of(config, place))
+    names = with_derived(names_of(config, place, keys))
     single = {str(names[word]) for word in ("bucket", "topic", "function")}
     several = ("roles", "log_groups", "parameters", "queue_names", "key_names")
     ours = {one.name for one in listened}
@@ -495,6 +570,18 @@ def _environment(
     return variables
 
 
+def _knowing_keys(function: Function, config: Config, keys: Mapping[str, str]) -> Function:
+    """The notifier told of the trail's key, and let use the topic's: once these have an ARN."""
+    trail, topic = (
+        keys.get(key_name(config.name, role)) if wish == CREATE else wish
+        for role, wish in (("trail", config.trail.kms), ("topic", config.topic.kms))
+    )
+    known = {"CTWATCH_KEY": trail} if trail else {}
+    use = ((USE, topic),) if topic and _publishing(config) else ()
+    role = replace(function.role, grants=(*function.role.grants, *use))
+    return replace(function, environment={**function.environment, **known}, role=role)
+
+
 def _entry(config: Config, channel: ChannelConfig, *, in_environment: bool) -> State:
     """A channel as `notifier/settings.py` reads it; what is the default is left out."""
     parameter, variable = f"ssm:{_parameter(config, channel)}", f"env:{VARIABLES[channel.type]}"
@@ -523,8 +610,7 @@ def _role(
     """
     return Role(
         name=f"{config.name}-notifier",
-        place=topic.place,
-        watch=config.name,
+        **_mine(config, topic.place),
         service="lambda.amazonaws.com",
         grants=(
             (("logs:CreateLogStream", "logs:PutLogEvents"), f"{log_group.arn}:*"),

@@ -105,12 +105,17 @@ ALTERED: dict[str, Callable[[Document], Any]] = {
     "action": lambda one: {"Action": _other_action(one)},
     "resource": lambda one: {"Resource": f"{_one(one['Resource'])}/not"},
     "principal.Service": lambda _: {"Principal": {"Service": "config.amazonaws.com"}},
-    "principal.AWS": lambda _: {"Principal": {"AWS": PLACE.account}},
+    "principal.AWS": lambda one: {"Principal": {"AWS": _others(one["Principal"])}},
 }
 
 
 def _one(value: Any) -> str:
     return str(value[0] if isinstance(value, list) else value)
+
+
+def _others(principal: Any) -> str:
+    """The account, or everybody where that is whom it names already."""
+    return "*" if PLACE.account in str(principal) else PLACE.account
 
 
 def _other_action(statement: Document) -> str:
@@ -287,7 +292,7 @@ class Table:
         resource = self.planned[part]
         if line.by_hand or not path or resource.kind == "secret":
             return ""
-        for policy in ("policy.", "trust.", "inline.notifier."):
+        for policy in ("policy.", "trust.", "inline.notifier.", "inline.trail-logs."):
             if path.startswith(policy):
                 leaf = path in leaves(resource.wanted) or path.endswith((".Added", ".Deny"))
                 return f"{path}." if leaf else policy

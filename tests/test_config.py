@@ -54,8 +54,16 @@ def test_one_channel_is_enough_and_the_rest_is_the_workbook():
         "regions": (),
         "route": "fanout",
         "bucket": {"name": "s3-cloudtrail-monitor-{account}-{region}-an", "lifecycle": None},
-        "trail": {"name": "ct-trail-monitor", "multi_region": True, "insights": ()},
-        "topic": {"name": "sns-cloudtrail-alarm", "emails": (), "sms": ()},
+        "trail": {
+            "name": "ct-trail-monitor",
+            "multi_region": True,
+            "insights": (),
+            "kms": None,
+            "cloudwatch_logs": False,
+            "log_retention_days": 365,
+            "delivery_notifications": False,
+        },
+        "topic": {"name": "sns-cloudtrail-alarm", "emails": (), "sms": (), "kms": None},
         "function": {
             "name": "lambda-ct-detect-alarm",
             "runtime": "python3.13",
@@ -66,6 +74,7 @@ def test_one_channel_is_enough_and_the_rest_is_the_workbook():
         "channels": ({**CHANNEL, "name": "discord", "min_severity": "low", "only": ()},),
         "alerts": {"language": "ko", "timezone": "Asia/Seoul"},
         "rules": ({"name": "eventbridge-ct-detect", "detection": "trail-tampering"},),
+        "tags": (),
     }
 
 
@@ -796,7 +805,7 @@ def test_another_region_leaves_the_rest():
 
 def flat(value, path=""):
     """Each leaf's path and value; of a list, its first entry."""
-    if isinstance(value, dict):
+    if isinstance(value, dict) and value:
         for key, each in value.items():
             yield from flat(each, f"{path}.{key}".lstrip("."))
     elif isinstance(value, list | tuple) and value and isinstance(value[0], dict):
@@ -843,7 +852,8 @@ def test_the_example_shows_every_key():
 
 
 def test_every_default_that_the_example_states_is_the_default():
-    defaults = dict(flat(config.parse({"channels": [CHANNEL]}).model_dump()))
+    whole = config.parse({"channels": [CHANNEL]})
+    defaults = dict(flat({**whole.model_dump(), "tags": whole.labels}))
     said = dict(stated())
     assert {path: value for path, value in said.items() if "lifecycle." not in path} == {
         path: value

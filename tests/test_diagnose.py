@@ -352,7 +352,7 @@ def test_a_rule_that_would_tell_it_all_the_same_is_degraded(look: Look) -> None:
 
 def test_a_watch_is_as_well_as_its_worst_rule() -> None:
     answer = told(TWO_RULES, rule=missing)
-    assert answer.rules == {"rule-a": DEAF, "rule-b": ARMED, "rule-c": ARMED}
+    assert answer.rules == {"rule-a": DEAF, "rule-b": ARMED, "rule-c": ARMED, "rule-d": ARMED}
     assert answer.verdict is DEAF
 
 

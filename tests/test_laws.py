@@ -32,6 +32,7 @@ from ctwatch.diff import compare
 from ctwatch.engine import Action, Finding, Step, Verdict, build, clear, inspect, look
 from ctwatch.opening import Opened
 from ctwatch.resources.base import TAG, Live, Resource
+from ctwatch.resources.key import ALIAS_TAG
 from ctwatch.resources.role import HOME
 from ctwatch.sandbox.server import Observed, Sandbox
 from ctwatch.watch import Watch
@@ -153,8 +154,9 @@ def test_whatever_a_resource_leans_on_is_in_the_watch(name: str) -> None:
 
 
 def test_the_trail_waits_for_nothing_but_its_bucket() -> None:
-    for watch in WATCHES.values():
-        assert watch.trail.needs == (watch.bucket,)
+    for name, watch in WATCHES.items():
+        asked = {"key", "log group", "role", "topic"} if name == "rich" else set()
+        assert {one.kind for one in watch.trail.needs} == {"bucket", *asked}
         assert watch.bucket.needs == ()
 
 
@@ -191,8 +193,11 @@ def test_nothing_that_up_calls_is_refused(life: Life) -> None:
 
 
 def test_down_leaves_nothing_but_the_kept_bucket(life: Life) -> None:
-    assert [line for line in life.left if not line.startswith(BUCKET)] == []
-    assert life.left == [f"{BUCKET} {life.watch.bucket.name}"]
+    kept = [f"{BUCKET} {life.watch.bucket.name}"]
+    kept += [f"kms alias {one.alias}" for one in life.watch.keys]
+    kept += [f"logs log-group {one.name}" for one in (life.watch.trail.log_group,) if one]
+    assert [line for line in life.left if not line.startswith("kms key")] == sorted(kept)
+    assert len(life.left) == len(kept) + len(life.watch.keys)
 
 
 def test_down_keeps_data_unless_told(life: Life) -> None:
@@ -251,20 +256,29 @@ def _given(observed: Observed, path: str) -> Any:
 
 
 def _as_pairs(tags: Any) -> dict[str, str]:
-    return dict(tags) if isinstance(tags, dict) else {tag["Key"]: tag["Value"] for tag in tags}
+    if isinstance(tags, dict):
+        return dict(tags)
+    return {
+        tag.get("Key", tag.get("TagKey")): tag.get("Value", tag.get("TagValue")) for tag in tags
+    }
 
 
 def test_every_create_that_can_carry_a_tag_carries_ours_in_the_same_call(life: Life) -> None:
     carried = set()
     for one in life.up.writes:
         for path in _tag_members(one):
-            home = {HOME: life.watch.place.region} if one.operation == "CreateRole" else {}
-            assert _as_pairs(_given(one, path)) == {TAG: life.watch.name, **home}, one.operation
+            given = _as_pairs(_given(one, path))
+            if one.operation == "CreateKey":
+                assert given.pop(ALIAS_TAG) in {key.alias for key in life.watch.keys}
+            if one.operation == "CreateRole":
+                assert given.pop(HOME) == life.watch.place.region
+            assert given == {**life.watch.trail.labels, TAG: life.watch.name}, one.operation
             carried.add(one.operation)
     expected = {"CreateBucket", "CreateTrail", "CreateTopic", "CreateQueue", "PutRule"}
     if life.watch.function:
         expected |= {"CreateRole", "CreateLogGroup", "CreateFunction"}
         expected |= {"PutParameter"} if life.watch.function.secrets else set()
+    expected |= {"CreateKey"} if life.watch.keys else set()
     assert carried == expected
 
 

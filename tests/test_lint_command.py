@@ -61,7 +61,10 @@ def test_a_file_that_holds_no_mapping_is_one_sentence(lint, text):
 
 
 def test_a_config_names_what_can_be_built_and_is_told_of_the_rest():
-    people = {"topic": {"emails": ["a@example.com"]}, "trail": {"insights": ["api-call-rate"]}}
+    people = {
+        "topic": {"emails": ["a@example.com"]},
+        "trail": {"insights": ["api-call-rate"], "kms": "create"},
+    }
     for one in catalogue().values():
         config = {**people, "rules": [{"name": "rule", "detection": one.id}]}
         if one.buildable:
@@ -70,7 +73,15 @@ def test_a_config_names_what_can_be_built_and_is_told_of_the_rest():
         with pytest.raises(ConfigError, match="in this version"):
             parse(config)
     lacking = {one.id for one in catalogue().values() if not one.buildable}
-    assert lacking == {"log-key-tampering"}
+    assert lacking == set()
+
+
+def test_a_key_that_is_watched_is_there():
+    watch = {"topic": {"emails": ["a@example.com"]}}
+    watch["rules"] = [{"name": "rule", "detection": "log-key-tampering"}]
+    with pytest.raises(ConfigError, match=r"rules\[0\].detection: .* hears nothing without a key"):
+        parse(watch)
+    assert parse({**watch, "topic": {"emails": ["a@example.com"], "kms": "create"}})
 
 
 def test_insight_needs_insights():

@@ -19,10 +19,11 @@ from ctwatch.patterns import matches
 from ctwatch.sandbox.server import Sandbox
 
 BUILDABLE = [one.id for one in catalogue().values() if one.buildable]
+KEY = f"arn:aws:kms:{PLACE.region}:{PLACE.account}:key/0a0b0c0d-0e0f-4a4b-8c8d-0123456789ab"
 OTHER_NAMES = {
     "name": "guard",
     "bucket": {"name": "the-logs-of-{account}"},
-    "trail": {"name": "the-trail", "insights": ["api-call-rate"]},
+    "trail": {"name": "the-trail", "insights": ["api-call-rate"], "kms": KEY},
     "topic": {"name": "the-topic", "emails": ["a@example.com"]},
     "function": {"name": "the-function"},
     "channels": [{"type": "discord", "url": "env:HOOK", "name": "room"}],
@@ -107,6 +108,29 @@ def test_the_guard_stands_wherever_there_is_a_rule():
     everywhere = (home, far, "eu-west-1")
     asked = regions("security-group-ingress", regions=["eu-west-1"])
     assert asked == (everywhere, everywhere, (home,), (far,))
+
+
+def keys_heard(known: dict[str, str], **wishes: str) -> list[str]:
+    """The key names that a rule of log-key-tampering is told by."""
+    config = parse({
+        "name": "guard", "channels": OTHER_NAMES["channels"],
+        "rules": [{"name": "keys", "detection": "log-key-tampering"}],
+        **{section: {"kms": wish} for section, wish in wishes.items()},
+    })  # fmt: skip
+    [rule] = heard(config.filled(account=PLACE.account), PLACE, known)
+    choices = rule.pattern["detail"]["$or"]
+    return next(one["resources"]["ARN"] for one in choices if "resources" in one)
+
+
+def test_a_key_of_the_watchs_own_is_told_by_its_alias_and_once_it_is_made_by_its_arn():
+    alias = PLACE.arn("kms", "alias/guard-trail")
+    assert keys_heard({}, trail="create") == [alias]
+    assert keys_heard({"guard-trail": KEY}, trail="create") == [KEY, alias]
+
+
+def test_the_key_of_the_topic_is_watched_as_that_of_the_trail_is():
+    alias = PLACE.arn("kms", "alias/guard-topic")
+    assert keys_heard({}, trail=KEY, topic="create") == [KEY, alias]
 
 
 def test_a_rule_whose_name_grows_too_long_is_told():

@@ -14,13 +14,14 @@ from ctwatch.notifier.event import unpack
 from ctwatch.notifier.settings import Settings, read_settings
 from ctwatch.notifier.severity import severity
 
+KEY = PLACE.arn("kms", "key/0a0b0c0d-0e0f-4a4b-8c8d-0123456789ab")
 WATCHED: dict[str, Any] = {
     **EVERY_CHANNEL,
     "name": "guard",
     "bucket": {"name": "the-logs-of-{account}"},
     "topic": {"name": "the-topic"},
     "function": {"name": "the-function"},
-    "trail": {"name": "the-trail", "insights": ["api-call-rate"]},
+    "trail": {"name": "the-trail", "insights": ["api-call-rate"], "kms": KEY},
     "rules": [
         {"name": f"rule-on-{one.id}", "detection": one.id}
         for one in catalogue().values()

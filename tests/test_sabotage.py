@@ -70,6 +70,7 @@ from ctwatch.diagnose import Alarm
 from ctwatch.diff import statements
 from ctwatch.engine import build
 from ctwatch.resources.base import TAG, Resource
+from ctwatch.resources.key import for_trail
 from ctwatch.sandbox.server import Sandbox
 from ctwatch.watch import Watch
 
@@ -79,6 +80,8 @@ pytestmark = pytest.mark.usefixtures("unmeasured")
 ELSEWHERE = "the-intruders-bucket"
 OTHER_ROLE = "the-intruders-role"
 SPARE = "the-intruders-queue"
+DELIVERER = "the-intruders-deliverer"
+THEIR_TOPIC = "the-intruders-topic"
 
 
 def parts(watch: Watch) -> dict[str, Resource]:
@@ -139,12 +142,13 @@ BUCKET = [
 
 
 def log_to_a_group(ground: Ground) -> None:
-    group, role = ground.at("log group").arn, ground.at("role").arn
+    group, role = ground.at("log group").arn, PLACE.role_arn(DELIVERER)
     update_trail(CloudWatchLogsLogGroupArn=f"{group}:*", CloudWatchLogsRoleArn=role)(ground)
 
 
 def encrypt_the_trail(ground: Ground) -> None:
-    key = ground.kms.create_key()["KeyMetadata"]["Arn"]
+    policy = {"Version": "2012-10-17", "Statement": for_trail(PLACE, ground.at("trail").arn)}
+    key = ground.kms.create_key(Policy=json.dumps(policy))["KeyMetadata"]["Arn"]
     update_trail(KmsKeyId=key)(ground)
 
 
@@ -170,7 +174,7 @@ TRAIL = [
     line("trail", "validation", update_trail(EnableLogFileValidation=False)),
     line("trail", "key", encrypt_the_trail),
     line("trail", "log_group log_role", log_to_a_group, why="CloudTrail takes both or none"),
-    line("trail", "notifications", update_trail(SnsTopicName="sns-cloudtrail-alarm")),
+    line("trail", "notifications", update_trail(SnsTopicName=THEIR_TOPIC)),
     line("trail", "organization", update_trail(IsOrganizationTrail=True)),
     line("trail", "insights", on_trail(
         "put_insight_selectors", InsightSelectors=[{"InsightType": "ApiCallRateInsight"}])),
@@ -554,6 +558,15 @@ def prepare(world: World) -> None:
     trusted = json.dumps(PLANNED["role"].trust)
     iam.create_role(RoleName=OTHER_ROLE, AssumeRolePolicyDocument=trusted)
     sqs.create_queue(QueueName=SPARE)
+    cloudtrail = {"Effect": "Allow", "Principal": {"Service": CLOUDTRAIL}}
+    trusted = json.dumps({"Statement": [{**cloudtrail, "Action": "sts:AssumeRole"}]})
+    iam.create_role(RoleName=DELIVERER, AssumeRolePolicyDocument=trusted)
+    write = {"Effect": "Allow", "Action": "logs:*", "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [write]})
+    iam.put_role_policy(RoleName=DELIVERER, PolicyName="write", PolicyDocument=policy)
+    publish = {**cloudtrail, "Action": "sns:Publish", "Resource": PLACE.arn("sns", THEIR_TOPIC)}
+    attributes = {"Policy": json.dumps({"Statement": [publish]})}
+    world.client("sns").create_topic(Name=THEIR_TOPIC, Attributes=attributes)
     for effect in ("Allow", "Deny"):
         statement = {"Effect": effect, "Action": "ssm:*", "Resource": "*"}
         document = {"Version": "2012-10-17", "Statement": [statement]}

@@ -541,3 +541,19 @@ def test_a_topic_policy_grant_is_not_needed_by_its_owner(stage):
     subscribe(stage, topic, "sms", "+821012345678")
     publish(stage, topic)
     assert len(stage.inbox.texts) == 1
+
+
+def test_nobody_publishes_to_a_topic_whose_key_cannot_be_used(stage):
+    key = stage.do("kms", "CreateKey")["KeyMetadata"]["KeyId"]
+    topic = stage.topic()
+    stage.set_topic(topic, KmsMasterKeyId=key)
+    publish(stage, topic)
+    stage.do("kms", "DisableKey", KeyId=key)
+    assert refusal(stage, "Publish", TopicArn=topic, Message="x")[0] == "KMSDisabled"
+    stage.rule(topic)
+    stage.deliver()
+    assert "the key of alarm is Disabled" in stage.told("rule", ok=False)[0]
+    stage.do("kms", "ScheduleKeyDeletion", KeyId=key, PendingWindowInDays=7)
+    assert refusal(stage, "Publish", TopicArn=topic, Message="x")[0] == "KMSInvalidState"
+    stage.set_topic(topic, KmsMasterKeyId="0a0b0c0d-0e0f-4a4b-8c8d-0123456789ab")
+    assert refusal(stage, "Publish", TopicArn=topic, Message="x")[0] == "KMSNotFound"

@@ -475,6 +475,7 @@ def test_the_listing_names_everything_in_every_region_used(sandbox):
         "iam role-policy runner/inline",
         "iam user eve",
         "kms alias alias/ours",
+        f"kms key {key}",
         "logs log-group /aws/lambda/ours",
         "s3 bucket watched-logs",
         f"sns subscription {made} {queue}",

@@ -39,14 +39,22 @@ RICH = {
     "name": "guard",
     "region": "us-east-1",
     "bucket": {"name": "logs-{account}", "lifecycle": {"expire_days": 400, "archive_days": 90}},
-    "trail": {"name": "trail-a", "insights": ["api-call-rate", "api-error-rate"]},
-    "topic": {"emails": [ADDRESS, "second@example.com"]},
+    "trail": {
+        "name": "trail-a",
+        "insights": ["api-call-rate", "api-error-rate"],
+        "kms": "create",
+        "cloudwatch_logs": True,
+        "delivery_notifications": True,
+    },
+    "topic": {"emails": [ADDRESS, "second@example.com"], "kms": "create"},
     "function": {"name": "notify-{region}", "runtime": "python3.12", "architecture": "arm64"},
     "rules": [
         {"name": "rule-a", "detection": "trail-tampering"},
         {"name": "rule-b", "detection": "trail-tampering"},
         {"name": "rule-c", "detection": "log-object-deletion"},
+        {"name": "rule-d", "detection": "log-key-tampering"},
     ],
+    "tags": {"team": "security", "비용": "1234"},
 }
 MAIL_ONLY: dict[str, Any] = {"topic": {"emails": [ADDRESS]}, "channels": []}
 WEBHOOK_ONLY = {"channels": DISCORD}

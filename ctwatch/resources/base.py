@@ -28,11 +28,13 @@ class Live:
         owner: the value of our tag on it, or None where the tag is missing.
         facts: what nobody promised and `status` wants (delivery errors, queue depth); "anothers"
             says whose it is where that is known to be somebody else.
+        tags: all tags on it.
     """
 
     state: State
     owner: str | None
     facts: State = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -44,18 +46,24 @@ class Resource(ABC):
         place: where it lives.
         watch: the name of the watch it belongs to.
         away: whether `place` is not the home region, so that the region is part of its title.
+        labels: the tags that the config wants on all that the watch makes.
     """
 
     name: str
     place: Place
     watch: str
     away: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     kind: ClassVar[str]
     data: ClassVar[bool] = False
     """Whether it holds what nobody can make again; kept by `down` unless told otherwise."""
     heard: ClassVar[bool] = False
     """Whether the alarm itself listens for its deletion, so that it goes first."""
+    tagged: ClassVar[bool] = True
+    """Whether AWS lets it carry tags."""
+    lingers: ClassVar[str] = ""
+    """What becomes of it after it was deleted, in a sentence; "" where it is simply gone."""
     by_hand: ClassVar[Mapping[str, str]] = {}
     """Paths that AWS lets only a person mend, each with what that person does."""
 
@@ -81,7 +89,7 @@ class Resource(ABC):
     @property
     def tags(self) -> dict[str, str]:
         """The tags it is created with."""
-        return {TAG: self.watch}
+        return {**self.labels, TAG: self.watch}
 
     @property
     def tag_list(self) -> list[Any]:
@@ -120,6 +128,10 @@ class Resource(ABC):
     def delete(self, aws: Aws) -> None:
         """Remove it; already gone is fine."""
 
+    def label(self, aws: Aws) -> None:
+        """Put its tags on it again; other tags on it stay."""
+        raise NotImplementedError
+
     def complaint(self, error: Exception, doing: str) -> AwsError:
         """Our sentence for AWS's refusal, which may repeat what AWS was sent.
 
@@ -139,8 +151,17 @@ def is_one(value: Any) -> bool:
     return isinstance(value, Resource)
 
 
-def owner(tags: Mapping[str, str] | list[Any] | None) -> str | None:
-    """The value of our tag among AWS's tags, in either form."""
+Tags = Mapping[str, str] | list[Any] | None
+"""Tags as AWS answers them: a mapping, or a list of Key and Value."""
+
+
+def pairs(tags: Tags) -> dict[str, str]:
+    """AWS's tags, in either form, as a mapping."""
     if isinstance(tags, Mapping):
-        return tags.get(TAG)
-    return next((tag["Value"] for tag in tags or [] if tag["Key"] == TAG), None)
+        return dict(tags)
+    return {tag["Key"]: tag["Value"] for tag in tags or []}
+
+
+def owner(tags: Tags) -> str | None:
+    """The value of our tag among AWS's tags."""
+    return pairs(tags).get(TAG)

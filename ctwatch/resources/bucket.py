@@ -8,7 +8,7 @@ from typing import Any, ClassVar, cast
 from ctwatch.aws import Aws, unless
 from ctwatch.diff import State, statements
 from ctwatch.errors import AwsError
-from ctwatch.resources.base import Live, Resource, owner
+from ctwatch.resources.base import Live, Resource, owner, pairs
 
 # What S3 gives every new bucket, so that no call need restate it.
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/create-bucket-faq.html
@@ -144,7 +144,8 @@ class Bucket(Resource):
             "policy": statements(policy.get("Policy"), statements(self.policy)),
             **({"eventbridge": _EVENTBRIDGE in told[0]} if told else {}),
         }
-        return Live(state, owner(tags.get("TagSet")), {"region": head.get("BucketRegion")})
+        worn, facts = tags.get("TagSet"), {"region": head.get("BucketRegion")}
+        return Live(state, owner(worn), facts, pairs(worn))
 
     def write(self, aws: Aws, live: Live | None) -> None:
         """Create it when it is not there, then put only the parts that differ, one by one.
@@ -216,6 +217,14 @@ class Bucket(Resource):
             NotificationConfiguration=cast("Any", others | ({_EVENTBRIDGE: {}} if on else {})),
             SkipDestinationValidation=bool(others),
         )
+
+    def label(self, aws: Aws) -> None:
+        """Put them beside the others, all of which S3 replaces at once."""
+        ours = cast("Any", self._ours)
+        found: Any = unless(lambda: aws.s3.get_bucket_tagging(**ours), "NoSuchTagSet") or {}
+        every = {**pairs(found.get("TagSet")), **self.tags}
+        tags: Any = [{"Key": key, "Value": value} for key, value in every.items()]
+        aws.s3.put_bucket_tagging(**ours, Tagging={"TagSet": tags})
 
     def delete(self, aws: Aws) -> None:
         """Announce nothing more, stop deliveries, delete all versions, then the bucket itself."""

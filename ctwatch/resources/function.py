@@ -8,7 +8,7 @@ from ctwatch.aws import Aws, unless
 from ctwatch.bundle import bundle, code_sha256
 from ctwatch.diff import State, statements
 from ctwatch.errors import AwsError
-from ctwatch.resources.base import Live, Resource, owner
+from ctwatch.resources.base import Live, Resource, owner, pairs
 from ctwatch.resources.log_group import LogGroup
 from ctwatch.resources.queue import Queue
 from ctwatch.resources.role import Role
@@ -191,7 +191,8 @@ class Function(Resource):
             "retries": invoke.get("MaximumRetryAttempts"),
         }
         facts = {key: live.get(key) for key in ("State", "StateReason", "LastUpdateStatus")}
-        return Live(state, owner(function.get("Tags")), facts)
+        worn = function.get("Tags")
+        return Live(state, owner(worn), facts, pairs(worn))
 
     def write(self, aws: Aws, live: Live | None) -> None:
         """Create it or mend what differs: configuration, code, permissions, retries."""
@@ -281,6 +282,10 @@ class Function(Resource):
         https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html
         """
         aws.patiently(lambda: call(aws), code=_BUSY, says=_SETTLING, limit=_SETTLE_LIMIT)
+
+    def label(self, aws: Aws) -> None:
+        """Put them on."""
+        aws.functions.tag_resource(Resource=self.arn, Tags=self.tags)
 
     def delete(self, aws: Aws) -> None:
         """Delete it with its permissions."""

@@ -1,7 +1,8 @@
-"""The notifier's log group, made before the function so that we own its retention.
+"""Log groups: the notifier's, and the one that the trail delivers to.
 
-A resource of its own, beside the function, as it carries its own tag, waits for no role, and may
-be there already from a function that somebody else once had under that name.
+The notifier's is made before the function so that we own its retention. It is a resource of its
+own, beside the function, as it carries its own tag, waits for no role, and may be there already
+from a function that somebody else once had under that name.
 """
 
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import ClassVar
 
 from ctwatch.aws import Aws, unless
 from ctwatch.diff import State
-from ctwatch.resources.base import Live, Resource, owner
+from ctwatch.resources.base import Live, Resource, owner, pairs
 
 _GONE = "ResourceNotFoundException"
 
@@ -48,7 +49,7 @@ class LogGroup(Resource):
         group = next((one for one in groups if one["logGroupName"] == self.name), None)
         if group is None:
             return None
-        return Live({"retention": group.get("retentionInDays")}, owner(tags))
+        return Live({"retention": group.get("retentionInDays")}, owner(tags), tags=pairs(tags))
 
     def write(self, aws: Aws, live: Live | None) -> None:
         """Create it, and set its retention."""
@@ -56,6 +57,17 @@ class LogGroup(Resource):
             aws.logs.create_log_group(logGroupName=self.name, tags=self.tags)
         aws.logs.put_retention_policy(logGroupName=self.name, retentionInDays=self.retention)
 
+    def label(self, aws: Aws) -> None:
+        """Put them on."""
+        aws.logs.tag_resource(resourceArn=self.arn, tags=self.tags)
+
     def delete(self, aws: Aws) -> None:
         """Delete it with its logs."""
         unless(lambda: aws.logs.delete_log_group(logGroupName=self.name), _GONE)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DeliveredLogs(LogGroup):
+    """The log group that CloudTrail delivers to, which holds what nobody can make again."""
+
+    data: ClassVar[bool] = True

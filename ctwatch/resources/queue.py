@@ -6,7 +6,7 @@ from typing import Any, ClassVar, cast
 
 from ctwatch.aws import Aws, unless
 from ctwatch.diff import State, statements
-from ctwatch.resources.base import Live, Resource, owner
+from ctwatch.resources.base import Live, Resource, owner, pairs
 
 _GONE = ("NonExistentQueue", "QueueDoesNotExist")
 
@@ -108,7 +108,8 @@ class Queue(Resource):
             "redrive": json.loads(live.get("RedrivePolicy") or "null"),
         }
         messages = int(live.get("ApproximateNumberOfMessages", 0))
-        return Live(state, owner((tags or {}).get("Tags", {})), {"messages": messages})
+        worn = (tags or {}).get("Tags", {})
+        return Live(state, owner(worn), {"messages": messages}, pairs(worn))
 
     def write(self, aws: Aws, live: Live | None) -> None:
         """Create it whole in one call, or set what differs in one call."""
@@ -133,6 +134,10 @@ class Queue(Resource):
         }
         url = self.url(aws)
         aws.sqs.set_queue_attributes(QueueUrl=str(url), Attributes=cast("Any", changed))
+
+    def label(self, aws: Aws) -> None:
+        """Put them on."""
+        aws.sqs.tag_queue(QueueUrl=str(self.url(aws)), Tags=self.tags)
 
     def delete(self, aws: Aws) -> None:
         """Delete it with what is in it."""

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from ctwatch.aws import Aws, unless
 from ctwatch.diff import State, statements
-from ctwatch.resources.base import Live, Resource, owner
+from ctwatch.resources.base import Live, Resource, owner, pairs
 
 HOME = "ctwatch:region"
 """The tag of a role that says in which region its watch lives, as a role itself lives in none."""
@@ -103,7 +103,7 @@ class Role(Resource):
             return Live(
                 state, None, {"anothers": f"it is that of the watch {self.watch} in {home}"}
             )
-        return Live(state, owner(tags))
+        return Live(state, owner(tags), tags=pairs(tags))
 
     def _inline(self, aws: Aws) -> State:
         names = aws.iam.list_role_policies(RoleName=self.name)["PolicyNames"]
@@ -145,6 +145,10 @@ class Role(Resource):
             Tags=self.tag_list,
         )
         return {**self.wanted, "inline": {}}
+
+    def label(self, aws: Aws) -> None:
+        """Put them on."""
+        aws.iam.tag_role(RoleName=self.name, Tags=self.tag_list)
 
     def delete(self, aws: Aws) -> None:
         """Take away its policies, without which IAM would refuse, then delete it."""

@@ -14,7 +14,7 @@ from ctwatch.aws import Aws, Place, unless
 from ctwatch.diff import State
 from ctwatch.errors import AwsError
 from ctwatch.patterns import PatternError, canonical
-from ctwatch.resources.base import Live, Resource, owner
+from ctwatch.resources.base import Live, Resource, owner, pairs
 from ctwatch.resources.bucket import Bucket
 from ctwatch.resources.queue import Queue
 from ctwatch.resources.role import Role
@@ -129,7 +129,7 @@ class Rule(Resource):
             "role": rule.get("RoleArn") or None,
             "targets": _by_id(targets or []),
         }
-        return Live(state, owner(tags))
+        return Live(state, owner(tags), tags=pairs(tags))
 
     def _enough(self, state: Any) -> Any:
         """The wider state hears all that ENABLED hears."""
@@ -173,6 +173,10 @@ class Rule(Resource):
             ),
             code=_CONCURRENT,
         )
+
+    def label(self, aws: Aws) -> None:
+        """Put them on."""
+        aws.events.tag_resource(ResourceARN=self.arn, Tags=self.tag_list)
 
     def delete(self, aws: Aws) -> None:
         """Remove its targets, then the rule as soon as EventBridge sees them gone."""

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from ctwatch.aws import Aws, unless
 from ctwatch.diff import State
-from ctwatch.resources.base import Live, Resource, owner
+from ctwatch.resources.base import Live, Resource, owner, pairs
 from ctwatch.secret import fingerprint
 
 _GONE = ("ParameterNotFound", "InvalidResourceId")
@@ -65,7 +65,7 @@ class Secret(Resource):
         state = {"type": parameter["Type"]}
         if decrypt:
             state["value"] = fingerprint(parameter["Value"])
-        return Live(state, owner(tags))
+        return Live(state, owner(tags), tags=pairs(tags))
 
     def write(self, aws: Aws, live: Live | None) -> None:
         """Create it with its tag, which SSM takes only without Overwrite; change it with that.
@@ -83,6 +83,12 @@ class Secret(Resource):
             )
         else:
             aws.ssm.put_parameter(Name=self.name, Value=value, Type="SecureString", Overwrite=True)
+
+    def label(self, aws: Aws) -> None:
+        """Put them on."""
+        aws.ssm.add_tags_to_resource(
+            ResourceType="Parameter", ResourceId=self.name, Tags=self.tag_list
+        )
 
     def delete(self, aws: Aws) -> None:
         """Delete it."""

@@ -38,6 +38,7 @@ class Subscription(Resource):
     dead_letter: Queue | None = None
 
     kind: ClassVar[str] = "subscription"
+    tagged: ClassVar[bool] = False
     by_hand = {"confirmed": _CLICK}  # noqa: RUF012 - a constant; the base class types it
 
     @property

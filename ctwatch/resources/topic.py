@@ -1,4 +1,4 @@
-"""The SNS topic that every alert passes."""
+"""The SNS topics: the one that every alert passes, and one for news of log files."""
 
 import json
 from dataclasses import dataclass
@@ -6,7 +6,8 @@ from typing import ClassVar
 
 from ctwatch.aws import Aws, unless
 from ctwatch.diff import State, statements
-from ctwatch.resources.base import Live, Resource, owner
+from ctwatch.resources.base import Live, Resource, owner, pairs
+from ctwatch.resources.key import GivenKey, Key, facts_of, named
 
 _OWNER_ACTIONS = [
     "SNS:GetTopicAttributes",
@@ -26,9 +27,11 @@ class Topic(Resource):
 
     Attributes:
         from_rules: whether EventBridge may publish to it.
+        key: what encrypts the messages that wait in it; None for nothing.
     """
 
     from_rules: bool = True
+    key: Key | GivenKey | None = None
 
     kind: ClassVar[str] = "topic"
 
@@ -39,10 +42,7 @@ class Topic(Resource):
 
     @property
     def policy(self) -> State:
-        """Its owner, and EventBridge without a Condition, which EventBridge does not support here.
-
-        https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html
-        """
+        """Its owner, and who publishes."""
         owner_statement = {
             "Sid": "__default_statement_ID",
             "Effect": "Allow",
@@ -51,24 +51,31 @@ class Topic(Resource):
             "Resource": self.arn,
             "Condition": {"StringEquals": {"AWS:SourceOwner": self.place.account}},
         }
-        from_rules = {
-            "Sid": "AllowEventBridgePublish",
-            "Effect": "Allow",
-            "Principal": {"Service": "events.amazonaws.com"},
-            "Action": "sns:Publish",
-            "Resource": self.arn,
-        }
-        granted = [owner_statement, *([from_rules] if self.from_rules else [])]
+        publish = {"Effect": "Allow", "Action": "sns:Publish", "Resource": self.arn}
+        granted = [owner_statement, *({**one, **publish} for one in self.publishers)]
         return {"Version": "2012-10-17", "Statement": granted}
 
     @property
+    def publishers(self) -> tuple[State, ...]:
+        """EventBridge, where rules aim at it: without a Condition, which it does not support here.
+
+        https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html
+        """
+        principal = {"Service": "events.amazonaws.com"}
+        events = {"Sid": "AllowEventBridgePublish", "Principal": principal}
+        return (events,) if self.from_rules else ()
+
+    @property
     def wanted(self) -> State:
-        """Its policy, and no key that EventBridge might not be allowed to use."""
-        return {"policy": statements(self.policy), "key": None}
+        """Its policy, and its key or none: another EventBridge might not be allowed to use."""
+        return {
+            "policy": statements(self.policy),
+            "key": self.key.arn if self.key else None,
+        }
 
     def read(self, aws: Aws) -> Live | None:
         """Look at its attributes and tags."""
-        attributes, listeners, tags = aws.together(
+        attributes, listeners, tags, (key, facts) = aws.together(
             lambda: unless(lambda: aws.sns.get_topic_attributes(TopicArn=self.arn), "NotFound"),
             lambda: unless(lambda: self._listeners(aws), "NotFound"),
             lambda: unless(
@@ -76,15 +83,17 @@ class Topic(Resource):
                 "ResourceNotFound",
                 "NotFound",
             ),
+            lambda: facts_of(self.key, aws),
         )
         if attributes is None:
             return None
         live = attributes["Attributes"]
         state = {
             "policy": statements(live.get("Policy"), statements(self.policy)),
-            "key": live.get("KmsMasterKeyId") or None,
+            "key": named(self.key, key, live.get("KmsMasterKeyId") or None),
         }
-        return Live(state, owner(tags), {"subscriptions": listeners or []})
+        facts |= {"subscriptions": listeners or []}
+        return Live(state, owner(tags), facts, pairs(tags))
 
     def _listeners(self, aws: Aws) -> list[tuple[str, str, str]]:
         """Protocol, endpoint and ARN of each subscription, those still pending included."""
@@ -98,25 +107,62 @@ class Topic(Resource):
 
     def write(self, aws: Aws, live: Live | None) -> None:
         """Create it whole in one call, or set the attributes that differ."""
-        policy = json.dumps(self.policy)
+        policy, key = json.dumps(self.policy), self._key(aws)
         if live is None:
+            attributes = {"Policy": policy, "KmsMasterKeyId": key}
             # A topic deleted a moment ago may refuse new tags for a while.
             aws.patiently(
                 lambda: aws.sns.create_topic(
-                    Name=self.name, Attributes={"Policy": policy}, Tags=self.tag_list
+                    Name=self.name, Attributes=_filled(attributes), Tags=self.tag_list
                 ),
                 code=("StaleTag", "ConcurrentAccess"),
             )
             return
         for part, attribute, value in (
             ("policy", "Policy", policy),
-            ("key", "KmsMasterKeyId", ""),
+            ("key", "KmsMasterKeyId", key),
         ):
             if live.state[part] != self.wanted[part]:
                 aws.sns.set_topic_attributes(
                     TopicArn=self.arn, AttributeName=attribute, AttributeValue=value
                 )
 
+    def _key(self, aws: Aws) -> str:
+        """The ARN of its key, or "" for none."""
+        return (self.key.found(aws) or "") if self.key else ""
+
+    def label(self, aws: Aws) -> None:
+        """Put them on."""
+        aws.sns.tag_resource(ResourceArn=self.arn, Tags=self.tag_list)
+
     def delete(self, aws: Aws) -> None:
         """Delete it with its subscriptions, those still pending included."""
         unless(lambda: aws.sns.delete_topic(TopicArn=self.arn), "NotFound")
+
+
+def _filled(attributes: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in attributes.items() if value}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DeliveryTopic(Topic):
+    """A topic that CloudTrail tells of each log file; machines listen, and whoever wants to.
+
+    Attributes:
+        trail: the ARN of the one trail that may publish.
+    """
+
+    trail: str
+
+    @property
+    def publishers(self) -> tuple[State, ...]:
+        """CloudTrail, for that trail.
+
+        https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-permissions-for-sns-notifications.html
+        """
+        cloudtrail = {
+            "Sid": "AWSCloudTrailSNSPolicy20131101",
+            "Principal": {"Service": "cloudtrail.amazonaws.com"},
+            "Condition": {"StringEquals": {"aws:SourceArn": self.trail}},
+        }
+        return (cloudtrail,)

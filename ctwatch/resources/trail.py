@@ -4,14 +4,18 @@ https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudt
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from botocore.exceptions import ClientError
 
 from ctwatch.aws import Aws, unless
 from ctwatch.diff import State
-from ctwatch.resources.base import Live, Resource, owner
+from ctwatch.resources.base import Live, Resource, owner, pairs
 from ctwatch.resources.bucket import Bucket
+from ctwatch.resources.key import GivenKey, Key, facts_of, named
+from ctwatch.resources.log_group import LogGroup
+from ctwatch.resources.role import Role
+from ctwatch.resources.topic import Topic
 
 INSIGHTS = {"api-call-rate": "ApiCallRateInsight", "api-error-rate": "ApiErrorRateInsight"}
 """The config's words for CloudTrail's Insights types."""
@@ -32,7 +36,16 @@ _SETTINGS = {
     "notifications": "SnsTopicARN",
     "organization": "IsOrganizationTrail",
 }
+_OPTIONS = ("key", "log_group", "log_role", "notifications")
 _SOURCE = "cloudtrail.amazonaws.com"
+
+# https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_CreateTrail.html#API_CreateTrail_Errors
+_UNSEEN = {
+    *("S3BucketDoesNotExistException", "InsufficientS3BucketPolicyException"),
+    *("InvalidCloudWatchLogsLogGroupArnException", "InvalidCloudWatchLogsRoleArnException"),
+    *("InvalidSnsTopicNameException", "InsufficientSnsTopicPolicyException"),
+}
+_UNSEEN_KEY = {"KmsKeyNotFoundException", "InsufficientEncryptionPolicyException"}
 
 # UpdateTrail and CreateTrail use other names than GetTrail for two of them.
 _IN = {"LogFileValidationEnabled": "EnableLogFileValidation", "SnsTopicARN": "SnsTopicName"}
@@ -46,11 +59,19 @@ class Trail(Resource):
         bucket: where its log files go.
         insights: Insights types to record, in the config's words.
         multi_region: whether it records every region, not its home alone.
+        key: what encrypts its log files; None for S3's own.
+        log_group: where it also delivers, with `log_role`; None for nowhere.
+        log_role: as which it does.
+        deliveries: the topic that it tells of each log file; None for none.
     """
 
     bucket: Bucket
     insights: tuple[str, ...] = ()
     multi_region: bool = True
+    key: Key | GivenKey | None = None
+    log_group: LogGroup | None = None
+    log_role: Role | None = None
+    deliveries: Topic | None = None
 
     kind: ClassVar[str] = "trail"
     heard: ClassVar[bool] = True
@@ -69,10 +90,10 @@ class Trail(Resource):
             "multi_region": self.multi_region,
             "global_events": True,
             "validation": True,
-            "key": None,
-            "log_group": None,
-            "log_role": None,
-            "notifications": None,
+            "key": self.key.arn if self.key else None,
+            "log_group": f"{self.log_group.arn}:*" if self.log_group else None,
+            "log_role": self.log_role.arn if self.log_role else None,
+            "notifications": self.deliveries.arn if self.deliveries else None,
             "organization": False,
             "selectors": EVERYTHING,
             "insights": sorted(self.insights),
@@ -86,7 +107,7 @@ class Trail(Resource):
         trail = next((one for one in known if one.get("TrailARN") == self.arn), None)
         if trail is None:
             return None
-        status, selectors, insights, tags = aws.together(
+        status, selectors, insights, tags, (key, facts) = aws.together(
             lambda: cloudtrail.get_trail_status(Name=self.arn),
             lambda: cloudtrail.get_event_selectors(TrailName=self.arn),
             lambda: unless(
@@ -94,16 +115,19 @@ class Trail(Resource):
                 "InsightNotEnabledException",
             ),
             lambda: cloudtrail.list_tags(ResourceIdList=[self.arn])["ResourceTagList"],
+            lambda: facts_of(self.key, aws),
         )
         # What was once set and is no more reads as an empty text.
         state = {ours: _set(trail.get(theirs)) for ours, theirs in _SETTINGS.items()}
         state |= {
+            "key": named(self.key, key, state["key"]),
             "selectors": recorded(selectors),
             "insights": _insights(insights or {}),
             "logging": status["IsLogging"],
         }
-        facts = {key: status.get(key) for key in _DELIVERY}
-        return Live(state, owner(tags[0].get("TagsList") if tags else []), facts)
+        facts |= {name: status.get(name) for name in _DELIVERY}
+        worn = tags[0].get("TagsList") if tags else []
+        return Live(state, owner(worn), facts, pairs(worn))
 
     def write(self, aws: Aws, live: Live | None) -> None:
         """Write only what differs: CloudTrail takes one write a second.
@@ -134,6 +158,7 @@ class Trail(Resource):
 
     def _create(self, aws: Aws) -> State:
         """Create the trail; returns the state that AWS gives a new one: it does not log yet."""
+        options = self._sent(aws, [ours for ours in _OPTIONS if self.wanted[ours] is not None])
         self._once_writable(
             aws,
             lambda: aws.cloudtrail.create_trail(
@@ -143,25 +168,33 @@ class Trail(Resource):
                 IncludeGlobalServiceEvents=True,
                 EnableLogFileValidation=True,
                 TagsList=self.tag_list,
+                **options,
             ),
         )
         return {**self.wanted, "insights": [], "logging": False}
 
     def _update(self, aws: Aws, have: State) -> None:
         """Send only what differs: what UpdateTrail is not given keeps its value."""
-        changed = {
-            _IN.get(theirs, theirs): "" if self.wanted[ours] is None else self.wanted[ours]
-            for ours, theirs in _SETTINGS.items()
-            if have[ours] != self.wanted[ours]
-        }
-        self._once_writable(
-            aws, lambda: aws.cloudtrail.update_trail(Name=self.arn, **cast("Any", changed))
-        )
+        changed = self._sent(aws, [ours for ours in _SETTINGS if have[ours] != self.wanted[ours]])
+        self._once_writable(aws, lambda: aws.cloudtrail.update_trail(Name=self.arn, **changed))
 
-    @staticmethod
-    def _once_writable(aws: Aws, call: Any) -> None:
-        """CloudTrail may see a new bucket, and a new bucket policy, late."""
-        unseen = ("S3BucketDoesNotExistException", "InsufficientS3BucketPolicyException")
+    def _sent(self, aws: Aws, some: list[str]) -> Any:
+        """Settings as CreateTrail and UpdateTrail take them."""
+        wanted = self.wanted
+        if self.key and "key" in some:
+            wanted["key"] = self.key.found(aws)
+        return {
+            _IN.get(theirs, theirs): "" if wanted[ours] is None else wanted[ours]
+            for ours, theirs in _SETTINGS.items()
+            if ours in some
+        }
+
+    def _once_writable(self, aws: Aws, call: Any) -> None:
+        """CloudTrail may see late what was just made for it, and that it may use it.
+
+        That the policy of a key of the user's says no is believed at once.
+        """
+        unseen = _UNSEEN if isinstance(self.key, GivenKey) else {*_UNSEEN, *_UNSEEN_KEY}
         aws.patiently(call, code=(*unseen, "ConflictException"))
 
     @staticmethod
@@ -175,6 +208,13 @@ class Trail(Resource):
     @staticmethod
     def _settings(state: State) -> State:
         return {ours: state[ours] for ours in _SETTINGS}
+
+    def label(self, aws: Aws) -> None:
+        """Put them on."""
+        aws.patiently(
+            lambda: aws.cloudtrail.add_tags(ResourceId=self.arn, TagsList=self.tag_list),
+            code="ConflictException",
+        )
 
     def delete(self, aws: Aws) -> None:
         """Delete it while it logs: a trail stopped first would not be heard being deleted."""
@@ -190,6 +230,8 @@ _DELIVERY = (
     "LatestDeliveryTime",
     "LatestDigestDeliveryError",
     "LatestDigestDeliveryTime",
+    "LatestCloudWatchLogsDeliveryError",
+    "LatestNotificationError",
 )
 
 _ALL_MANAGEMENT: Any = [

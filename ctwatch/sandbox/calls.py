@@ -65,16 +65,21 @@ class Hop:
     extra: dict[str, Any] = field(default_factory=dict)
 
 
-class World(Protocol):
-    """What every part of the sandbox may lean on."""
+class Account(Protocol):
+    """What is in the account, seen past everything else."""
 
     account: str
-    region: str
-    clock: Clock
-    url: str
 
     def client(self, service: str, region: str) -> Any:
         """A boto3 client that reaches moto past checks, records and delivery."""
+
+
+class World(Account, Protocol):
+    """What every part of the sandbox may lean on."""
+
+    region: str
+    clock: Clock
+    url: str
 
     def credentials(self, role_arn: str, session: str) -> dict[str, str]:
         """The `AWS_*` variables of a session of that role, endpoint and region included."""

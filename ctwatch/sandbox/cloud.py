@@ -20,6 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from moto.core.config import default_user_config
 from moto.events.models import events_backends
 from moto.iam.access_control import PermissionResult
+from moto.kms import responses as kms_responses
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.s3 import notifications
 from moto.s3.models import FakeBucket, s3_backends
@@ -34,6 +35,7 @@ NOT_IMPLEMENTED = 501
 _LONG_POLL = "AmazonSQS.ReceiveMessage"  # waits; the lock must not
 _Bucket: Any = FakeBucket
 _Notifications: Any = notifications
+_Kms: Any = kms_responses
 _SEALED_SESSION = {
     # name: (configuration variable, environment variable, default, conversion): none is read
     "profile": (None, None, None, None),
@@ -67,18 +69,22 @@ class Cloud:
         self._clients_lock = threading.Lock()
         self._judged = _Bucket.get_permission
         self._announced = _Notifications._send_event_bridge_message  # noqa: SLF001 - silenced here
+        self._judged_key = _Kms.validate_policy
         self._used_docker = default_user_config["lambda"]["use_docker"]
 
     def open(self) -> None:
         """Start from an empty account.
 
         Functions never run in Docker, and moto does not judge object calls by the bucket policy:
-        it knows no condition, so that a deny without TLS would deny everything. What S3 tells
-        EventBridge is for `objects`: moto would serve some targets past every permission.
+        it knows no condition, so that a deny without TLS would deny everything. Nor does it judge
+        calls by a key's policy: it knows no principal, so that a deny to one would be one to all.
+        What S3 tells EventBridge is for `objects`: moto would serve some targets past every
+        permission.
         """
         default_user_config["lambda"]["use_docker"] = False
         _Bucket.get_permission = _no_opinion
         _Notifications._send_event_bridge_message = _no_opinion  # noqa: SLF001 - see above
+        _Kms.validate_policy = _no_opinion
         with self._clients_lock:
             self._clients.clear()  # they know the last address
         self.reset()
@@ -89,6 +95,7 @@ class Cloud:
         default_user_config["lambda"]["use_docker"] = self._used_docker
         _Bucket.get_permission = self._judged
         _Notifications._send_event_bridge_message = self._announced  # noqa: SLF001 - as it was
+        _Kms.validate_policy = self._judged_key
 
     def reset(self) -> None:
         """Empty the account."""
@@ -204,9 +211,18 @@ class Cloud:
         for trail in self.client("cloudtrail", region).list_trails()["Trails"]:
             yield f"cloudtrail trail {trail['Name']}"
         yield from self._rules(region)
-        for key in self.client("kms", region).list_aliases()["Aliases"]:
-            if "TargetKeyId" in key and not key["AliasName"].startswith("alias/aws/"):
-                yield f"kms alias {key['AliasName']}"
+        yield from self._keys(region)
+
+    def _keys(self, region: str) -> Iterator[str]:
+        """Keys and aliases of the account's own; a key that waits to be deleted counts as gone."""
+        kms = self.client("kms", region)
+        for alias in kms.list_aliases()["Aliases"]:
+            if "TargetKeyId" in alias and not alias["AliasName"].startswith("alias/aws/"):
+                yield f"kms alias {alias['AliasName']}"
+        for key in kms.list_keys()["Keys"]:
+            told = kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"]
+            if told["KeyManager"] == "CUSTOMER" and told["KeyState"] != "PendingDeletion":
+                yield f"kms key {told['KeyId']}"
 
     def _rules(self, region: str) -> Iterator[str]:
         events = self.client("events", region)

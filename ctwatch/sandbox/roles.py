@@ -8,7 +8,7 @@ from urllib.parse import unquote
 from botocore.exceptions import ClientError
 
 from ctwatch.sandbox import policies
-from ctwatch.sandbox.calls import World
+from ctwatch.sandbox.calls import Account
 from ctwatch.sandbox.policies import Decision
 
 
@@ -35,7 +35,7 @@ class Held:
 class Roles:
     """The roles of the sandbox's account."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Account) -> None:
         self._world = world
 
     def held(self, role_arn: str) -> "Held":

@@ -495,7 +495,7 @@ class Sandbox(World):
     def _result(self, call: Call, exchange: "_Exchange") -> dict[str, Any]:
         key = (call.service, call.operation)
         try:
-            sessions.check(call, self._identity(call).element, self._roles)
+            sessions.check(call, self._identity(call).element, self._roles, self)
             strictness.check(call, self._cloud)
             forward = strictness.strict(key, exchange.forward, self._cloud)
             handler = self._handlers.get(key)

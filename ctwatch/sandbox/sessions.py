@@ -7,7 +7,8 @@ may do what he likes, but a function that lost a right must not go on as if it h
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ctwatch.sandbox.calls import Call, Refusal
+from ctwatch.sandbox import keys
+from ctwatch.sandbox.calls import Account, Call, Refusal
 from ctwatch.sandbox.roles import Roles
 
 _FORBIDDEN = 403
@@ -28,13 +29,21 @@ _JUDGED: dict[tuple[str, str], tuple[Callable[[Call], str], str, int]] = {
 }  # fmt: skip
 
 
-def check(call: Call, identity: Mapping[str, Any], roles: Roles) -> None:
+_USE = ("kms:GenerateDataKey", "kms:Decrypt")
+"""What whoever publishes to an encrypted topic does with its key.
+
+https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+"""
+
+
+def check(call: Call, identity: Mapping[str, Any], roles: Roles, account: Account) -> None:
     """Refuse what the caller's role does not allow.
 
     Args:
         call: the call.
         identity: the caller, as a record's `userIdentity` has it.
         roles: of the account.
+        account: where a topic's key is looked up.
 
     Raises:
         Refusal: with the service's own code.
@@ -46,6 +55,7 @@ def check(call: Call, identity: Mapping[str, Any], roles: Roles) -> None:
     action, resource = f"{call.service}:{call.operation}", resource_of(call)
     role = identity["sessionContext"]["sessionIssuer"]["arn"]
     if roles.may(role, action, resource).allowed:
+        _check_key(call, resource, role, roles, account)
         return
     raise Refusal(
         code,
@@ -53,3 +63,17 @@ def check(call: Call, identity: Mapping[str, Any], roles: Roles) -> None:
         "because no identity-based policy allows the action",
         status,
     )
+
+
+def _check_key(call: Call, topic: str, role: str, roles: Roles, account: Account) -> None:
+    """See that the role may use the key of a topic that it publishes to."""
+    if call.operation != "Publish":
+        return
+    sns = account.client("sns", call.region)
+    try:
+        found = sns.get_topic_attributes(TopicArn=topic)["Attributes"]
+    except sns.exceptions.NotFoundException:
+        return  # which SNS itself will say
+    key = keys.kept(account.client("kms", call.region), found.get("KmsMasterKeyId") or "-")
+    if key and not all(roles.may(role, action, key.arn).allowed for action in _USE):
+        raise Refusal("KMSAccessDenied", f"{role} may not use {key.arn}, the key of {topic}")

@@ -16,7 +16,7 @@ from typing import Any
 from moto.core.utils import get_service_model
 
 from ctwatch import patterns
-from ctwatch.sandbox import trails
+from ctwatch.sandbox import keys, trails
 from ctwatch.sandbox.calls import Call, Forward, Refusal
 from ctwatch.sandbox.cloud import Cloud, tells_eventbridge
 from ctwatch.sandbox.policies import statements
@@ -509,9 +509,11 @@ def _delete_parameters(call: Call, forward: Forward, cloud: Cloud) -> dict[str, 
     return forward(call)
 
 
-def _cloudtrail() -> Iterator[tuple[Key, Rule]]:
-    for operation, rule in trails.RULES.items():
-        yield ("cloudtrail", operation), rule
+def _elsewhere() -> Iterator[tuple[Key, Rule]]:
+    """The rules that have a module of their own."""
+    for service, rules in (("cloudtrail", trails.RULES), ("kms", keys.RULES)):
+        for operation, rule in rules.items():
+            yield (service, operation), rule
 
 
 def _set_queue_attributes(call: Call, forward: Forward, cloud: Cloud) -> dict[str, Any]:
@@ -531,6 +533,8 @@ CHECKS: dict[Key, tuple[Check, ...]] = {
     ("iam", "UpdateAssumeRolePolicy"): (_trust_policy,),
     ("iam", "UpdateRole"): (_description,),
     ("iam", "UpdateRoleDescription"): (_description,),
+    ("kms", "CreateKey"): (keys.check_policy,),
+    ("kms", "PutKeyPolicy"): (keys.check_policy,),
     ("lambda", "AddPermission"): (_function_exists, _permission),
     ("lambda", "CreateFunction"): (_runtime, _archive),
     ("lambda", "Invoke"): (_function_exists,),
@@ -557,5 +561,5 @@ RULES: dict[Key, Rule] = {
     ("sqs", "SetQueueAttributes"): _set_queue_attributes,
     ("ssm", "DeleteParameter"): _delete_parameters,
     ("ssm", "DeleteParameters"): _delete_parameters,
-    **dict(_cloudtrail()),
+    **dict(_elsewhere()),
 }

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from ctwatch import patterns
-from ctwatch.sandbox import policies
+from ctwatch.sandbox import keys, policies
 from ctwatch.sandbox.calls import Call, Forward, Handler, Hop, Refusal, World
 from ctwatch.sandbox.faults import Undeliverable, refused, translated
 from ctwatch.sandbox.functions import Functions
@@ -155,18 +155,35 @@ class Topics:
                 "NO_PERMISSIONS", f"{_name(arn)} is encrypted with alias/aws/sns, "
                 "which EventBridge cannot use; it needs a customer managed key"
             )  # fmt: skip
-        kms = self._world.client("kms", arn.split(":")[3])
-        with translated():
-            key_arn = kms.describe_key(KeyId=key)["KeyMetadata"]["Arn"]
-            policy = kms.get_key_policy(KeyId=key_arn, PolicyName="default")["Policy"]
-        grants = policies.without_conditioned_grants(policy, _EVENTS)
+        found = keys.kept(self._world.client("kms", arn.split(":")[3]), key)
+        if found is None or found.state != keys.ENABLED:
+            state = found.state if found else "not there"
+            raise Undeliverable("NO_PERMISSIONS", f"the key of {_name(arn)} is {state}")
+        grants = policies.without_conditioned_grants(found.policy, _EVENTS)
         for action in ("kms:GenerateDataKey", "kms:Decrypt"):
             if not policies.allowed(
-                grants, principal=_EVENTS, action=action, resource=key_arn, context={}
+                grants, principal=_EVENTS, action=action, resource=found.arn, context={}
             ):
                 raise Undeliverable(
                     "NO_PERMISSIONS", f"the key of {_name(arn)} does not let {_EVENTS} {action}"
                 )
+
+    def _check_key(self, arn: str) -> None:
+        """Nobody publishes to a topic whose key cannot be used.
+
+        https://docs.aws.amazon.com/sns/latest/api/API_Publish.html#API_Publish_Errors
+        """
+        with refused():
+            attributes = self._client(arn).get_topic_attributes(TopicArn=arn)["Attributes"]
+        key = attributes.get("KmsMasterKeyId")
+        if not key or key.endswith("alias/aws/sns"):
+            return
+        found = keys.kept(self._world.client("kms", arn.split(":")[3]), key)
+        if found is None:
+            raise Refusal("KMSNotFound", f"Key {key} does not exist")
+        if found.state != keys.ENABLED:
+            code = "KMSDisabled" if found.state == "Disabled" else "KMSInvalidState"
+            raise Refusal(code, f"{found.arn} is {found.state}.")
 
     def _subscribe(self, call: Call, forward: Forward) -> dict[str, Any]:
         topic, protocol = call.params["TopicArn"], call.params["Protocol"]
@@ -317,8 +334,7 @@ class Topics:
         if arn is None:
             self._text(params.get("PhoneNumber", ""), message)
             return {"MessageId": message.id}
-        with refused():
-            self._client(arn).get_topic_attributes(TopicArn=arn)
+        self._check_key(arn)
         self._spread(message)
         return {"MessageId": message.id}
 
@@ -329,8 +345,7 @@ class Topics:
     ) -> dict[str, Any]:
         arn, entries = call.params["TopicArn"], call.params["PublishBatchRequestEntries"]
         check_batch(entries)
-        with refused():
-            self._client(arn).get_topic_attributes(TopicArn=arn)
+        self._check_key(arn)
         answer: dict[str, Any] = {"Successful": [], "Failed": []}
         for entry in entries:
             try:

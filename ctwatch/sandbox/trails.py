@@ -12,10 +12,11 @@ from typing import Any
 from moto.cloudtrail.models import cloudtrail_backends
 from moto.utilities.utils import get_partition
 
-from ctwatch.sandbox import policies
+from ctwatch.sandbox import keys, policies
 from ctwatch.sandbox.calls import Call, Forward, Refusal
 from ctwatch.sandbox.cloud import Cloud
 from ctwatch.sandbox.records import GLOBAL_REGION, GLOBAL_SERVICES, is_read, region_of
+from ctwatch.sandbox.roles import Roles
 
 DEFAULT_SELECTOR = {
     "ReadWriteType": "All",
@@ -222,8 +223,7 @@ def _create(call: Call, forward: Forward, cloud: Cloud) -> dict[str, Any]:
     _check_bucket(
         cloud, trail_arn(call, name), call.params["S3BucketName"], call.params.get("S3KeyPrefix")
     )
-    _check_log_group(call, cloud)
-    return forward(call)
+    return forward(_with_options(call, cloud, trail_arn(call, name)))
 
 
 def _update(call: Call, forward: Forward, cloud: Cloud) -> dict[str, Any]:
@@ -239,8 +239,7 @@ def _update(call: Call, forward: Forward, cloud: Cloud) -> dict[str, Any]:
         wanted.get("S3BucketName", trail.bucket_name),
         wanted.get("S3KeyPrefix", trail.s3_key_prefix),
     )
-    _check_log_group(call, cloud)
-    return forward(_on(call, trail, "Name"))
+    return forward(_on(_with_options(call, cloud, trail.arn), trail, "Name"))
 
 
 def _check_scope(multi_region: bool | None, global_events: bool | None) -> None:
@@ -278,6 +277,44 @@ def _check_bucket(cloud: Cloud, arn: str, bucket: str, prefix: str | None) -> No
             )
 
 
+def _with_options(call: Call, cloud: Cloud, arn: str) -> Call:
+    """The call as moto takes it: with the key by its own ARN, as AWS keeps it, the topic by name.
+
+    Raises:
+        Refusal: something that the trail is given does not let CloudTrail in for this very trail.
+    """
+    given = {}
+    if key := call.params.get("KmsKeyId"):
+        given["KmsKeyId"] = keys.for_trail(cloud, arn, key)
+    _check_log_group(call, cloud)
+    if topic := call.params.get("SnsTopicName"):
+        _check_topic(call, cloud, topic, arn)
+        given["SnsTopicName"] = topic.rpartition(":")[2]
+    return call.but(**given)
+
+
+def _check_topic(call: Call, cloud: Cloud, topic: str, arn: str) -> None:
+    """The topic exists, and its policy lets CloudTrail publish for this very trail.
+
+    https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-permissions-for-sns-notifications.html
+    """
+    where = f"arn:{arn.split(':')[1]}:sns:{call.region}:{call.account}:{topic.rpartition(':')[2]}"
+    sns = cloud.client("sns", call.region)
+    found = cloud.found(sns.get_topic_attributes, TopicArn=where)
+    context = {"aws:SourceArn": arn, "aws:SourceAccount": cloud.account}
+    if found is None or not policies.allowed(
+        found["Attributes"].get("Policy"),
+        principal=SERVICE,
+        action="sns:Publish",
+        resource=where,
+        context=context,
+    ):
+        raise Refusal(
+            "InsufficientSnsTopicPolicyException",
+            f"SNS Topic does not exist or the topic policy is incorrect: {where}",
+        )
+
+
 def _check_log_group(call: Call, cloud: Cloud) -> None:
     arn, role = (call.params.get(f"CloudWatchLogs{one}Arn") for one in ("LogGroup", "Role"))
     if not arn and not role:
@@ -291,12 +328,26 @@ def _check_log_group(call: Call, cloud: Cloud) -> None:
             "InvalidCloudWatchLogsLogGroupArnException",
             "CloudTrail cannot validate the specified log group ARN.",
         )
-    iam = cloud.client("iam", cloud.region)
-    if cloud.found(iam.get_role, RoleName=(role or "-").rsplit("/", 1)[-1]) is None:
+    if not _may_deliver(call, cloud, role or "-", str(name)):
         raise Refusal(
             "InvalidCloudWatchLogsRoleArnException",
             "Access denied. Verify in IAM that the role has adequate permissions.",
         )
+
+
+def _may_deliver(call: Call, cloud: Cloud, role: str, group: str) -> bool:
+    """Whether CloudTrail may assume the role, and may as that write to its streams there.
+
+    https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-required-policy-for-cloudwatch-logs.html
+    """
+    held = Roles(cloud)
+    stream = f"{call.account}_CloudTrail_{call.region}"
+    where = f"arn:{get_partition(call.region)}:logs:{call.region}:{call.account}:log-group:{group}"
+    deeds = ("logs:CreateLogStream", "logs:PutLogEvents")
+    may = held.held(role)
+    return held.trusts(role, SERVICE).allowed and all(
+        may.may(deed, f"{where}:log-stream:{stream}").allowed for deed in deeds
+    )
 
 
 def _change(member: str) -> Rule:

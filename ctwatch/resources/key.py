@@ -1,0 +1,328 @@
+"""The KMS keys: one for what the trail writes, one for what waits in the topics.
+
+KMS gives a key an id and no name, so its alias is its name here, and the promises of others name it
+by that. CreateKey makes another key every time it is called: before one is made, the alias is
+followed and, when that leads to none of ours, the account's keys are searched for the one with our
+tags. A key is data: without it nothing that it encrypted can be read again. Deleted, it waits for
+thirty days, in which `write` takes the deletion back rather than make another; a tag tells a
+deletion of ours from an intruder's, which is no end but a drift.
+
+https://docs.aws.amazon.com/kms/latest/developerguide/deleting-keys.html
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from botocore.exceptions import ClientError
+
+from ctwatch.aws import Aws, Place, unless
+from ctwatch.diff import State, statements
+from ctwatch.resources.base import TAG, Live, Resource, owner
+
+ALIAS_TAG = "ctwatch:alias"
+"""Tells the keys of one watch apart when an alias is gone."""
+
+_LEFT_TAG = "ctwatch:down"
+"""Says that `delete` had it deleted; KMS takes no tag once it is."""
+
+ENABLED = "Enabled"
+_PENDING = "PendingDeletion"
+_GONE = "NotFoundException"
+_DENIED = "AccessDeniedException"
+_DEFAULT = "default"  # the one name that a key's policy can have
+_DELAY = 30  # days, the longest that KMS allows: https://docs.aws.amazon.com/kms/latest/APIReference/API_ScheduleKeyDeletion.html
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A key that was found.
+
+    Attributes:
+        led: whether its alias leads to it.
+    """
+
+    arn: str
+    state: str
+    tags: dict[str, str]
+    led: bool
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Key(Resource):
+    """A symmetric key that KMS renews every year; its name is its alias without "alias/".
+
+    Attributes:
+        grants: what services may do with it, as statements of its policy.
+    """
+
+    grants: tuple[State, ...]
+
+    kind: ClassVar[str] = "key"
+    data: ClassVar[bool] = True
+    lingers: ClassVar[str] = (
+        f"KMS deletes it in {_DELAY} days, and all that it encrypted is lost then; until then "
+        "ctwatch up takes it into use again"
+    )
+
+    @property
+    def arn(self) -> str:
+        """The ARN of its alias; its own only AWS knows."""
+        return self.place.arn("kms", self.alias)
+
+    @property
+    def alias(self) -> str:
+        """What leads to it."""
+        return f"alias/{self.name}"
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Those of all resources, and the alias's name."""
+        return {**super().tags, ALIAS_TAG: self.alias}
+
+    @property
+    def policy(self) -> State:
+        """The account, whose IAM policies then decide, and what services may do.
+
+        https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html
+        """
+        account: State = {
+            "Sid": "EnableIAMUserPermissions",
+            "Effect": "Allow",
+            "Principal": {"AWS": f"arn:{self.place.partition}:iam::{self.place.account}:root"},
+            "Action": "kms:*",
+            "Resource": "*",
+        }
+        return {"Version": "2012-10-17", "Statement": [account, *self.grants]}
+
+    @property
+    def wanted(self) -> State:
+        """In use, renewed every year, found by its alias, and open to those who need it."""
+        return {
+            "state": ENABLED,
+            "rotation": True,
+            "alias": self.alias,
+            "policy": statements(self.policy),
+        }
+
+    def found(self, aws: Aws) -> str | None:
+        """Its own ARN, or None while AWS has not made it."""
+        seen = self._seen(aws)
+        return seen.arn if seen and owner(seen.tags) == self.watch else None
+
+    def _seen(self, aws: Aws) -> _Seen | None:
+        """Follow the alias; where that does not lead to ours, search for it by its tags."""
+        led = self._described(aws, self.arn, led=True)
+        if led and owner(led.tags) == self.watch:
+            return led
+        return self._tagged(aws) or led
+
+    @staticmethod
+    def _described(aws: Aws, name: str, *, led: bool) -> _Seen | None:
+        found = unless(lambda: aws.kms.describe_key(KeyId=name)["KeyMetadata"], _GONE)
+        if found is None:
+            return None
+        arn = found["Arn"]
+        return _Seen(arn, found["KeyState"], _tags(aws, arn), led)
+
+    def _tagged(self, aws: Aws) -> _Seen | None:
+        mine = {TAG: self.watch, ALIAS_TAG: self.alias}
+        arns = [arn for arn, tags in _every_key(aws) if mine.items() <= tags.items()]
+        found = filter(None, [self._described(aws, arn, led=False) for arn in arns])
+        return min(found, key=lambda one: one.state == _PENDING, default=None)
+
+    def read(self, aws: Aws) -> Live | None:
+        """Look at it; one as `delete` leaves it is gone."""
+        seen = self._seen(aws)
+        if seen is None or (seen.state == _PENDING and _LEFT_TAG in seen.tags and not seen.led):
+            return None
+        policy, rotation = aws.together(
+            lambda: aws.kms.get_key_policy(KeyId=seen.arn, PolicyName=_DEFAULT)["Policy"],
+            lambda: aws.kms.get_key_rotation_status(KeyId=seen.arn)["KeyRotationEnabled"],
+        )
+        state = {
+            "state": seen.state,
+            "rotation": rotation,
+            "alias": self.alias if seen.led else None,
+            "policy": statements(policy, statements(self.policy)),
+        }
+        return Live(state, owner(seen.tags), {"arn": seen.arn}, seen.tags)
+
+    def write(self, aws: Aws, live: Live | None) -> None:
+        """Make it, or take it back; then mend what differs, its state first."""
+        arn, have = (live.facts["arn"], live.state) if live else self._obtained(aws)
+        kms, wanted = aws.kms, self.wanted
+        if have["state"] == _PENDING:
+            kms.cancel_key_deletion(KeyId=arn)
+            kms.untag_resource(KeyId=arn, TagKeys=[_LEFT_TAG])
+        if have["state"] != ENABLED:
+            kms.enable_key(KeyId=arn)
+        if have["alias"] is None:
+            self._lead(aws, arn)
+        if have["policy"] != wanted["policy"]:
+            kms.put_key_policy(KeyId=arn, PolicyName=_DEFAULT, Policy=json.dumps(self.policy))
+        if not have["rotation"]:
+            _once_seen(aws, lambda: kms.enable_key_rotation(KeyId=arn))
+
+    def _obtained(self, aws: Aws) -> tuple[str, State]:
+        """One of ours that is being deleted, or a new one: its ARN, and what it is like."""
+        seen = self._tagged(aws)
+        if seen:
+            return seen.arn, {"state": seen.state, "alias": None, "policy": {}, "rotation": False}
+        made = aws.kms.create_key(
+            Policy=json.dumps(self.policy),
+            Description=f"{self.name}, for the watch {self.watch}",
+            Tags=self._kms_tags,
+        )
+        return made["KeyMetadata"]["Arn"], {**self.wanted, "alias": None, "rotation": False}
+
+    def _lead(self, aws: Aws, arn: str) -> None:
+        """Let the alias lead to it, which may lead elsewhere now."""
+        listed = aws.kms.get_paginator("list_aliases").paginate().search("Aliases[].AliasName")
+        change = aws.kms.update_alias if self.alias in listed else aws.kms.create_alias
+        _once_seen(aws, lambda: change(AliasName=self.alias, TargetKeyId=arn))
+
+    def delete(self, aws: Aws) -> None:
+        """Have it deleted after the longest wait there is, and take its alias away."""
+        seen = self._seen(aws)
+        if seen and seen.state != _PENDING:
+            left: Any = [{"TagKey": _LEFT_TAG, "TagValue": "deleted"}]
+            aws.kms.tag_resource(KeyId=seen.arn, Tags=left)
+            aws.kms.schedule_key_deletion(KeyId=seen.arn, PendingWindowInDays=_DELAY)
+        if seen and seen.led:
+            unless(lambda: aws.kms.delete_alias(AliasName=self.alias), _GONE)
+
+    def label(self, aws: Aws) -> None:
+        """Put them on."""
+        aws.kms.tag_resource(KeyId=str(self.found(aws)), Tags=self._kms_tags)
+
+    @property
+    def _kms_tags(self) -> Any:
+        return [{"TagKey": key, "TagValue": value} for key, value in self.tags.items()]
+
+
+@dataclass(frozen=True)
+class GivenKey:
+    """A key of the user's: used, looked at, and never changed."""
+
+    arn: str
+
+    def found(self, _: Aws) -> str:
+        """Its ARN."""
+        return self.arn
+
+    def seen(self, aws: Aws) -> State:
+        """Its state, None where there is no such key, and its policy's statements."""
+        found, policy = aws.together(
+            lambda: unless(lambda: aws.kms.describe_key(KeyId=self.arn)["KeyMetadata"], _GONE),
+            lambda: unless(
+                lambda: aws.kms.get_key_policy(KeyId=self.arn, PolicyName=_DEFAULT)["Policy"], _GONE
+            ),
+        )
+        state = found["KeyState"] if found else None
+        return {"arn": self.arn, "state": state, "policy": statements(policy)}
+
+
+def facts_of(key: Key | GivenKey | None, aws: Aws) -> tuple[str | None, State]:
+    """What one that is encrypted wants to know of its key: its ARN, and facts about a given one."""
+    if key is None:
+        return None, {}
+    return key.found(aws), {"key": key.seen(aws)} if isinstance(key, GivenKey) else {}
+
+
+def named(key: Key | GivenKey | None, known: str | None, live: str | None) -> str | None:
+    """How a promise names the key that a thing is encrypted with.
+
+    Args:
+        key: what it shall be encrypted with.
+        known: the ARN of that.
+        live: the ARN of what it is encrypted with, or None.
+    """
+    return key.arn if key and live and live == known else live
+
+
+def for_trail(place: Place, trail: str) -> tuple[State, ...]:
+    """Lets CloudTrail encrypt what one trail writes.
+
+    https://docs.aws.amazon.com/awscloudtrail/latest/userguide/create-kms-key-policy-for-cloudtrail.html
+    """
+    its_own = {"aws:SourceArn": trail}
+    context = f"arn:{place.partition}:cloudtrail:*:{place.account}:trail/*"
+    encrypted = {"StringLike": {"kms:EncryptionContext:aws:cloudtrail:arn": context}}
+    return (
+        _grant("AllowCloudTrailEncrypt", "cloudtrail", "kms:GenerateDataKey*",
+               {"StringEquals": its_own, **encrypted}),
+        _grant("AllowCloudTrailDescribe", "cloudtrail", "kms:DescribeKey",
+               {"StringEquals": its_own}),
+    )  # fmt: skip
+
+
+USE = ("kms:GenerateDataKey*", "kms:Decrypt")
+"""What whoever publishes to an encrypted topic has to do with its key.
+
+https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+"""
+
+
+def for_topics(notifying: str | None, *, from_rules: bool = True) -> tuple[State, ...]:
+    """Lets those publish who do: EventBridge, and CloudTrail for a trail that tells of deliveries.
+
+    The function publishes as its role, of which the account's IAM decides.
+
+    EventBridge without a Condition, of which SNS's page says that it does not support any here.
+    https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html#compatibility-with-aws-services
+
+    Args:
+        notifying: the ARN of that trail; None where there is none.
+        from_rules: whether EventBridge publishes.
+    """
+    found = [_grant("AllowEventBridgeUse", "events", list(USE))] if from_rules else []
+    if notifying:
+        condition = {"StringEquals": {"aws:SourceArn": notifying}}
+        found.append(_grant("AllowCloudTrailUse", "cloudtrail", list(USE), condition))
+    return tuple(found)
+
+
+def _grant(sid: str, service: str, action: Any, condition: State | None = None) -> State:
+    statement: State = {
+        "Sid": sid,
+        "Effect": "Allow",
+        "Principal": {"Service": f"{service}.amazonaws.com"},
+        "Action": action,
+        "Resource": "*",
+    }
+    return {**statement, "Condition": condition} if condition else statement
+
+
+def _once_seen(aws: Aws, call: Any) -> None:
+    """KMS may not show a key that it has just made.
+
+    https://docs.aws.amazon.com/kms/latest/developerguide/accessing-kms.html#programming-eventual-consistency
+    """
+    aws.patiently(call, code=_GONE)
+
+
+def _tags(aws: Aws, arn: str) -> dict[str, str]:
+    pages = aws.kms.get_paginator("list_resource_tags").paginate(KeyId=arn)
+    return {tag["TagKey"]: tag["TagValue"] for page in pages for tag in page["Tags"]}
+
+
+def _every_key(aws: Aws) -> Iterator[tuple[str, dict[str, str]]]:
+    """The ARN and the tags of every key that shows us its tags.
+
+    Ours lets the account's IAM decide; one that does not answer while others do is a stranger's.
+
+    Raises:
+        ClientError: none of them answers.
+    """
+    pages = aws.kms.get_paginator("list_keys").paginate()
+    arns = [key["KeyArn"] for page in pages for key in page["Keys"]]
+    refusals = []
+    for arn in arns:
+        try:
+            yield arn, _tags(aws, arn)
+        except ClientError as error:
+            refusals.append(error)
+    if refusals and len(refusals) == len(arns):
+        raise refusals[0]

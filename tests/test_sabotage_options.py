@@ -1,0 +1,278 @@
+"""The same for what a watch has only when asked: keys, CloudWatch Logs, news of log files, tags."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hands import inline_policy, on_log_group, on_role, set_topic, topic_policy, trust, update_trail
+from sabotage import (
+    MUTE,
+    Break,
+    Document,
+    Ground,
+    Line,
+    Policy,
+    Table,
+    impossible,
+    is_named_and_mended,
+    judged,
+    leaves,
+    line,
+    of_each,
+    rearmed,
+    shows_means_and_mends,
+    struck,
+)
+from watch_world import PLACE, PLAIN, World, planned
+
+from ctwatch.diagnose import Alarm
+from ctwatch.resources.base import Resource
+from ctwatch.resources.key import Key
+from ctwatch.sandbox.server import Sandbox
+from ctwatch.watch import Watch
+
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
+OPTIONS: dict[str, Any] = {
+    **PLAIN,
+    "trail": {"kms": "create", "cloudwatch_logs": True, "delivery_notifications": True},
+    "topic": {**PLAIN["topic"], "kms": "create"},
+    "rules": [
+        {"name": "eventbridge-ct-detect", "detection": "trail-tampering"},
+        {"name": "log-key", "detection": "log-key-tampering"},
+    ],
+    "tags": {"team": "security"},
+}
+THEIR_ALIAS = "alias/the-intruders"
+MANAGED = f"arn:aws:iam::{PLACE.account}:policy/the-intruders"
+
+
+def parts(watch: Watch) -> dict[str, Resource]:
+    """What the options add, and what they change."""
+    trail, function = watch.trail, watch.function
+    assert isinstance(trail.key, Key)
+    assert isinstance(watch.topic.key, Key)
+    assert trail.log_group
+    assert trail.log_role
+    assert trail.deliveries
+    assert function
+    return {
+        "trail": trail,
+        "key": trail.key,
+        "delivered": trail.log_group,
+        "deliverer": trail.log_role,
+        "deliveries": trail.deliveries,
+        "topic": watch.topic,
+        "topic key": watch.topic.key,
+        "bucket": watch.bucket,
+        "rule": watch.rules[0],
+        "queue": watch.receipts,
+        "function": function,
+        "role": function.role,
+        "log group": function.log_group,
+        "secret": function.secrets[0],
+    }
+
+
+ADDED = ("key", "topic key", "delivered", "deliverer", "deliveries")
+PLANNED = parts(planned(OPTIONS))
+
+
+# The keys
+
+
+def own(ground: Ground, at: str) -> str:
+    return str(ground.at(at).found(ground.aws))
+
+
+def on_key(operation: str, at: str, **given: Any) -> Break:
+    return lambda ground: getattr(ground.kms, operation)(KeyId=own(ground, at), **given)
+
+
+def delete_alias(at: str) -> Break:
+    return lambda ground: ground.kms.delete_alias(AliasName=ground.at(at).alias)
+
+
+def theirs(ground: Ground) -> str:
+    return str(ground.kms.describe_key(KeyId=THEIR_ALIAS)["KeyMetadata"]["Arn"])
+
+
+def lead_elsewhere(at: str) -> Break:
+    return lambda ground: ground.kms.update_alias(
+        AliasName=ground.at(at).alias, TargetKeyId=theirs(ground)
+    )
+
+
+def key_policy(at: str) -> Policy:
+    def get(ground: Ground) -> str:
+        return str(on_key("get_key_policy", at, PolicyName="default")(ground)["Policy"])
+
+    def put(ground: Ground, policy: Document) -> None:
+        on_key("put_key_policy", at, PolicyName="default", Policy=json.dumps(policy))(ground)
+
+    return Policy(at, "policy", "policy", get, put)
+
+
+SHUT = "policy.EnableIAMUserPermissions.effect"
+
+
+def key_lines(at: str, verdict: Alarm) -> list[Line]:
+    """What stops the key is as bad as `verdict`; all else only is not as promised."""
+    used = of_each(PLANNED[at].policy, "AllowEventBridge", verdict=MUTE)
+    return [
+        line(at, "rotation", on_key("disable_key_rotation", at)),
+        line(at, "state", on_key("disable_key", at), verdict),
+        line(at, "alias", delete_alias(at)),
+        *(one for one in key_policy(at).lines(PLANNED, used) if one.paths != (SHUT,)),
+        impossible(at, SHUT, "it shuts out everybody, who looks and who mends: only AWS can help"),
+        line(at, "rotation state",
+             on_key("schedule_key_deletion", at, PendingWindowInDays=7), verdict),
+        line(at, "alias", lead_elsewhere(at)),
+    ]  # fmt: skip
+
+
+# What leans on them, and what CloudTrail delivers to
+
+
+def with_their_key(ground: Ground) -> None:
+    update_trail(KmsKeyId=theirs(ground))(ground)
+
+
+def with_their_key_too(ground: Ground) -> None:
+    set_topic("KmsMasterKeyId", theirs(ground))(ground)
+
+
+NO_GROUP = {"CloudWatchLogsLogGroupArn": "", "CloudWatchLogsRoleArn": ""}
+
+TRAIL = [
+    line("trail", "key", update_trail(KmsKeyId="")),
+    line("trail", "log_group log_role", update_trail(**NO_GROUP), why="CloudTrail takes both"),
+    line("trail", "notifications", update_trail(SnsTopicName="")),
+    line("trail", "key", with_their_key),
+    line("topic", "key", set_topic("KmsMasterKeyId", "")),
+    line("topic", "key", set_topic("KmsMasterKeyId", "alias/aws/sns"), MUTE),
+    line("topic", "key", with_their_key_too, MUTE),
+]
+DELIVERIES = [
+    line("delivered", "retention", on_log_group("put_retention_policy", "delivered",
+                                                retentionInDays=1)),
+    line("delivered", "", on_log_group("delete_log_group", "delivered")),
+    line("deliverer", "attached", on_role("attach_role_policy", "deliverer", PolicyArn=MANAGED)),
+    line("deliverer", "boundary", on_role("put_role_permissions_boundary", "deliverer",
+                                          PermissionsBoundary=MANAGED)),
+    *trust("deliverer").lines(PLANNED, {}),
+    *inline_policy("trail-logs", "deliverer").lines(PLANNED, {}),
+    line("deliveries", "key", set_topic("KmsMasterKeyId", "", "deliveries")),
+    *topic_policy("deliveries").lines(PLANNED, {}),
+    line("deliveries", "",
+         lambda ground: ground.sns.delete_topic(TopicArn=ground.at("deliveries").arn)),
+]  # fmt: skip
+
+
+# The tags
+
+TAG = "team"
+CHANGED = {TAG: "theirs"}
+PAIRS = [{"Key": key, "Value": value} for key, value in CHANGED.items()]
+
+
+def retag_bucket(ground: Ground) -> None:
+    name = ground.at("bucket").name
+    found = ground.s3.get_bucket_tagging(Bucket=name)["TagSet"]
+    kept = [one for one in found if one["Key"] != TAG]
+    ground.s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": kept})
+
+
+def retag_queue(ground: Ground) -> None:
+    url = ground.sqs.get_queue_url(QueueName=ground.at("queue").name)["QueueUrl"]
+    ground.sqs.untag_queue(QueueUrl=url, TagKeys=[TAG])
+
+
+TAGS = [
+    line(at, f"tags.{TAG}", by)
+    for at, by in (
+        ("bucket", retag_bucket),
+        ("trail", lambda g: g.cloudtrail.add_tags(ResourceId=g.at("trail").arn, TagsList=PAIRS)),
+        ("topic", lambda g: g.sns.tag_resource(ResourceArn=g.at("topic").arn, Tags=PAIRS)),
+        ("queue", retag_queue),
+        ("rule", lambda g: g.events.untag_resource(ResourceARN=g.at("rule").arn, TagKeys=[TAG])),
+        ("function", lambda g: g.lambda_.tag_resource(Resource=g.at("function").arn, Tags=CHANGED)),
+        ("role", on_role("untag_role", TagKeys=[TAG])),
+        ("log group",
+         lambda g: g.logs.tag_resource(resourceArn=g.at("log group").arn, tags=CHANGED)),
+        ("secret", lambda g: g.ssm.remove_tags_from_resource(
+            ResourceType="Parameter", ResourceId=g.at("secret").name, TagKeys=[TAG])),
+        ("key", on_key("untag_resource", "key", TagKeys=[TAG])),
+    )
+]  # fmt: skip
+
+LINES = [
+    *TRAIL,
+    *key_lines("key", Alarm.DEGRADED),
+    *key_lines("topic key", MUTE),
+    *DELIVERIES,
+    *TAGS,
+]
+TABLE = Table(config=OPTIONS, parts=parts, lines=LINES, on_the_way=frozenset({"topic"}))
+
+
+@pytest.mark.parametrize("part", ADDED)
+def test_every_promised_leaf_of_what_is_added_has_a_line(part: str) -> None:
+    assert TABLE.untold(part) == set()
+
+
+def test_every_promise_that_an_option_changes_has_a_line() -> None:
+    plain, optional = planned(PLAIN), planned(OPTIONS)
+    for part, one, other in (
+        ("trail", plain.trail, optional.trail),
+        ("topic", plain.topic, optional.topic),
+    ):
+        changed = {
+            key for key in leaves(other.wanted) if other.wanted.get(key) != one.wanted.get(key)
+        }
+        assert changed & TABLE.untold(part) == set()
+
+
+def test_whatever_carries_tags_has_a_line_for_its_kind() -> None:
+    told = {PLANNED[one.at].kind for one in TAGS}
+    assert {one.kind for one in planned(OPTIONS).resources if one.tagged} == told
+
+
+def prepare(world: World) -> None:
+    """What an intruder brings along: a key that lets CloudTrail in, and a policy."""
+    kms, iam = world.client("kms"), world.client("iam")
+    policy = json.dumps(PLANNED["key"].policy)
+    key = kms.create_key(Policy=policy)["KeyMetadata"]["KeyId"]
+    kms.create_alias(AliasName=THEIR_ALIAS, TargetKeyId=key)
+    deny = {"Effect": "Deny", "Action": "logs:*", "Resource": "*"}
+    document = {"Version": "2012-10-17", "Statement": [deny]}
+    iam.create_policy(PolicyName="the-intruders", PolicyDocument=json.dumps(document))
+
+
+@pytest.fixture(scope="module")
+def armed(running: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    with TABLE.armed(running, tmp_path_factory.mktemp("watch"), prepare) as ground:
+        yield ground
+
+
+@pytest.fixture
+def ground(armed: Ground) -> Ground:
+    return rearmed(armed)
+
+
+def test_an_armed_watch_with_every_option_tells_of_it(ground: Ground) -> None:
+    assert judged(ground, []) == (Alarm.ARMED, Alarm.ARMED)
+    assert struck(ground, "ctwatch-probe-armed") == (True, True)
+
+
+@pytest.mark.parametrize("line", TABLE.done, ids=str)
+def test_a_sabotage_shows_where_it_is_means_what_it_says_and_mends(
+    line: Line, ground: Ground
+) -> None:
+    shows_means_and_mends(line, TABLE, ground)
+
+
+def test_status_names_each_path_and_up_mends_and_names_it(ground: Ground) -> None:
+    """As much at once as may be; the rounds that are left are lines like these."""
+    is_named_and_mended(TABLE.rounds[0], ground)
