@@ -30,8 +30,11 @@ PROBE = "ctwatch-probe-7f3k2"
 def watch(language):
     urls = [url.rpartition("/")[2] for url in SAMPLE["queue_urls"]]
     keys = [arn.rpartition("/")[2] for arn in SAMPLE["keys"]]
-    single = [SAMPLE[word] for word in ("bucket", "topic", "function", "role")]
-    own = [*single, *SAMPLE["rules"], *SAMPLE["log_groups"], *SAMPLE["parameters"], *urls, *keys]
+    single = [SAMPLE[word] for word in ("bucket", "topic", "function")]
+    several = [
+        one for word in ("roles", "rules", "log_groups", "parameters") for one in SAMPLE[word]
+    ]
+    own = [*single, *several, *urls, *keys]
     return Settings(
         watch="ctwatch",
         trail=SAMPLE["trail_arn"],
