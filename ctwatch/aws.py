@@ -190,12 +190,19 @@ class Aws:
         Raises:
             AwsError: no credentials, or the call failed.
         """
+        _, partition, _, _, account, _ = self.caller().split(":", 5)
+        return Place(partition, account, self.region)
+
+    def caller(self) -> str:
+        """Our own ARN.
+
+        Raises:
+            AwsError: as for `place`.
+        """
         try:
-            arn = self.sts.get_caller_identity()["Arn"]
+            return self.sts.get_caller_identity()["Arn"]
         except TROUBLE as error:
             raise complaint(error, "asking AWS who you are") from error
-        _, partition, _, _, account, _ = arn.split(":", 5)
-        return Place(partition, account, self.region)
 
     def time(self) -> datetime:
         """The time by AWS's clock, in UTC and whole seconds; this machine's may be wrong.

@@ -2,7 +2,8 @@
 
 It reads the package `ctwatch/notifier` and nothing else, and writes nothing. The zip is what
 drift of the function's code is measured by, so no clock, umask, operating system or version of
-Python may show in it.
+Python may show in it. What the notifier is to know of a user's own detections lies in it as
+custom.json (see `ctwatch/notifier/custom.py`).
 """
 
 import base64
@@ -19,19 +20,25 @@ _UNIX = 3
 _READABLE = 0o100644 << 16
 
 
-def bundle(source: Path = _NOTIFIER) -> bytes:
+def bundle(source: Path = _NOTIFIER, custom: str = "") -> bytes:
     """The deployment package: the Python files of `source`, under its name.
 
     Stored, not deflated: what zlib writes differs between its versions.
 
     Args:
         source: the folder of a package.
+        custom: the JSON of the user's own detections; "" for none.
     """
     buffer = io.BytesIO()
-    files = {path.relative_to(source.parent).as_posix(): path for path in source.rglob("*.py")}
+    files = {
+        path.relative_to(source.parent).as_posix(): path.read_bytes().replace(b"\r\n", b"\n")
+        for path in source.rglob("*.py")
+    }
+    if custom:
+        files[f"{source.name}/custom.json"] = custom.encode()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for name, path in sorted(files.items()):
-            archive.writestr(_entry(name), path.read_bytes().replace(b"\r\n", b"\n"))
+        for name, content in sorted(files.items()):
+            archive.writestr(_entry(name), content)
     return buffer.getvalue()
 
 

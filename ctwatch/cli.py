@@ -17,6 +17,7 @@ import click
 from ctwatch.errors import CtwatchError
 
 if TYPE_CHECKING:
+    from ctwatch.detections import Detection
     from ctwatch.diagnose import Diagnosis
     from ctwatch.engine import Finding, Step
     from ctwatch.opening import Choice, Opened
@@ -54,19 +55,22 @@ class Options:
         return Screen(quiet=self.quiet, verbose=self.verbose)
 
 
+_config_option = click.option(
+    "-c",
+    "--config",
+    type=click.Path(path_type=Path),
+    default="config.yaml",
+    envvar="CTWATCH_CONFIG",
+    show_default=True,
+    show_envvar=True,
+    help="The watch's configuration.",
+)
+
+
 def watching(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options that all of them take, as one `Options`."""
 
-    @click.option(
-        "-c",
-        "--config",
-        type=click.Path(path_type=Path),
-        default="config.yaml",
-        envvar="CTWATCH_CONFIG",
-        show_default=True,
-        show_envvar=True,
-        help="The watch's configuration.",
-    )
+    @_config_option
     @click.option("--profile", metavar="NAME", help="AWS profile; else what the environment says.")
     @click.option("--region", metavar="REGION", help="Home region; else what the config says.")
     @click.option("-q", "--quiet", is_flag=True, help="Print data and complaints only.")
@@ -180,6 +184,7 @@ def up(options: Options, dry_run: bool, exit_code: bool) -> int:
 
     screen, watch = options.screen, opened(options.choice, need_secrets=True)
     _say_which(screen, watch)
+    _warn(screen, watch)
     for warning in check_webhooks(watch):
         screen.talk(f"Warning: {warning}", "yellow")
     first = _keys_first(screen, watch)
@@ -216,6 +221,14 @@ def _refuse_namesake(findings: Sequence["Finding"]) -> None:
         if one.live and "anothers" in one.live.facts:
             hint = "Two regions need two watches: give this one a `name` of its own in its config."
             raise ConfigError(foreign(one).problem, hint)
+
+
+def _warn(screen: "Screen", watch: "Opened") -> None:
+    """Say what in the config is right, but hardly meant so."""
+    from ctwatch.config import warnings
+
+    for one in warnings(watch.config.document):
+        screen.talk(f"Warning: {one}", "yellow")
 
 
 def _say_which(screen: "Screen", watch: "Opened") -> None:
@@ -285,6 +298,7 @@ def _plan(options: Options, exit_code: bool) -> int:
     from ctwatch.render import finding_json, plan_summary, plan_view
 
     screen, watch = options.screen, opened(options.choice)
+    _warn(screen, watch)
     with screen.working("Looking at what is there"):
         findings = inspect(watch.watch.resources, watch.aws, watch.watch.unwanted)
     _refuse_namesake(findings)
@@ -357,6 +371,7 @@ def simulate(
 
     TECHNIQUE is stop-logging, delete-trail, update-trail, put-event-selectors, or all.
     """
+    from ctwatch.listening import check_striker
     from ctwatch.opening import opened
     from ctwatch.simulate import DEFAULT_TIMEOUT
     from ctwatch.techniques import ALL, chosen
@@ -368,6 +383,8 @@ def simulate(
     listened = list(dict.fromkeys(rule.detection for rule in watch.watch.rules))
     drills = chosen(techniques, listened)
     struck = {one.detection for one in drills}
+    if any(rule.excepted.actors for rule in watch.config.rules):
+        check_striker(watch.config, sorted(struck), watch.aws.caller())
     if ALL in techniques and (left := [one for one in listened if one not in struck]):
         options.screen.talk(f"No technique yet, and so no proof: {', '.join(left)}.", "yellow")
     return _drill(options, watch, drills, limit)
@@ -428,7 +445,7 @@ def down(options: Options, delete_logs: bool, yes: bool, wait: float) -> int:
     with screen.working("Looking at what is there"):
         findings, diagnosis = _looked(watch)
     awake = diagnosis.verdict in {Alarm.ARMED, Alarm.DEGRADED}
-    would_tell = awake and watch.watch.hears_deletion
+    would_tell = awake and watch.watch.hears_deletion and not _is_left_out(watch)
     ours = [one for one in findings if one.verdict in {Verdict.OK, Verdict.DRIFTED, Verdict.STRAY}]
     going = [one for one in ours if delete_logs or not one.resource.data]
     warning = _ALERT if would_tell and any(one.resource.heard for one in going) else ""
@@ -461,6 +478,24 @@ def down(options: Options, delete_logs: bool, yes: bool, wait: float) -> int:
 _UNHEARD = (
     "The log bucket's own notifications are turned off first: no alert is raised for each log file."
 )
+
+
+def _is_left_out(watch: "Opened") -> bool:
+    """Whether no rule would tell of the trail's deletion, as we are the one who deletes it."""
+    from ctwatch.listening import leaving_out
+
+    if not any(rule.excepted.actors for rule in watch.config.rules):
+        return False
+    arn = watch.aws.caller()
+    heard = {
+        rule.detection
+        for rule in watch.watch.rules
+        for event in rule.fires
+        if event["detail"].get("eventName") == "DeleteTrail"
+    }
+    return all(leaving_out(watch.config, one, arn) for one in heard)
+
+
 _ALERT = "Deleting the trail (DeleteTrail) raises an alert, and that is meant."
 
 
@@ -523,64 +558,118 @@ def _cleared(options: Options, watch: "Opened", *, keep_data: bool) -> int:
 @click.option(
     "--lint",
     "linted",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    metavar="FILE",
-    help="Check an event pattern or a detection of your own, in YAML or JSON.",
+    is_flag=False,
+    flag_value="",
+    default=None,
+    metavar="[FILE]",
+    help="Check an event pattern or a detection of your own, in YAML or JSON, or a config with all "
+    "its detections and exclusions; without FILE, that of --config.",
 )
 @_json_option
+@_config_option
 def detections(
     detection_id: str | None,
     language: Literal["en", "ko"] | None,
-    linted: Path | None,
+    linted: str | None,
     as_json: bool,
+    config: Path,
 ) -> int:
     """The catalogue: what is detected, why, how bad it is, where it can be seen.
 
+    Where there is a config, with the detections that are its own.
+
     With --lint: whether a pattern can fire at all, and on what it fires wrongly.
     """
-    if linted:
-        return _lint(linted)
-    from ctwatch.detections import catalogue
-    from ctwatch.render import Screen, detection_view, detections_view, part_head
+    if linted is not None:
+        if language or detection_id:
+            raise click.UsageError("--lint goes with no ID and no --language: it speaks English.")
+        if linted and not Path(linted).is_file():
+            raise click.BadParameter(f"There is no file {linted!r}.", param_hint="'--lint'")
+        return _lint(Path(linted) if linted else config, as_json)
+    from ctwatch.errors import ConfigError
+    from ctwatch.render import Screen
 
-    screen, known, tongue = Screen(), catalogue(), language or _language()
+    screen, known, tongue = Screen(), _known(config), language or _language()
     if detection_id and detection_id not in known:
-        from ctwatch.errors import ConfigError
-
         raise ConfigError(
             f"there is no detection {detection_id!r}", f"There are: {', '.join(known)}"
         )
     shown = [known[detection_id]] if detection_id else list(known.values())
     if as_json:
         screen.json([_detection_json(one) for one in shown])
-    elif detection_id:
+    else:
+        _show_detections(screen, shown, tongue, whole=bool(detection_id))
+    return AS_PROMISED
+
+
+def _known(config: Path) -> dict[str, "Detection"]:
+    """The catalogue, and what the config adds to it, if there is one."""
+    from ctwatch.config import load
+    from ctwatch.detections import catalogue
+    from ctwatch.errors import ConfigError
+    from ctwatch.render import Screen
+
+    source = click.get_current_context().get_parameter_source("config")
+    chosen = source is not click.core.ParameterSource.DEFAULT
+    if not chosen and not config.exists():
+        return catalogue()
+    try:
+        return load(config).known
+    except ConfigError:
+        if chosen:
+            raise
+        lint = "ctwatch detections --lint"
+        Screen().talk(f"Without your own: {config} has mistakes, which {lint} tells.", "yellow")
+        return catalogue()
+
+
+def _show_detections(
+    screen: "Screen", shown: Sequence["Detection"], tongue: Literal["en", "ko"], *, whole: bool
+) -> None:
+    from ctwatch.render import detection_view, detections_view, part_head
+
+    if whole:
         screen.data(*detection_view(shown[0], tongue))
         for part in shown[0].parts:
             screen.data(part_head(part.name))
             screen.json(part.pattern)
-    else:
-        screen.data(*detections_view(shown, tongue))
-        if names := ", ".join(one.id for one in shown if not one.buildable):
-            screen.talk(f"This version makes rules of all but: {names}. Those are for reading.")
-    return AS_PROMISED
+        return
+    screen.data(*detections_view(shown, tongue))
+    if names := ", ".join(one.id for one in shown if not one.buildable):
+        screen.talk(f"This version makes rules of all but: {names}. Those are for reading.")
+    if own := ", ".join(one.id for one in shown if _is_own(one)):
+        screen.talk(f"Of your own: {own}.")
 
 
-def _lint(path: Path) -> int:
+def _is_own(one: "Detection") -> bool:
+    from ctwatch.detections import catalogue
+
+    return one.id not in catalogue()
+
+
+def _lint(path: Path, as_json: bool) -> int:
     """Say everything that is wrong with a pattern; exit code 3 when it cannot do what it should."""
-    from ctwatch.config import read
+    from dataclasses import asdict
+
+    from ctwatch.config import is_meant, read
     from ctwatch.lint import examine, report
+    from ctwatch.listening import examined
     from ctwatch.render import Screen
 
-    complaints = examine(read(path))
-    Screen().data(*report(complaints))
+    document = read(path)
+    complaints = examined(document) if is_meant(document) else examine(document)
+    if as_json:
+        Screen().json([asdict(one) for one in complaints])
+    else:
+        Screen().data(*report(complaints))
     wrong = any(one.level == "error" for one in complaints)
     return NOT_AS_PROMISED if wrong else AS_PROMISED
 
 
-def _detection_json(one: Any) -> dict[str, Any]:
+def _detection_json(one: "Detection") -> dict[str, Any]:
     words = ("id", "title", "why", "severity", "mitre", "where", "scope", "buildable")
     parts = [vars(part) for part in one.parts]
-    return {**{word: getattr(one, word) for word in words}, "parts": parts}
+    return {**{word: getattr(one, word) for word in words}, "own": _is_own(one), "parts": parts}
 
 
 def _language() -> Literal["en", "ko"]:

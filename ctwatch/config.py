@@ -4,6 +4,9 @@
 holds every complaint at once, each with the key's path, the reason and the nearest right word. No
 complaint repeats a value that may be a secret. Nothing here asks AWS, resolves a secret or reads
 the environment. Only this module knows pydantic and YAML.
+
+Detections of the user's own and exclusions are looked at by `ctwatch.lint`, whose complaints come
+with the others; what it only warns of is told by `warnings`.
 """
 
 import difflib
@@ -26,9 +29,11 @@ from pydantic import (
     ValidationInfo,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from ctwatch.detections import Severity, catalogue
+from ctwatch import lint
+from ctwatch.detections import Detection, Severity, catalogue
 from ctwatch.errors import ConfigError
 from ctwatch.secret import HOW_TO_WRITE, VARIABLES, reference_fault
 
@@ -248,13 +253,7 @@ def _named(naming: _Naming) -> Callable[[str], str]:
 
 def _template(naming: _Naming) -> Callable[[str, ValidationInfo], str]:
     def check(value: str, info: ValidationInfo) -> str:
-        for placeholder in re.findall(r"\{[^{}]*\}", value):
-            if placeholder not in {"{account}", "{region}"}:
-                near = _nearest(placeholder, ["{account}", "{region}"])
-                reason = (
-                    f"{_shown(placeholder)} cannot be filled in; {{account}} and {{region}} can"
-                )
-                raise _wrong(reason, near)
+        _placeholders(value)
         if fault := naming.fault(name := _fill(value, *_place(info))):
             raise _wrong(f"{_shown(value)} {fault}" + " (filled in)" * (name != value))
         return value
@@ -332,15 +331,27 @@ def _reference(value: str) -> str:
     return value
 
 
-def _known_detection(value: str) -> str:
-    if value not in (known := catalogue()):
+def _known_detection(value: str, info: ValidationInfo) -> str:
+    known = {**catalogue(), **dict.fromkeys((info.context or {}).get("own", ()))}
+    if value not in known:
         raise _wrong(f"there is no detection {_shown(value)}", _nearest(value, known))
     return value
 
 
-def _detection(value: str) -> str:
-    if lacking := catalogue()[_known_detection(value)].lacking:
-        raise _wrong(f"no rule can be made of {_shown(value)} in this version: {lacking}")
+def _detection(value: str, info: ValidationInfo) -> str:
+    found = catalogue().get(_known_detection(value, info))
+    if found and found.lacking:
+        raise _wrong(f"no rule can be made of {_shown(value)} in this version: {found.lacking}")
+    return value
+
+
+def _placeholders(value: str) -> str:
+    """Complain of words in braces that stand for nothing."""
+    for placeholder in re.findall(r"\{[^{}]*\}", value):
+        if placeholder not in {"{account}", "{region}"}:
+            near = _nearest(placeholder, ["{account}", "{region}"])
+            reason = f"{_shown(placeholder)} cannot be filled in; {{account}} and {{region}} can"
+            raise _wrong(reason, near)
     return value
 
 
@@ -554,15 +565,34 @@ class AlertsConfig(_Section):
     timezone: Annotated[str, AfterValidator(_timezone)] = "Asia/Seoul"
 
 
+_Texts = Annotated[tuple[Annotated[str, AfterValidator(_placeholders)], ...], Strict(strict=False)]
+
+
+class ExceptConfig(_Section):
+    """What a rule does not tell; an event is left out if any of these fits it.
+
+    Attributes:
+        actors: ARNs of users, roles or sessions, "*" for any text.
+        ips: addresses, CIDRs, or services as records name them.
+        user_agents: with "*" for any text.
+    """
+
+    actors: _Texts = ()
+    ips: _Texts = ()
+    user_agents: _Texts = ()
+
+
 class RuleConfig(_Section):
-    """A rule, and the detection in the catalogue that gives its pattern."""
+    """A rule, the detection that gives its pattern, and what of that is not told."""
 
     name: Annotated[str, AfterValidator(_template(_RULE))]
     detection: Annotated[str, AfterValidator(_detection)]
+    excepted: ExceptConfig = Field(default=ExceptConfig(), alias="except")
 
 
-def _default_rules() -> tuple[RuleConfig, ...]:
-    return (RuleConfig(name="eventbridge-ct-detect", detection="trail-tampering"),)
+def _default_rules() -> Any:
+    # As the file would have it: an instance that is checked again does not know its own `except`.
+    return ({"name": "eventbridge-ct-detect", "detection": "trail-tampering"},)
 
 
 class Config(_Section):
@@ -582,6 +612,7 @@ class Config(_Section):
     function: FunctionConfig = FunctionConfig()
     channels: Annotated[tuple[ChannelConfig, ...], Strict(strict=False)] = ()
     alerts: AlertsConfig = AlertsConfig()
+    detections: Annotated[tuple[dict[str, Any], ...], Strict(strict=False)] = ()
     rules: Annotated[tuple[RuleConfig, ...], Strict(strict=False)] = Field(
         default_factory=_default_rules
     )
@@ -592,6 +623,21 @@ class Config(_Section):
         """The tags that stand beside our own on all that the watch makes."""
         return dict(self.tags)
 
+    @property
+    def own(self) -> tuple[Detection, ...]:
+        """The user's own detections."""
+        return tuple(map(lint.built, self.detections))
+
+    @property
+    def known(self) -> dict[str, Detection]:
+        """All detections that a rule may name, by id: the catalogue's and the user's own."""
+        return {**catalogue(), **{one.id: one for one in self.own}}
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """What YAML would have given for it."""
+        return self.model_dump(by_alias=True)
+
     def with_region(self, region: str) -> "Config":
         """The same with another home region.
 
@@ -599,7 +645,7 @@ class Config(_Section):
             ConfigError: it is no region, or a name does not fit there.
         """
         try:
-            return _build({**self.model_dump(), "region": region}, f"region {_shown(region)}")
+            return _build({**self.document, "region": region}, f"region {_shown(region)}")
         except InvalidConfigError as error:
             if any(one.path == "region" for one in error.complaints):  # nothing else can be judged
                 said = f"--region: {_reason(error, 'region')}"
@@ -612,7 +658,7 @@ class Config(_Section):
         Raises:
             ConfigError: one is no region.
         """
-        return _build({**self.model_dump(), "regions": tuple(found)}, "regions of the account")
+        return _build({**self.document, "regions": tuple(found)}, "regions of the account")
 
     def filled(self, account: str, region: str | None = None) -> "Config":
         """The same with `{account}` and `{region}` replaced in all names.
@@ -626,7 +672,7 @@ class Config(_Section):
         """
         if not re.fullmatch(r"[0-9]{12}", account):
             raise ConfigError(f"{_shown(account)} is not an AWS account id: those have 12 digits")
-        document = {**self.model_dump(), "region": region or self.region}
+        document = {**self.document, "region": region or self.region}
         document = _fill_all(document, account, document["region"])
         return _build(document, f"account {account}", account=account)
 
@@ -658,7 +704,8 @@ def load(path: Path) -> Config:
         ConfigError: it cannot be read or something in it is wrong; `complaints` holds all of it.
     """
     document, repeated = _read(path)
-    return _build(document, str(path), repeated)
+    document, wrong = _linted(document)
+    return _build(document, str(path), [*repeated, *wrong])
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -683,7 +730,22 @@ def parse(document: Mapping[str, Any], source: str = "config") -> Config:
     Raises:
         ConfigError: something in it is wrong; `complaints` holds all of it.
     """
-    return _build(document, source)
+    document, wrong = _linted(document)
+    return _build(document, source, wrong)
+
+
+def warnings(document: Mapping[str, Any]) -> list[Complaint]:
+    """What is right in a configuration, but hardly meant so: of own detections and exclusions.
+
+    Args:
+        document: what YAML gives, or `Config.document`.
+    """
+    return [complaint for level, complaint in _complained_of(document) if level == "warning"]
+
+
+def is_meant(document: Mapping[str, Any]) -> bool:
+    """Whether a document is meant as a configuration, not as a pattern or a detection alone."""
+    return bool({"rules", "detections", "channels", "topic", "trail", "function"} & set(document))
 
 
 def _build(
@@ -695,7 +757,7 @@ def _build(
     found = [*complaints, *_as_a_whole(document)]
     region = _at(document, "region")
     known = isinstance(region, str) and _REGION.fullmatch(region)
-    context = {"account": account, "region": region if known else None}
+    context = {"account": account, "region": region if known else None, "own": _own(document)}
     try:
         config = Config.model_validate(dict(document), context=context)
     except ValidationError as error:
@@ -704,6 +766,57 @@ def _build(
         if not found:
             return config
     raise InvalidConfigError(source, found)
+
+
+# --------------------------------------------------------------------------- the linter's words
+
+
+def _linted(document: Mapping[str, Any]) -> tuple[dict[str, Any], list[Complaint]]:
+    """The document with its own detections complete, and what is wrong with them."""
+    wrong = [one for level, one in _complained_of(document) if level == "error"]
+    whole = [
+        lint.completed(one) if isinstance(one, Mapping) else one
+        for one in _items(document, "detections")
+    ]
+    return {**document, **({"detections": whole} if whole else {})}, wrong
+
+
+def _complained_of(document: Mapping[str, Any]) -> Iterator[tuple[lint.Level, Complaint]]:
+    named = [_at(rule, "detection") for rule in _items(document, "rules")]
+    for at, own in enumerate(_items(document, "detections")):
+        for one in lint.complaints(own) if isinstance(own, Mapping) else ():
+            yield one.level, _moved(f"detections[{at}]", one)
+        if isinstance(own, Mapping) and own.get("id") not in named:
+            reason = "no rule names it, so nothing listens for it"
+            yield "warning", Complaint(f"detections[{at}]", reason)
+    for at, rule in enumerate(_items(document, "rules")):
+        actors, ips, agents = (_texts(rule, "except", key) for key in ExceptConfig.model_fields)
+        known = [one.pattern for one in catalogue().values() if one.id == named[at]]
+        for one in lint.exclusion_complaints(*known, actors=actors, ips=ips, user_agents=agents):
+            yield one.level, _moved(f"rules[{at}].except", one)
+
+
+def _texts(document: Any, *keys: str) -> list[str]:
+    """A list of texts; nothing of one that holds anything else, which is wrong by itself."""
+    texts = _items(document, *keys)
+    return texts if all(isinstance(one, str) for one in texts) else []
+
+
+# What the linter repeats stands in such quotes.
+_MAY_BE_SECRET = re.compile(r'"[^"]*(?://|webhook)[^"]*"', re.IGNORECASE)
+
+
+def _moved(place: str, one: lint.Complaint) -> Complaint:
+    path = ".".join([place, *(_word(each) for each in one.path.split(".") if each)])
+    reason = _MAY_BE_SECRET.sub("the value", one.reason)
+    plain = "".join(each if each.isprintable() else "?" for each in reason)
+    return Complaint(path, plain, one.suggestion if plain == one.reason else "")
+
+
+def _own(document: Mapping[str, Any]) -> list[str]:
+    """The ids of the user's own detections, whatever else is wrong with them."""
+    ids = (_at(one, "id") for one in _items(document, "detections"))
+    return [one for one in ids if isinstance(one, str)]
 
 
 # --------------------------------------------------------------------------- the whole
@@ -737,6 +850,9 @@ def _as_a_whole(document: Mapping[str, Any]) -> Iterator[Complaint]:
         yield Complaint(f"channels[{names.index(TOPIC)}].name", reason)
     for number, each in enumerate(channels):
         yield from _twice(f"channels[{number}].only[{{}}]", _items(each, "only"))
+    yield from _twice(
+        "detections[{}].id", [_at(one, "id") for one in _items(document, "detections")]
+    )
     yield from _twice("rules[{}].name", [_at(each, "name") for each in rules])
     yield from _twice("topic.emails[{}]", _items(document, "topic", "emails"))
     yield from _twice("topic.sms[{}]", _items(document, "topic", "sms"))
@@ -765,7 +881,7 @@ def _out_of_hearing(document: Mapping[str, Any], rules: list[Any]) -> Iterator[C
     if regions or _at(document, "regions"):
         yield Complaint("regions", _ONE_REGION)
     for index, each in enumerate(rules):
-        seen = _seen_in(_at(each, "detection"))
+        seen = _seen_in(_at(each, "detection"), document)
         if seen and _at(document, "region") != seen:
             reason = f"'{each['detection']}' is recorded in {seen}, and {_ONE_REGION}"
             yield Complaint(f"rules[{index}].detection", reason)
@@ -776,10 +892,16 @@ _ONE_REGION = (
 )
 
 
-def _seen_in(detection: Any) -> str:
+def _seen_in(detection: Any, document: Mapping[str, Any]) -> str:
     """The one region in which something of a detection is seen; "" for none."""
     known = catalogue().get(detection) if isinstance(detection, str) else None
-    return "us-east-1" if known and any(p.where == "us-east-1" for p in known.parts) else ""
+    seen: set[str] = {part.where for part in known.parts} if known else set()
+    for own in _items(document, "detections"):
+        if _at(own, "id") == detection:
+            parts = _at(own, "parts")
+            each = parts.values() if isinstance(parts, Mapping) else ()
+            seen |= {where for one in (own, *each) if isinstance(where := _at(one, "where"), str)}
+    return "us-east-1" if "us-east-1" in seen else ""
 
 
 def _hears_nothing(document: Mapping[str, Any], detection: Any) -> str:
@@ -923,6 +1045,7 @@ def _mistyped(kind: str, value: Any, context: dict[str, Any]) -> str:
         "bool_type": f"must be true or false, not {given}",
         "tuple_type": f"must be a list, not {given}",
         "model_type": f"must be a mapping of keys, not {given}",
+        "dict_type": f"must be a mapping of keys, not {given}",
         "greater_than_equal": f"must be at least {context.get('ge')}",
         "less_than_equal": f"must be at most {context.get('le')}",
     }
@@ -945,10 +1068,15 @@ def _unknown(location: tuple[str | int, ...]) -> Complaint:
     section: type[BaseModel] = Config
     for part in parents:
         if isinstance(part, str):
-            section = _section(section.model_fields[part].annotation) or section
-    near = _nearest(str(key), section.model_fields) or _elsewhere(str(key))
-    known = "" if near else f"; known here: {', '.join(section.model_fields)}"
+            section = _section(_keys(section)[part].annotation) or section
+    near = _nearest(str(key), _keys(section)) or _elsewhere(str(key))
+    known = "" if near else f"; known here: {', '.join(_keys(section))}"
     return Complaint(_path(location), f"unknown key{known}", near)
+
+
+def _keys(section: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The fields by the keys that the file has for them: `except` is no name in Python."""
+    return {field.alias or name: field for name, field in section.model_fields.items()}
 
 
 def _section(annotation: Any) -> type[BaseModel] | None:
@@ -960,8 +1088,8 @@ def _section(annotation: Any) -> type[BaseModel] | None:
 
 def _elsewhere(key: str) -> str:
     """The full path of a key that is known in exactly one section."""
-    sections = {name: _section(field.annotation) for name, field in Config.model_fields.items()}
-    paths = [name for name, inner in sections.items() if inner and key in inner.model_fields]
+    sections = {name: _section(field.annotation) for name, field in _keys(Config).items()}
+    paths = [name for name, inner in sections.items() if inner and key in _keys(inner)]
     return f"{paths[0]}.{key}" if len(paths) == 1 else ""
 
 

@@ -1,26 +1,42 @@
 """What a config's rules listen for: each detection's parts as patterns, where each can be seen.
 
 A detection is one rule where one pattern sees all of it, and several otherwise, each named after
-its part. The guard, which looks after the alarm itself, is there twice: its rules tell by the
-topic, and those of the second set (`NAME-b`) tell the function, without the topic. All of them name
-each other, so that whichever is cut first, the other set tells. Pure.
+its part. What a rule does not tell is written into its patterns (`ctwatch.lint`); a rule that would
+tell of what the watch does to tell it is refused (`ctwatch.looping`). The guard, which looks after
+the alarm itself, is there twice: its rules tell by the topic, and those of the second set
+(`NAME-b`) tell the function, without the topic. All of them name each other, so that whichever is
+cut first, the other set tells. Pure.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from ctwatch import lint
 from ctwatch.aws import Place
-from ctwatch.config import CREATE, Config, RuleConfig, key_name
-from ctwatch.detections import Detection, Names, Part, catalogue
+from ctwatch.config import (
+    CREATE,
+    Complaint,
+    Config,
+    InvalidConfigError,
+    RuleConfig,
+    key_name,
+    parse,
+    warnings,
+)
+from ctwatch.detections import SAMPLE, Detection, Part
 from ctwatch.errors import ConfigError
-from ctwatch.patterns import compile_pattern, split
+from ctwatch.lint import exclusions, leaves_out
+from ctwatch.looping import Doing, doings
+from ctwatch.patterns import PatternError, canonical, compile_pattern, matches, split
 
 _LONGEST = 64  # https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html
 
 # Where a partition's global services are recorded.
 # https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-concepts.html#cloudtrail-concepts-global-service-events
 _GLOBAL = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
+_STARTS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
 _SUFFIX = {"aws-cn": "amazonaws.com.cn"}
 
 GUARD = "pipeline-tampering"
@@ -62,18 +78,35 @@ def heard(config: Config, place: Place, keys: Mapping[str, str] | None = None) -
         keys: as for `names_of`.
 
     Raises:
-        ConfigError: the name of a rule grows longer than AWS allows.
+        InvalidConfigError: the name of a rule grows longer than AWS allows, an exclusion cannot
+            be written into a pattern, or a rule would tell of the telling; all of it at once.
     """
-    known, names = catalogue(), names_of(config, place, keys)
-    found = [
-        one
-        for rule in config.rules
-        for one in _parts(rule, known[rule.detection], names, config, place)
-    ]
-    everywhere = dict.fromkeys((place.region, *(region for one in found for region in one.regions)))
-    listened = (one if one.regions else replace(one, regions=tuple(everywhere)) for one in found)
-    notifier = has_notifier(config)
-    return tuple(path for one in listened for path in _paths(one, notifier=notifier))
+    listener = _Listener(config, place, keys)
+    found: list[tuple[int, RuleConfig, tuple[Heard, ...]]] = []
+    wrong: list[Complaint] = []
+    for at, rule in enumerate(config.rules):
+        try:
+            found.append((at, rule, listener.hear(at, rule)))
+        except InvalidConfigError as error:
+            wrong += error.complaints
+    listened = tuple(_everywhere([one for _, _, mine in found for one in mine], place))
+    done = doings(
+        listener.names,
+        notified=has_notifier(config),
+        publishing=config.route == "formatted",
+        encrypted=bool(config.topic.kms),
+        forwarded=any(set(one.regions) - {place.region} for one in listened),
+    )
+    wrong += (loop for one in found for loop in listener.loops(*one, done))
+    if wrong:
+        raise InvalidConfigError("config", wrong)
+    return listened
+
+
+def _everywhere(found: Sequence[Heard], place: Place) -> Iterator[Heard]:
+    """The same, with what is to be heard wherever there is a rule in all those regions."""
+    regions = dict.fromkeys((place.region, *(region for one in found for region in one.regions)))
+    yield from (one if one.regions else replace(one, regions=tuple(regions)) for one in found)
 
 
 def has_notifier(config: Config) -> bool:
@@ -81,31 +114,75 @@ def has_notifier(config: Config) -> bool:
     return bool(config.channels) or config.route == "formatted"
 
 
-def _paths(one: Heard, *, notifier: bool) -> Iterator[Heard]:
+class _Listener:
+    """What the rules of one config become."""
+
+    def __init__(self, config: Config, place: Place, keys: Mapping[str, str] | None) -> None:
+        self.config, self.place = config, place
+        self.names, self.known = names_of(config, place, keys), config.known
+
+    def hear(self, at: int, rule: RuleConfig) -> tuple[Heard, ...]:
+        """What one rule hears; `at` is its place in the config."""
+        notifier, key = has_notifier(self.config), f"rules[{at}]"
+        parts = self._parts(key, rule, self.known[rule.detection])
+        return tuple(path for one in parts for path in _paths(key, one, notifier=notifier))
+
+    def _parts(self, key: str, rule: RuleConfig, detection: Detection) -> Iterator[Heard]:
+        examples = detection.fires_on(self.names)
+        for part in detection.filled(self.names):
+            name = _name(rule, detection, part)
+            for number, pattern in enumerate(_patterns(key, rule, part), 1):
+                hears = compile_pattern(pattern).matches
+                yield Heard(
+                    name=_fitting(key, name if number == 1 else f"{name}-{number}"),
+                    detection=detection.id,
+                    pattern=pattern,
+                    regions=_regions(part, self.config, self.place),
+                    read_only=part.read_only,
+                    fires=tuple(event for event in examples if hears(event)),
+                )
+
+    def loops(
+        self, at: int, rule: RuleConfig, mine: Sequence[Heard], done: Sequence[Doing]
+    ) -> Iterator[Complaint]:
+        """Why a rule would tell of its own alerts, if it would, and what mends that."""
+        told = [one for one in done if _tells(mine, one)]
+        if not told:
+            return
+        calls = ", ".join(dict.fromkeys(one.call for one in told))
+        when = "as soon as some trail records data events, " * all(one.data for one in told)
+        why = f"{when}it matches {calls}, which delivering an alert brings with it"
+        mends = self._mends(at, rule, told)
+        yield Complaint(f"rules[{at}]", f"{rule.name!r} would alert for ever: {why}. {mends}")
+
+    def _mends(self, at: int, rule: RuleConfig, told: Sequence[Doing]) -> str:
+        """The line that leaves those calls out, if such a line would."""
+        wish = rule.excepted
+        actors = dict.fromkeys([*wish.actors, *(one.actor for one in told if one.actor)])
+        ips = dict.fromkeys([*wish.ips, *(one.service for one in told if one.service)])
+        wish = wish.model_copy(update={"actors": tuple(actors), "ips": tuple(ips)})
+        try:
+            mended = self.hear(at, rule.model_copy(update={"excepted": wish}))
+        except InvalidConfigError:
+            mended = ()
+        if not mended or any(_tells(mended, one) for one in told):
+            return "Narrow its pattern, so that it does not"
+        line = {key: texts for key, texts in wish.model_dump().items() if texts}
+        return f"Leave that out with except: {json.dumps(line)}"
+
+
+def _tells(mine: Sequence[Heard], one: Doing) -> bool:
+    hearing = (rule for rule in mine if rule.read_only or not one.reading)
+    return any(matches(rule.pattern, one.event) for rule in hearing)
+
+
+def _paths(key: str, one: Heard, *, notifier: bool) -> Iterator[Heard]:
     """The rule, or the two that the guard makes of it where there are two ways to tell."""
     if one.detection != GUARD or not notifier:
         yield one
         return
     yield replace(one, path="topic")
-    yield replace(one, path="function", name=_fitting(f"{one.name}-b"))
-
-
-def _parts(
-    rule: RuleConfig, detection: Detection, names: Names, config: Config, place: Place
-) -> Iterator[Heard]:
-    examples = detection.fires_on(names)
-    for part in detection.filled(names):
-        name = _name(rule, detection, part)
-        for number, pattern in enumerate(split(part.pattern), 1):
-            matches = compile_pattern(pattern).matches
-            yield Heard(
-                name=_fitting(name if number == 1 else f"{name}-{number}"),
-                detection=detection.id,
-                pattern=pattern,
-                regions=_regions(part, config, place),
-                read_only=part.read_only,
-                fires=tuple(event for event in examples if matches(event)),
-            )
+    yield replace(one, path="function", name=_fitting(key, f"{one.name}-b"))
 
 
 def _regions(part: Part, config: Config, place: Place) -> tuple[str, ...]:
@@ -118,18 +195,108 @@ def _regions(part: Part, config: Config, place: Place) -> tuple[str, ...]:
     return tuple(dict.fromkeys((place.region, *others)))
 
 
+def _patterns(key: str, rule: RuleConfig, part: Part) -> tuple[dict[str, Any], ...]:
+    """The part's pattern without what the rule does not tell, in pieces that AWS takes."""
+    left_out = rule.excepted.model_dump()
+    try:
+        return split(exclusions(part.pattern, **left_out))
+    except PatternError as error:
+        if not any(left_out.values()):
+            raise
+        reason = f"with it, the pattern has {error.reason}: leave out less"
+    except ConfigError as error:
+        reason = f"{error.problem} {error.hint}"
+    raise InvalidConfigError("config", [Complaint(f"{key}.except", reason)])
+
+
 def _name(rule: RuleConfig, detection: Detection, part: Part) -> str:
     return rule.name if len(detection.parts) == 1 else f"{rule.name}-{part.name}"
 
 
-def _fitting(name: str) -> str:
+def _fitting(key: str, name: str) -> str:
     if len(name) > _LONGEST:
-        raise ConfigError(
-            f"rules: one of the rules would be called {name!r}, which is {len(name)} characters"
-            f" long; AWS allows {_LONGEST}",
-            "Choose a shorter name for that rule.",
+        reason = (
+            f"one of its rules would be called {name!r}, which is {len(name)} characters long; "
+            f"AWS allows {_LONGEST}, so choose a shorter name"
         )
+        raise InvalidConfigError("config", [Complaint(f"{key}.name", reason)])
     return name
+
+
+def leaving_out(config: Config, detection: str, arn: str) -> tuple[str, ...]:
+    """The names of a detection's rules, if all of them leave out what somebody does.
+
+    Args:
+        config: the watch's.
+        detection: its id.
+        arn: who does it, as STS names him.
+    """
+    rules = [one for one in config.rules if one.detection == detection]
+    silent = all(leaves_out(one.excepted.actors, arn) for one in rules)
+    return tuple(one.name for one in rules) if silent else ()
+
+
+def check_striker(config: Config, detections: Iterable[str], arn: str) -> None:
+    """Make sure that some rule tells of a drill.
+
+    Args:
+        config: the watch's.
+        detections: ids of those that the drill is to be told by.
+        arn: who strikes, as STS names him.
+
+    Raises:
+        ConfigError: all rules of one of them leave him out, so that nothing would arrive.
+    """
+    for detection in detections:
+        if names := leaving_out(config, detection, arn):
+            raise ConfigError(
+                f"{', '.join(names)}: except.actors leaves out {arn}, who you are, so nothing "
+                "would arrive",
+                "Strike as somebody else (--profile), or take that out of the config and run up.",
+            )
+
+
+def examined(document: Mapping[str, Any]) -> list[lint.Complaint]:
+    """Tell all that is wrong with a configuration, as if it were for some account.
+
+    Args:
+        document: what YAML gives.
+    """
+    found = []
+    try:
+        config = parse(document).filled(account=f"{SAMPLE['account']}")
+        special = (one for one in _STARTS if config.region.startswith(one))
+        partition = _STARTS.get(next(special, ""), "aws")
+        heard(config, Place(partition, f"{SAMPLE['account']}", config.region))
+    except InvalidConfigError as error:
+        found = [lint.Complaint(one.path, one.reason, one.suggestion) for one in error.complaints]
+    warned = (
+        lint.Complaint(one.path, one.reason, one.suggestion, "warning")
+        for one in warnings(document)
+    )
+    return [*found, *warned]
+
+
+def own_detections(config: Config, listened: Sequence[Heard]) -> str:
+    """What the notifier is to know of the user's own detections; "" when no rule names one.
+
+    Returns:
+        JSON, as `ctwatch/notifier/custom.py` reads it.
+    """
+    used = {one.detection for one in listened}
+    found = [_described(one, listened) for one in config.own if one.id in used]
+    return json.dumps(found, separators=(",", ":")) if found else ""
+
+
+def _described(one: Detection, listened: Sequence[Heard]) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "ko": one.title["ko"],
+        "en": one.title["en"],
+        "severity": one.severity,
+        "mitre": " ".join(one.mitre),
+        "patterns": [canonical(part.pattern) for part in listened if part.detection == one.id],
+    }
 
 
 def names_of(
@@ -191,7 +358,8 @@ def _keys(config: Config, place: Place, known: Mapping[str, str]) -> Iterator[st
 
 def _rule_names(config: Config) -> Iterator[str]:
     """The names of the rules that are one rule each."""
-    yield from (one.name for one in config.rules if len(catalogue()[one.detection].parts) == 1)
+    known = config.known
+    yield from (one.name for one in config.rules if len(known[one.detection].parts) == 1)
 
 
 def _rule_prefixes(config: Config) -> Iterator[str]:

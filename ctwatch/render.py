@@ -473,8 +473,8 @@ def detection_view(one: Detection, language: Language) -> Iterator[RenderableTyp
     """One detection, explained; its pattern comes after."""
     yield Text.assemble((one.id, "bold"), f"  {one.title[language]}")
     yield Text(one.why[language])
-    mitre = ", ".join(one.mitre)
-    yield Text(f"Severity {one.severity}, seen in {_SEEN[one.where]}. MITRE ATT&CK {mitre}.", "dim")
+    mitre = f" MITRE ATT&CK {', '.join(one.mitre)}." if one.mitre else ""
+    yield Text(f"Severity {one.severity}, seen in {_SEEN[one.where]}.{mitre}", "dim")
     if not one.buildable:
         yield Text(f"For reading: this version makes no rule of it, as {one.lacking}.", "yellow")
     yield Text()

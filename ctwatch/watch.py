@@ -26,10 +26,9 @@ from typing import NamedTuple, TypedDict
 
 from ctwatch.aws import Place
 from ctwatch.config import CREATE, TOPIC, ChannelConfig, Config, deliveries_name, key_name
-from ctwatch.detections import catalogue
 from ctwatch.detections.names import with_derived
 from ctwatch.diff import State
-from ctwatch.listening import Heard, has_notifier, heard, names_of
+from ctwatch.listening import Heard, has_notifier, heard, names_of, own_detections
 from ctwatch.readable import subject_of, transformer
 from ctwatch.resources.base import Resource
 from ctwatch.resources.bucket import Bucket
@@ -397,7 +396,7 @@ def _text(config: Config, one: Heard) -> State:
     """What a mail says that no function writes."""
     subject = subject_of(one.pattern.get("detail-type", []))
     language = config.alerts.language
-    return transformer(catalogue()[one.detection], subject, language, config.name)
+    return transformer(config.known[one.detection], subject, language, config.name)
 
 
 def _told_by(bucket: Bucket, rules: Sequence[Rule]) -> tuple[Rule, ...]:
@@ -496,6 +495,7 @@ def _function(
         log_group=log_group,
         dead_letter=dead_letter,
         secrets=kept,
+        custom=own_detections(config, listened),
         **mine,
     )
 

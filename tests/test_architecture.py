@@ -23,7 +23,7 @@ STOREYS = (
     ("watch", "engine", "techniques", "proof"),
     ("resources", "listening", "readable"),
     ("config",),
-    ("lint",),
+    ("lint", "looping"),
     ("aws", "detections", "bundle", "secret"),
     ("patterns", "diff"),
     ("errors", "clock"),

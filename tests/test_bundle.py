@@ -99,7 +99,9 @@ print(json.dumps([answer, sorted(strangers - {"__main__", "notifier"})]))
 
 def test_the_zip_runs_alone_on_nothing_but_the_standard_library(tmp_path):
     archive = tmp_path / "function.zip"
-    archive.write_bytes(bundle())
+    mine = {"id": "mine", "ko": "내 것", "en": "Mine", "severity": "high", "mitre": ""}
+    patterns = [{"detail": {"eventSource": ["cloudtrail.amazonaws.com"]}}]
+    archive.write_bytes(bundle(custom=json.dumps([{**mine, "patterns": patterns}])))
     channel = {"name": "discord", "type": "discord", "secret": "env:DISCORD_WEBHOOK_URL"}
     with FakeDiscord() as discord:
         environment = {
@@ -126,3 +128,4 @@ def test_the_zip_runs_alone_on_nothing_but_the_standard_library(tmp_path):
     assert line["ctwatch"] == "delivered"
     assert result == [{"delivered": 1, "duplicates": 0}, []]
     assert "우리 추적" in discord.requests[0].body["content"]
+    assert "내 것: " in discord.requests[0].body["embeds"][0]["title"]

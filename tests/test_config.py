@@ -48,7 +48,7 @@ def refused(folder, content):
 
 def test_one_channel_is_enough_and_the_rest_is_the_workbook():
     watch = config.parse({"channels": [CHANNEL]})
-    assert watch.model_dump() == {
+    assert watch.document == {
         "name": "ctwatch",
         "region": "ap-northeast-2",
         "regions": (),
@@ -73,7 +73,14 @@ def test_one_channel_is_enough_and_the_rest_is_the_workbook():
         },
         "channels": ({**CHANNEL, "name": "discord", "min_severity": "low", "only": ()},),
         "alerts": {"language": "ko", "timezone": "Asia/Seoul"},
-        "rules": ({"name": "eventbridge-ct-detect", "detection": "trail-tampering"},),
+        "detections": (),
+        "rules": (
+            {
+                "name": "eventbridge-ct-detect",
+                "detection": "trail-tampering",
+                "except": {"actors": (), "ips": (), "user_agents": ()},
+            },
+        ),
         "tags": (),
     }
 
@@ -844,7 +851,7 @@ def test_the_example_without_insights_and_people_is_the_default():
 def test_the_example_shows_every_key():
     document = yaml.safe_load(EXAMPLE.read_text("utf-8"))
     assert [path for path, _ in flat(document)] == [
-        path for path, _ in flat(config.parse({"channels": [CHANNEL]}).model_dump())
+        path for path, _ in flat(config.parse({"channels": [CHANNEL]}).document)
     ]
     text = EXAMPLE.read_text("utf-8")
     for field in config.LifecycleConfig.model_fields:
@@ -853,7 +860,7 @@ def test_the_example_shows_every_key():
 
 def test_every_default_that_the_example_states_is_the_default():
     whole = config.parse({"channels": [CHANNEL]})
-    defaults = dict(flat({**whole.model_dump(), "tags": whole.labels}))
+    defaults = dict(flat({**whole.document, "tags": whole.labels}))
     said = dict(stated())
     assert {path: value for path, value in said.items() if "lifecycle." not in path} == {
         path: value
@@ -868,6 +875,20 @@ def test_the_other_channel_in_the_examples_comment_can_be_uncommented():
     channels = config.parse(yaml.safe_load(shown)).channels
     assert [one.name for one in channels] == ["discord", "on-call"]
     assert (channels[1].min_severity, channels[1].only) == ("high", ("trail-tampering",))
+
+
+def test_the_detection_and_the_rule_in_the_examples_comments_can_be_uncommented():
+    text = EXAMPLE.read_text("utf-8").replace("detections: []", "detections:")
+    begin, end = text.index("#   - id: "), text.index("# Which calls raise an alert")
+    mine = re.sub(r"(?m)^#(?= )", "", text[begin:end])
+    rule = text.index("#   - name: ")
+    after = text.index("\n\n", rule)
+    rules = re.sub(r"(?m)^# ", "", text[rule:after])
+    shown = text[:begin] + mine + text[end:rule] + rules + text[after:]
+    watch = config.parse(yaml.safe_load(shown))
+    assert [one.detection for one in watch.rules] == ["trail-tampering", "logs-opened"]
+    assert watch.known["logs-opened"].severity == "critical"
+    assert watch.rules[1].excepted.ips == ("198.51.100.0/24", "203.0.113.7")
 
 
 def test_the_lifecycle_in_the_examples_comment_can_be_uncommented():

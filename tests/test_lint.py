@@ -653,14 +653,17 @@ SESSION = "arn:aws:sts::123456789012:assumed-role/deploy/ci"
 TAMPERING = pattern("cloudtrail", "StopLogging", "DeleteTrail")
 
 
-def event(arn=None, issuer=None, address=None, agent=None):
+ABSENT = object()  # a field may also be there and null
+
+
+def event(arn=ABSENT, issuer=ABSENT, address=ABSENT, agent=ABSENT):
     detail = {"eventSource": "cloudtrail.amazonaws.com", "eventName": "StopLogging"}
-    identity = {} if arn is None else {"arn": arn}
-    if issuer is not None:
+    identity = {} if arn is ABSENT else {"arn": arn}
+    if issuer is not ABSENT:
         identity["sessionContext"] = {"sessionIssuer": {"arn": issuer}}
     detail |= {"userIdentity": identity} if identity else {}
-    detail |= {} if address is None else {"sourceIPAddress": address}
-    detail |= {} if agent is None else {"userAgent": agent}
+    detail |= {} if address is ABSENT else {"sourceIPAddress": address}
+    detail |= {} if agent is ABSENT else {"userAgent": agent}
     return {"source": "aws.cloudtrail", "detail-type": API, "detail": detail}
 
 
@@ -677,14 +680,14 @@ def test_a_role_leaves_out_its_sessions_and_nobody_else():
 
 def test_a_record_without_the_field_is_told():
     excepted = lint.exclusions(
-        TAMPERING, actors=[ROLE], addresses=["203.0.113.7"], user_agents=["terraform*"]
+        TAMPERING, actors=[ROLE], ips=["203.0.113.7"], user_agents=["terraform*"]
     )
     assert told(excepted)
     assert told(excepted, arn="arn:aws:iam::123456789012:root")
 
 
 def test_one_exclusion_that_fits_is_enough():
-    excepted = lint.exclusions(TAMPERING, actors=[ROLE], addresses=["203.0.113.0/24"])
+    excepted = lint.exclusions(TAMPERING, actors=[ROLE], ips=["203.0.113.0/24"])
     assert not told(excepted, arn="arn:aws:iam::1:user/x", address="203.0.113.9")
     assert not told(excepted, arn=ROLE, address="198.51.100.1")
     assert told(excepted, arn="arn:aws:iam::1:user/x", address="198.51.100.1")
@@ -703,7 +706,7 @@ def test_one_exclusion_that_fits_is_enough():
     ],
 )
 def test_a_cidr_becomes_the_beginnings_of_its_addresses(cidr, texts):
-    excepted = lint.exclusions(TAMPERING, addresses=[cidr])
+    excepted = lint.exclusions(TAMPERING, ips=[cidr])
     ((left_out,), _) = ([one] for one in excepted["detail"]["sourceIPAddress"])
     operand = left_out["anything-but"]
     spelled = [f"{one}*" for one in operand["prefix"]] if isinstance(operand, dict) else operand
@@ -713,15 +716,24 @@ def test_a_cidr_becomes_the_beginnings_of_its_addresses(cidr, texts):
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
-        ("addresses", "10.0.0.0/9", "128 texts"),
-        ("addresses", "0.0.0.0/0", "every address"),
-        ("addresses", "10.1.2.3/8", "did you mean '10.0.0.0/8'?"),
-        ("addresses", "office", "neither an IP address nor a CIDR"),
-        ("addresses", "2001:db8::/33", "do not all begin alike"),
-        ("addresses", "2001:0:1::/48", "do not all begin alike"),
+        ("ips", "10.0.0.0/9", "128 texts"),
+        ("ips", "0.0.0.0/0", "every address"),
+        ("ips", "10.1.2.3/8", "did you mean '10.0.0.0/8'?"),
+        ("ips", "office", "neither an IP address nor a CIDR"),
+        ("ips", "2001:db8::/33", "do not all begin alike"),
+        ("ips", "2001:0:1::/48", "do not all begin alike"),
         ("actors", "deploy", "is not an ARN"),
         ("actors", "arn:aws:iam::*", "fits everybody"),
         ("actors", "arn:**", "fits everybody"),
+        ("actors", "arn:aws:iam::123456789012:*", "fits everybody"),
+        ("actors", "arn:aws:iam::1:group/x", "is no user, role or session"),
+        ("actors", "arn:aws:iam::1:usr/x", "did you mean 'arn:aws:iam::1:user/x'?"),
+        ("actors", "arn:aws:sts::1:role/x", "did you mean 'arn:aws:iam::1:role/x'?"),
+        (
+            "actors",
+            "arn:aws:sts::1:assumed-role/x",
+            "did you mean 'arn:aws:sts::1:assumed-role/x/*'?",
+        ),
         ("user_agents", "*", "fits everybody"),
         ("user_agents", "", "fits everybody"),
     ],
@@ -733,11 +745,33 @@ def test_an_exclusion_that_cannot_be(key, value, words):
 
 
 def test_a_user_agent_is_warned_of_and_nothing_else_is():
-    given_ = {"actors": [ROLE], "addresses": ["cloudformation.amazonaws.com", "10.0.0.0/8"]}
+    given_ = {"actors": [ROLE], "ips": ["cloudformation.amazonaws.com", "10.0.0.0/8"]}
     assert lint.exclusion_complaints(**given_) == []
     (one,) = lint.exclusion_complaints(**given_, user_agents=["terraform*"])
     assert (one.path, one.level) == ("user_agents[0]", "warning")
     assert "intruder" in one.reason
+
+
+@pytest.mark.parametrize(
+    ("given_", "path", "level"),
+    [
+        ({"actors": ["arn:aws:iam::1:user/*"]}, "actors[0]", "warning"),
+        ({"actors": ["arn:aws:sts::*:assumed-role/*"]}, "actors[0]", "warning"),
+        ({"actors": ["arn:aws:iam::1:user/*", "arn:aws:iam::1:role/*"]}, "actors", "error"),
+        ({"ips": [f"{first}.0.0.0/2" for first in (0, 64, 128, 192)]}, "ips", "error"),
+    ],
+)
+def test_what_leaves_hardly_anybody_is_said(given_, path, level):
+    found = {one.path: one.level for one in lint.exclusion_complaints(**given_)}
+    assert found[path] == level
+
+
+@pytest.mark.parametrize(
+    "arn",
+    ["arn:aws:iam::1:root", "arn:*:role/deploy", "arn:aws:sts::1:federated-user/x", SESSION],
+)
+def test_who_can_be_somebody_is_not_complained_about(arn):
+    assert lint.exclusion_complaints(actors=[arn]) == []
 
 
 def test_exclusions_from_events_that_name_nobody_are_warned_of():
@@ -796,8 +830,10 @@ def test_a_condition_that_cannot_be_joined_with_an_exclusion_is_refused(detail):
 
 
 def fits(wanted, value):
-    """The plain meaning of a text with stars."""
-    return re.fullmatch(".*".join(map(re.escape, wanted.split("*"))), value, re.DOTALL)
+    """The plain meaning of a text with stars; null is nobody."""
+    return value is not None and re.fullmatch(
+        ".*".join(map(re.escape, wanted.split("*"))), value, re.DOTALL
+    )
 
 
 def inside(wanted, value):
@@ -808,11 +844,13 @@ def inside(wanted, value):
 
 
 TEXTS = st.text(alphabet="ab*\\/", min_size=1, max_size=5)
-ARNS = st.builds("arn:aws:iam::1:{}".format, TEXTS)
+ARNS = st.builds("arn:aws:iam::1:user/{}".format, TEXTS)
+NULL = st.none()
 ADDRESSES = st.builds("10.{}.0.{}".format, st.integers(0, 20), st.integers(0, 20)) | st.builds(
     lambda group, tail: str(ipaddress.ip_address(f"2001:db8:{group:x}::{tail:x}")),
     *(st.integers(1, 3), st.integers(0, 3)),
 )
+SERVICES = ["cloudformation.amazonaws.com", "lambda.amazonaws.com", "AWS Internal"]
 RANGES = st.one_of(
     ADDRESSES,
     st.sampled_from(
@@ -831,15 +869,15 @@ RANGES = st.one_of(
     st.fixed_dictionaries(
         {},
         optional={
-            "arn": ARNS,
-            "issuer": ARNS,
-            "address": ADDRESSES | st.just("cloudformation.amazonaws.com"),
-            "agent": TEXTS,
+            "arn": ARNS | NULL,
+            "issuer": ARNS | NULL,
+            "address": ADDRESSES | NULL | st.sampled_from(SERVICES),
+            "agent": TEXTS | NULL,
         },
     ),
 )
 def test_an_event_is_told_unless_one_of_the_exclusions_fits_it(actors, addresses, agents, facts):
-    excepted = lint.exclusions(TAMPERING, actors=actors, addresses=addresses, user_agents=agents)
+    excepted = lint.exclusions(TAMPERING, actors=actors, ips=addresses, user_agents=agents)
     left_out = (
         any(fits(one, facts[who]) for one in actors for who in ("arn", "issuer") if who in facts)
         or any(inside(one, facts["address"]) for one in addresses if "address" in facts)
@@ -888,6 +926,39 @@ def test_parts_inherit_what_they_do_not_say():
         ("stop", "home", False),
         ("look", "every-region", True),
     ]
+
+
+@pytest.mark.parametrize(
+    ("one", "where", "read_only"),
+    [
+        (TAMPERING, "home", False),
+        (pattern("iam", "CreateUser"), "us-east-1", False),
+        (pattern("sts", "AssumeRole"), "home", True),
+        (pattern("iam", "ListUsers"), "us-east-1", True),
+    ],
+)
+def test_where_and_read_only_are_what_the_events_need(one, where, read_only):
+    left_open = document(where=None, pattern=one)
+    assert faults(left_open) == []
+    mine = lint.custom(left_open, "mine.yaml")
+    assert (mine.where, mine.read_only) == (where, read_only)
+    parts = lint.custom(document(where=None, pattern=None, parts={"a": {"pattern": one}}), "x")
+    assert (parts.parts[0].where, parts.parts[0].read_only) == (where, read_only)
+
+
+def test_what_is_said_of_where_and_read_only_is_checked():
+    assert faults(document(where="home", pattern=pattern("iam", "CreateUser"))) == [
+        "pattern.detail.eventName[0]"
+    ]
+    assert faults(document(read_only=False, pattern=pattern("sts", "AssumeRole"))) == [
+        "pattern.detail.eventName[0]"
+    ]
+
+
+@pytest.mark.parametrize("title", ["x" * 81, "🔥" * 41, "two\nlines"])
+def test_a_title_is_one_short_line(title):
+    assert faults(document(title=title)) == ["title"]
+    assert faults(document(title="🔥" * 40)) == []
 
 
 def test_words_in_braces_mean_the_watchs_own():

@@ -25,7 +25,7 @@ from ctwatch.lint import fields, names, origin, own, rules
 from ctwatch.lint.branches import Subject
 from ctwatch.lint.calls import Known, models
 from ctwatch.lint.complaint import Complaint, Level, report
-from ctwatch.lint.excepted import exclusion_complaints, exclusions
+from ctwatch.lint.excepted import exclusion_complaints, exclusions, leaves_out
 from ctwatch.lint.own import InvalidDetectionError
 
 __all__ = [
@@ -33,11 +33,15 @@ __all__ = [
     "InvalidDetectionError",
     "Known",
     "Level",
+    "built",
     "check",
+    "complaints",
+    "completed",
     "custom",
     "examine",
     "exclusion_complaints",
     "exclusions",
+    "leaves_out",
     "models",
     "report",
 ]
@@ -112,4 +116,28 @@ def custom(document: Any, source: str, known: Known | None = None) -> Detection:
     errors = [one for one in own.complaints_of(document, check, known) if one.level == "error"]
     if errors:
         raise InvalidDetectionError(source, errors)
+    return own.build(own.completed(document, check, known))
+
+
+def completed(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A user's own detection with what it left open: where it is seen, whether it only reads.
+
+    Args:
+        document: its YAML or JSON, parsed; it need not be right.
+    """
+    whole: dict[str, Any] = own.completed(document, check)
+    return whole
+
+
+def complaints(document: Any) -> list[Complaint]:
+    """Tell what is wrong with a user's own detection.
+
+    Args:
+        document: its YAML or JSON, parsed; anything at all.
+    """
+    return own.complaints_of(document, check)
+
+
+def built(document: Mapping[str, Any]) -> Detection:
+    """The detection of a document that is complete and has no error."""
     return own.build(document)

@@ -11,8 +11,8 @@ without an ARN (a service's, a failed sign-in's) would never be told. Two condit
 cannot both be asked for, so all that is excluded of a field stands in one operator.
 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html
 
-EventBridge has no "anything-but" for CIDRs. An address is text as well: 10.0.0.0/8 is whatever
-begins with "10.", and what does not end at a dot is written out, up to `MAX_PIECES`.
+EventBridge has "cidr", but no "anything-but" of it. An address is text as well: 10.0.0.0/8 is
+whatever begins with "10.", and what does not end at a dot is written out, up to `MAX_PIECES`.
 
 Pure.
 """
@@ -24,7 +24,7 @@ from typing import Any, TypeAlias
 
 from ctwatch.errors import ConfigError
 from ctwatch.lint.branches import Condition, branches
-from ctwatch.lint.complaint import Complaint, shown
+from ctwatch.lint.complaint import Complaint, nearest, shown
 
 MAX_PIECES = 64
 """Texts that one CIDR may become; a pattern has room for 2,048 characters."""
@@ -39,16 +39,17 @@ _Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _OCTET, _HEXTET = 8, 16  # bits
 _OCTETS = 4
-_SERVICE = re.compile(r"[a-z0-9.-]+\.amazonaws\.com|AWS Internal")
-# Nobody's, so whatever fits it fits everybody's.
-_STRANGER = "arn:aws:iam::000000000000:user/?"
+_SERVICE = re.compile(r"[a-z0-9.-]+\.amazonaws\.com(\.cn)?|AWS Internal")
+# What a record's ARNs say: those of people, and of the sessions of roles.
+_KINDS = {"user/": "iam", "role/": "iam", "assumed-role/": "sts", "federated-user/": "sts"}
+_NOBODY = "000000000000"
 
 
 def exclusions(
     pattern: Mapping[str, Any],
     *,
     actors: Sequence[str] = (),
-    addresses: Sequence[str] = (),
+    ips: Sequence[str] = (),
     user_agents: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The pattern without the events of some people, places or tools.
@@ -57,7 +58,7 @@ def exclusions(
         pattern: a valid event pattern; it is left as it is.
         actors: ARNs of users, roles or sessions; "*" stands for any text. A role's or a user's
             ARN also leaves out the sessions that were issued for it.
-        addresses: IP addresses, CIDRs, or services as records name them, such as
+        ips: IP addresses, CIDRs, or services as records name them, such as
             "cloudformation.amazonaws.com".
         user_agents: user agents; "*" stands for any text.
 
@@ -68,20 +69,34 @@ def exclusions(
         ConfigError: one of them cannot be excluded (see `exclusion_complaints`), or the pattern
             has a condition of its own on the same field that cannot be joined with it.
     """
-    found = exclusion_complaints(actors=actors, addresses=addresses, user_agents=user_agents)
+    found = exclusion_complaints(actors=actors, ips=ips, user_agents=user_agents)
     if faults := [str(one) for one in found if one.level == "error"]:
         raise ConfigError("\n".join(faults), "See `except` in config.example.yaml.")
     excepted: dict[str, Any] = _thawed(pattern)
-    for path, texts in _texts(actors, addresses, user_agents).items():
+    for path, texts in _texts(actors, ips, user_agents).items():
         _leave_out(excepted, path, texts)
     return excepted
+
+
+def leaves_out(actors: Sequence[str], arn: str) -> bool:
+    """Whether exclusions leave out what somebody does.
+
+    Args:
+        actors: as in `exclusions`.
+        arn: his own, as STS names him; of a session that tells the name of its role, not the path.
+    """
+    _, partition, _, _, account, resource = [*arn.split(":", 5), *[""] * 5][:6]
+    kind, _, name = resource.partition("/")
+    role = f"arn:{partition}:iam::{account}:role/{name.partition('/')[0]}"
+    who = (arn, role) if kind == "assumed-role" else (arn,)
+    return any(_fits(text, one) for text in actors for one in who)
 
 
 def exclusion_complaints(
     pattern: Mapping[str, Any] | None = None,
     *,
     actors: Sequence[str] = (),
-    addresses: Sequence[str] = (),
+    ips: Sequence[str] = (),
     user_agents: Sequence[str] = (),
 ) -> list[Complaint]:
     """Tell what is wrong with exclusions.
@@ -89,20 +104,33 @@ def exclusion_complaints(
     Args:
         pattern: what they are for; None: not known.
         actors: as in `exclusions`.
-        addresses: as in `exclusions`.
+        ips: as in `exclusions`.
         user_agents: as in `exclusions`.
 
     Returns:
-        Complaints; their paths are "actors[0]", "addresses[0]", "user_agents[0]".
+        Complaints; their paths are "actors[0]", "ips[0]", "user_agents[0]".
     """
     found = [
         *_each("actors", actors, _wrong_actor),
-        *_each("addresses", addresses, _wrong_address),
+        *_each("ips", ips, _wrong_address),
         *_each("user_agents", user_agents, _wrong_agent),
     ]
-    if pattern is not None and (actors or addresses or user_agents):
+    if not any(one.level == "error" for one in found):
+        found += _together(actors, ips)
+    if pattern is not None and (actors or ips or user_agents):
         found += _useless(pattern)
     return found
+
+
+def _together(actors: Sequence[str], ips: Sequence[str]) -> Iterator[Complaint]:
+    """Whether exclusions leave nothing that each by itself would."""
+    everybody = (len(_fitted(actors, one)) > 1 for one in actors)
+    if any(everybody):
+        yield Complaint("actors", "together they fit everybody, so the rule would tell nothing")
+    networks = [ipaddress.ip_network(one) for one in ips if not _SERVICE.fullmatch(one)]
+    four = [one for one in networks if isinstance(one, ipaddress.IPv4Network)]
+    if any(one.prefixlen == 0 for one in ipaddress.collapse_addresses(four)):
+        yield Complaint("ips", "together they fit every address, so the rule would tell nothing")
 
 
 def _each(
@@ -117,8 +145,49 @@ def _wrong_actor(place: str, text: str) -> Complaint | None:
     if not text.startswith("arn:"):
         example = "arn:aws:iam::123456789012:role/deploy"
         return Complaint(place, f"{shown(text)} is not an ARN such as {example}")
-    if _fits(text, _STRANGER):
+    fitted = _fitted([text], text)
+    if len(fitted) > 1:
         return Complaint(place, f"{shown(text)} fits everybody, so the rule would tell nothing")
+    if fitted:
+        reason = f"{shown(text)} fits every {fitted[0]}, so the rule tells nothing that one does"
+        return Complaint(place, reason, level="warning")
+    return _no_actor(place, text)
+
+
+def _fitted(texts: Sequence[str], like: str) -> list[str]:
+    """Which of "user" and "role" all are left out, in the account that one of the texts names.
+
+    Strangers stand for them: whatever fits one whom nobody knows fits everybody.
+    """
+    _, partition, _, _, account, *_ = [*like.split(":"), *[""] * 5]
+    whose = f":{account if account.isdigit() else _NOBODY}:"
+    start = f"arn:{partition if partition.startswith('aws') and '*' not in partition else 'aws'}:"
+    sessions = (f"{start}iam:{whose}role/?", f"{start}sts:{whose}assumed-role/?/?")
+    users = any(_fits(text, f"{start}iam:{whose}user/?") for text in texts)
+    roles = any(_fits(text, one) for text in texts for one in sessions)
+    return ["user"] * users + ["role"] * roles
+
+
+def _no_actor(place: str, text: str) -> Complaint | None:
+    """Why no record can name such an actor.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-arns
+    """
+    _, _, service, _, _, resource = [*text.split(":", 5), *[""] * 5][:6]
+    kind, slash, name = resource.partition("/")
+    if "*" in text.partition("/")[0] or (service, resource) == ("iam", "root"):
+        return None
+    right = _KINDS.get(kind + slash)
+    if right is None:
+        reason = f"{shown(text)} is no user, role or session, so no record says that it did it"
+        near = nearest(kind, [one.rstrip("/") for one in _KINDS]) if kind else ""
+        return Complaint(place, reason, text.replace(f":{kind}", f":{near}") if near else "")
+    if service != right:
+        reason = f"the ARN of '{kind}' is one of {right}, not of {service}"
+        return Complaint(place, reason, text.replace(f":{service}:", f":{right}:", 1))
+    if kind == "assumed-role" and "/" not in name and "*" not in name:
+        reason = "the ARN of a session ends in the session's name, so this fits none"
+        return Complaint(place, reason, f"{text}/*")
     return None
 
 

@@ -1,13 +1,15 @@
 """A user's own detections: read like the catalogue's, with everything that is wrong at once.
 
-The keys are the catalogue's. `id`, `title`, `severity`, `where` and either `pattern` or `parts`
-must be there; `why` is otherwise the title, `mitre` empty, `read_only` false, `scope` "account",
-and a text may stand for both languages. `examples`, if given, stand in the same document and are
-whole events.
+The keys are the catalogue's. `id`, `title`, `severity` and either `pattern` or `parts` must be
+there; `why` is otherwise the title, `mitre` empty, `scope` "account", and a text may stand for both
+languages. `where` and `read_only` are otherwise what the pattern's events need, as far as what is
+wrong with the plainest rule (in the home region, without what only reads) tells. `examples`, if
+given, stand in the same document and are whole events.
 """
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, get_args
 
 from ctwatch import patterns
@@ -32,13 +34,16 @@ _ID = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _MITRE = re.compile(r"T\d{4}(\.\d{3})?")
 _CHOICES: dict[str, tuple[str, ...]] = {
     "severity": get_args(Severity),
-    "where": get_args(Where),
+    "where": tuple(one for one in get_args(Where) if one != "rules"),  # the guard's alone
     "scope": get_args(Scope),
 }
-_DEFAULTS: dict[str, Any] = {"mitre": [], "read_only": False, "scope": "account", "examples": {}}
-_NEEDED = ("id", "title", "severity", "where")
+_DEFAULTS: dict[str, Any] = {"mitre": [], "scope": "account", "examples": {}}
+_NEEDED = ("id", "title", "severity")
 _PATTERNS = ("pattern", "parts")
-_KEYS = (*_NEEDED, "why", *_DEFAULTS, *_PATTERNS)
+_FOUND = ("where", "read_only")
+_KEYS = (*_NEEDED, "why", *_FOUND, *_DEFAULTS, *_PATTERNS)
+# UTF-16 units of a title, which an alert's title, with 256 of them in Discord, must have room for.
+_LONGEST = 80
 _PART_KEYS = ("pattern", "where", "read_only")
 
 Check = Callable[..., list[Complaint]]
@@ -63,7 +68,45 @@ class InvalidDetectionError(ConfigError):
 
 def looks_whole(document: Any) -> bool:
     """Whether a document is meant as a detection, not as a pattern alone."""
-    return isinstance(document, Mapping) and bool({*_NEEDED[1:3], *_PATTERNS} & set(document))
+    return isinstance(document, Mapping) and bool({*_NEEDED[1:], *_PATTERNS} & set(document))
+
+
+def completed(document: Mapping[str, Any], check: Check, known: Known | None = None) -> Any:
+    """The same with `where` and `read_only`, of each part where it has several.
+
+    Args:
+        document: as in `complaints_of`, but a mapping.
+        check: as in `complaints_of`.
+        known: as in `complaints_of`.
+    """
+    parts = document.get("parts")
+    if "pattern" in document or not isinstance(parts, Mapping):
+        return {**_needs(document.get("pattern"), document, check, known), **document}
+    given = {key: document[key] for key in _FOUND if key in document}
+    whole = {
+        name: {**_needs(part.get("pattern"), {**given, **part}, check, known), **given, **part}
+        if isinstance(part, Mapping)
+        else part
+        for name, part in parts.items()
+    }
+    return {"where": _HOME, "read_only": False, **document, "parts": whole}
+
+
+_HOME = "home"
+
+
+def _needs(
+    pattern: Any, given: Mapping[str, Any], check: Check, known: Known | None
+) -> dict[str, Any]:
+    """Where a pattern's events are seen and whether they only read, by the linter's own advice."""
+    found: list[Complaint] = []
+    if not all(key in given for key in _FOUND):
+        with suppress(TypeError):  # it cannot be filled in, which is complained of elsewhere
+            filled = _filled(pattern)
+            found = check(filled, where=_HOME, read_only=False, known=known, limit=None)
+    advice = {one.suggestion for one in found if one.level == "error"}
+    where = "us-east-1" if "where: us-east-1" in advice else _HOME
+    return {"where": where, "read_only": "read_only: true" in advice}
 
 
 def complaints_of(document: Any, check: Check, known: Known | None = None) -> list[Complaint]:
@@ -76,7 +119,7 @@ def complaints_of(document: Any, check: Check, known: Known | None = None) -> li
     """
     if not isinstance(document, Mapping):
         return [Complaint("", "a detection is an object with id, title, severity, pattern …")]
-    whole = {**_DEFAULTS, **document}
+    whole = {**_DEFAULTS, **completed(document, check, known)}
     found = [*_wrong_keys(document, _KEYS, _NEEDED), *_wrong_values(whole)]
     if len([key for key in _PATTERNS if key in document]) != 1:
         found.append(Complaint("", "must have either pattern or parts"))
@@ -140,6 +183,8 @@ def _wrong_values(whole: Mapping[str, Any]) -> Iterator[Complaint]:
         if key in whole and not _is_spoken(whole[key]):
             languages = " and ".join(get_args(Language))
             yield Complaint(key, f"must be a text, or one for each of {languages}")
+    if _is_spoken(title := whole.get("title")) and not all(map(_is_line, _spoken(title).values())):
+        yield Complaint("title", f"must be one line of at most {_LONGEST} characters")
     yield from _wrong_choices(whole)
     mitre = whole["mitre"]
     if not _listed(mitre, lambda one: isinstance(one, str) and bool(_MITRE.fullmatch(one))):
@@ -150,7 +195,7 @@ def _wrong_id(value: Any) -> Iterator[Complaint]:
     if not isinstance(value, str) or not _ID.fullmatch(value):
         yield Complaint("id", "must be small letters, digits and single hyphens, as in my-rule")
     elif value in catalogue():
-        yield Complaint("id", f"ctwatch has a detection {value} of its own")
+        yield Complaint("id", f"ctwatch has a detection '{value}' of its own, take another id")
 
 
 def _wrong_choices(raw: Mapping[str, Any], at: str = "") -> Iterator[Complaint]:
@@ -166,6 +211,10 @@ def _is_spoken(value: Any) -> bool:
     texts = list(value.values()) if isinstance(value, Mapping) else [value]
     complete = not isinstance(value, Mapping) or set(value) == set(get_args(Language))
     return complete and all(isinstance(text, str) and bool(text.strip()) for text in texts)
+
+
+def _is_line(text: str) -> bool:
+    return text.isprintable() and len(text.encode("utf-16-le")) // 2 <= _LONGEST
 
 
 def _listed(value: Any, good: Callable[[Any], bool]) -> bool:

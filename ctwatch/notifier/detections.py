@@ -4,13 +4,14 @@ EventBridge does not tell a target which rule it came by, so it is told again fr
 service and name. The catalogue itself (`ctwatch/detections`) is not in the function's zip; a test
 holds this table equal to it.
 
-An event of a detection that somebody wrote himself belongs to none of these, unless its call is
-one of theirs.
+Detections that the user wrote himself come with their rules' patterns (`custom`), and are asked
+first: who writes one means it to have the last word on the name.
 """
 
 import re
 from dataclasses import dataclass
 
+from .custom import Custom
 from .event import CALL, INSIGHT, OBJECT, SUCCEEDED, Event, is_probe
 from .settings import Settings
 
@@ -158,7 +159,19 @@ def detections_of(event: Event, settings: Settings) -> tuple[str, ...]:
     if event.kind in _KINDS:
         known = [_KINDS[event.kind]]
     own = [one for one in known if one not in OWN or _is_own(event, settings)]
-    return (*_sign_in(event), *own, *_root(event))
+    return (*custom_of(event, settings), *_sign_in(event), *own, *_root(event))
+
+
+def custom_of(event: Event, settings: Settings) -> tuple[str, ...]:
+    """The ids of those among them that the user wrote himself."""
+    if event.unreadable:
+        return ()
+    return tuple(one.id for one in settings.custom if one.fits(event.envelope))
+
+
+def described(one: str, settings: Settings) -> Detection | Custom:
+    """The detection of that id."""
+    return DETECTIONS.get(one) or next(each for each in settings.custom if each.id == one)
 
 
 def _is_among(name: str, calls: str) -> bool:

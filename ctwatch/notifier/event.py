@@ -19,7 +19,7 @@ for a real event that comes later.
 
 import json
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .changes import Change, changes, consequences, insight_changes
@@ -105,6 +105,7 @@ class Event:
         synthetic: made up by `ctwatch simulate`, which said so.
         unreadable: the key of the reason why this is no CloudTrail event; "" when it is.
         excerpt: what came instead.
+        envelope: the whole EventBridge event.
     """
 
     kind: str = CALL
@@ -139,6 +140,7 @@ class Event:
     synthetic: bool = False
     unreadable: str = ""
     excerpt: str = ""
+    envelope: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def is_on(self, trail_arn: str) -> bool | None:
         """Whether the call was about the trail with this ARN; None when that cannot be told.
@@ -204,6 +206,7 @@ def _from_eventbridge(envelope: Any, key: str = "") -> Event:
         event = _read(detail, envelope, key)
     else:
         event = _unreadable("no_record", envelope, key)
+    event = replace(event, envelope=mapping(envelope))
     return _marked(event) if _is_synthetic(mapping(envelope)) else event
 
 

@@ -26,6 +26,7 @@ from functools import partial
 from typing import Any
 
 from . import discord, post, slack, sns, teams, webhook
+from .custom import read_custom
 from .detections import detections_of
 from .errors import DeliveryError
 from .event import Event, unpack
@@ -65,6 +66,7 @@ class Sent:
                 self._sent.popitem(last=False)
 
 
+_CUSTOM = read_custom()
 _SECRETS = Secrets()
 _SENT = Sent()
 _ONE_AT_A_TIME = threading.Lock()  # a line of the log stays one line
@@ -92,7 +94,7 @@ def handler(event: Any, context: Any) -> dict[str, int]:
         DeliveryError: at least one channel did not take at least one message; says which.
     """
     received = datetime.now(UTC)
-    run = Invocation(received, read_settings(os.environ), _SECRETS, _SENT, context)
+    run = Invocation(received, read_settings(os.environ, _CUSTOM), _SECRETS, _SENT, context)
     events = unpack(event)
     lines = _side_by_side([partial(_tell, run, events, to) for to in run.settings.channels])
     failed = [f"{line['channel']}: {line['error']}" for line in lines if "error" in line]

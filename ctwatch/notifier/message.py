@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 
 from .changes import Change
-from .detections import DETECTIONS, detections_of
+from .detections import DETECTIONS, described, detections_of
 from .event import INSIGHT, OBJECT, SIGN_IN, SUCCEEDED, Event
 from .inert import units
 from .settings import LEVELS, Settings
@@ -61,7 +61,7 @@ class Message:
         trail: the fact about the trail, whether it is among the facts or not.
         ours: whether the trail is this watch's; None when there is none, or it cannot be told.
         level: one of settings.LEVELS.
-        detections: ids of the catalogue, the most particular first.
+        detections: ids of the user's own and of the catalogue, the most particular first.
         mitre: their ATT&CK ids.
         consequences: keys of severity.CONSEQUENCES.
         link: the event in the AWS console, or "".
@@ -196,7 +196,8 @@ class _Composer:
 
     def title(self) -> Iterator[str]:
         what = self.words.get(f"event.{self.event.name}")
-        if not what and self.detections:
+        own = self.detections[:1] and self.detections[0] not in DETECTIONS
+        if self.detections and (own or not what):
             what = f"{self.detection_title(self.detections[0])}: {self.name()}"
         first, *others = self.verdict(what or self.name())
         yield f"{MARKS[self.level]} {first}"
@@ -234,11 +235,12 @@ class _Composer:
         return not self.event.unreadable and of_cloudtrail and not elsewhere
 
     def detection_title(self, one: str) -> str:
-        found = DETECTIONS[one]
+        found = described(one, self.settings)
         return found.ko if self.settings.language == "ko" else found.en
 
     def mitre(self) -> tuple[str, ...]:
-        found = (each for one in self.detections for each in DETECTIONS[one].mitre.split())
+        known = (described(one, self.settings) for one in self.detections)
+        found = (each for one in known for each in one.mitre.split())
         return tuple(dict.fromkeys(found))
 
     def notes(self) -> Iterator[str]:

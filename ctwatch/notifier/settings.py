@@ -34,6 +34,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import aws
+from .custom import Custom
 from .errors import DeliveryError, SettingsError
 
 SECRET_SECONDS = 300.0  # so that a rotated secret is used after five minutes at most
@@ -63,9 +64,9 @@ class Channel:
 
 @dataclass(frozen=True)
 class Settings:
-    """What the notifier was told by `ctwatch up`; the last three are None when it was not.
+    """What the notifier was told by `ctwatch up`; three of them are None when it was not.
 
-    `own` holds names in lower case.
+    `own` holds names in lower case; `custom` are the detections that the user wrote himself.
     """
 
     watch: str
@@ -76,10 +77,11 @@ class Settings:
     bucket: str | None = None
     key: str | None = None
     own: frozenset[str] | None = None
+    custom: tuple[Custom, ...] = ()
 
 
-def read_settings(environ: Mapping[str, str]) -> Settings:
-    """The settings in the function's environment.
+def read_settings(environ: Mapping[str, str], custom: tuple[Custom, ...] = ()) -> Settings:
+    """The settings in the function's environment, and the detections that its zip carries.
 
     Raises:
         SettingsError: CTWATCH_CHANNELS is missing, empty or not as documented.
@@ -94,6 +96,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         bucket=environ.get("CTWATCH_BUCKET"),
         key=environ.get("CTWATCH_KEY"),
         own=_own(environ.get("CTWATCH_OWN", "")),
+        custom=custom,
     )
 
 

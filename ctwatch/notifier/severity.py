@@ -1,6 +1,7 @@
 """How bad it is: what the call is, what really follows from it, whose trail, and whether it went.
 
-    base       of the event's name, else of its detection, else medium
+    base       of the user's own detection, else of the event's name, else of its detection in the
+               catalogue, else medium
     raised     to the level of the worst consequence that the record shows
     a step     lower for a trail that is not this watch's, and for a call that did not succeed
 
@@ -9,7 +10,7 @@ own, its bucket and key are known, and naming them again is no consequence.
 """
 
 from .changes import undated
-from .detections import DETECTIONS, OWN, detections_of
+from .detections import DETECTIONS, OWN, custom_of, described, detections_of
 from .event import OBJECT, SUCCEEDED, Event
 from .settings import LEVELS, Settings
 
@@ -120,6 +121,8 @@ def follows(event: Event, settings: Settings) -> frozenset[str]:
 
 
 def _base(event: Event, settings: Settings) -> str:
+    if custom := custom_of(event, settings):
+        return max((described(one, settings).severity for one in custom), key=LEVELS.index)
     if event.kind == OBJECT:
         return "high"  # a delete marker can be taken away again
     known = detections_of(event, settings)

@@ -57,6 +57,7 @@ class Function(Resource):
         role: what it runs as.
         log_group: where it writes, made beforehand.
         dead_letter: where an event goes that it failed to deliver.
+        custom: JSON of the user's own detections, for its zip; "" for none.
         secrets: what it reads: one for each channel, in their order, or none where they stand
             in its environment.
     """
@@ -73,6 +74,7 @@ class Function(Resource):
     log_group: LogGroup
     dead_letter: Queue
     secrets: tuple[Secret, ...] = ()
+    custom: str = ""
 
     kind: ClassVar[str] = "function"
 
@@ -100,6 +102,10 @@ class Function(Resource):
         return self.place.arn("lambda", f"function:{self.name}")
 
     @property
+    def _zip(self) -> bytes:
+        return bundle(custom=self.custom)
+
+    @property
     def policy(self) -> State:
         """Who may invoke it; a SourceAccount would shut EventBridge out.
 
@@ -123,7 +129,7 @@ class Function(Resource):
     def wanted(self) -> State:
         """Its code and all that decides whether and how it runs."""
         return {
-            "code": code_sha256(bundle()),
+            "code": code_sha256(self._zip),
             "architecture": self.architecture,
             "role": self.role.arn,
             "runtime": self.runtime,
@@ -214,7 +220,7 @@ class Function(Resource):
         aws.patiently(
             lambda: aws.functions.create_function(
                 FunctionName=self.name,
-                Code={"ZipFile": bundle()},
+                Code={"ZipFile": self._zip},
                 Architectures=[cast("Any", self.architecture)],
                 Description=f"Carries the alerts of the watch {self.watch} to its channels",
                 Tags=self.tags,
@@ -248,7 +254,7 @@ class Function(Resource):
     def _upload(self, aws: Aws) -> None:
         aws.functions.update_function_code(
             FunctionName=self.name,
-            ZipFile=bundle(),
+            ZipFile=self._zip,
             Architectures=[cast("Any", self.architecture)],
         )
 
