@@ -229,7 +229,8 @@ def _state(finding: Finding) -> dict[str, Any]:
 def _trail_hop(watch: Watch, looks: Looks) -> Hop:
     others = [one for one in watch.trail.needs if one is not watch.bucket]
     parts = [looks[one] for one in (watch.trail, watch.bucket, *others)]
-    return _hop("trail", parts, None, "every region, validated")
+    where = "every region" if watch.trail.multi_region else "the home region alone"
+    return _hop("trail", parts, None, f"{where}, validated")
 
 
 def _events_hop(watch: Watch, looks: Looks, aws: Aws) -> Hop:
