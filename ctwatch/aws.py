@@ -103,6 +103,11 @@ class Place:
         """The ARN of an IAM role, which belongs to no region."""
         return f"arn:{self.partition}:iam::{self.account}:role/{name}"
 
+    def queue_url(self, name: str) -> str:
+        """The URL of a queue, as SQS itself tells it."""
+        suffix = "amazonaws.com.cn" if self.partition == "aws-cn" else "amazonaws.com"
+        return f"https://sqs.{self.region}.{suffix}/{self.account}/{name}"
+
 
 def code_of(error: BaseException) -> str:
     """AWS's error code, as boto3 reports it, or "" when it is not AWS that spoke.
@@ -272,6 +277,10 @@ class Aws:
         except TROUBLE as error:
             raise complaint(error, "asking which regions the account has") from error
         return sorted(found)
+
+    def client(self, service: str) -> Any:
+        """A client by botocore's name of the service, for those that have no property here."""
+        return self._client(service)
 
     @property
     def s3(self) -> "S3Client":

@@ -347,14 +347,15 @@ def status(options: Options) -> int:
 
 
 @cli.command(short_help="Strike, and prove that the alert arrived.")
-@click.argument("techniques", nargs=-1, required=True, metavar="TECHNIQUE...")
+@click.argument("techniques", nargs=-1, metavar="TECHNIQUE...")
+@click.option("--list", "listing", is_flag=True, help="Show the techniques there are, and stop.")
 @click.option(
     "--on",
     "target",
     type=click.Choice(["probe"]),
     default="probe",
     show_default=True,
-    help="What is struck: a trail that does not exist, so that nothing can be harmed.",
+    help="What is struck: something that does not exist, so that nothing can be harmed.",
 )
 @click.option(
     "--timeout",
@@ -365,11 +366,15 @@ def status(options: Options) -> int:
 @_json_option
 @watching
 def simulate(
-    options: Options, techniques: tuple[str, ...], target: str, timeout: float | None
+    options: Options, techniques: tuple[str, ...], listing: bool, target: str, timeout: float | None
 ) -> int:
     """Strike, and prove hop by hop that the alert arrived.
 
-    TECHNIQUE is stop-logging, delete-trail, update-trail, put-event-selectors, or all.
+    TECHNIQUE is the name of one (stop-logging), of a detection (trail-tampering), which means all
+    of its techniques, or all: every one that the watch listens for.
+
+    What no harmless call brings about, such as a root login, is SYNTHETIC: AWS tests the rule's
+    pattern, and an event that is made up, and says so, goes the rest of the way.
     """
     from ctwatch.listening import check_striker
     from ctwatch.opening import opened
@@ -377,17 +382,35 @@ def simulate(
     from ctwatch.techniques import ALL, chosen
 
     del target  # the only choice there is
+    if listing:
+        return _list_techniques(options)
+    if not techniques:
+        raise click.UsageError("Name a TECHNIQUE. What there is: ctwatch simulate --list")
     limit = DEFAULT_TIMEOUT if timeout is None else timeout
     chosen(techniques)  # a slip of the fingers is told before AWS is asked
     watch = opened(options.choice)
     listened = list(dict.fromkeys(rule.detection for rule in watch.watch.rules))
     drills = chosen(techniques, listened)
-    struck = {one.detection for one in drills}
+    struck = dict.fromkeys(one.detection for one in drills)
     if any(rule.excepted.actors for rule in watch.config.rules):
         check_striker(watch.config, sorted(struck), watch.aws.caller())
     if ALL in techniques and (left := [one for one in listened if one not in struck]):
-        options.screen.talk(f"No technique yet, and so no proof: {', '.join(left)}.", "yellow")
+        options.screen.talk(f"No technique, and so no proof: {', '.join(left)}.", "yellow")
+    if deaf := [one for one in struck if one not in listened]:
+        options.screen.talk(f"No rule of this watch listens for {', '.join(deaf)}.", "yellow")
     return _drill(options, watch, drills, limit)
+
+
+def _list_techniques(options: Options) -> int:
+    from ctwatch.render import technique_json, techniques_view
+    from ctwatch.techniques import TECHNIQUES
+
+    known = list(TECHNIQUES.values())
+    if options.as_json:
+        options.screen.json([technique_json(one) for one in known])
+    else:
+        options.screen.data(*techniques_view(known))
+    return AS_PROMISED
 
 
 def _drill(options: Options, watch: "Opened", techniques: list[Any], limit: float) -> int:
@@ -626,10 +649,10 @@ def _known(config: Path) -> dict[str, "Detection"]:
 def _show_detections(
     screen: "Screen", shown: Sequence["Detection"], tongue: Literal["en", "ko"], *, whole: bool
 ) -> None:
-    from ctwatch.render import detection_view, detections_view, part_head
+    from ctwatch.render import detection_view, detections_view, part_head, proof_view
 
     if whole:
-        screen.data(*detection_view(shown[0], tongue))
+        screen.data(*detection_view(shown[0], tongue), *proof_view(shown[0].id), "")
         for part in shown[0].parts:
             screen.data(part_head(part.name))
             screen.json(part.pattern)
@@ -667,9 +690,14 @@ def _lint(path: Path, as_json: bool) -> int:
 
 
 def _detection_json(one: "Detection") -> dict[str, Any]:
+    from ctwatch.render import technique_json
+    from ctwatch.techniques import techniques_of
+
     words = ("id", "title", "why", "severity", "mitre", "where", "scope", "buildable")
     parts = [vars(part) for part in one.parts]
-    return {**{word: getattr(one, word) for word in words}, "own": _is_own(one), "parts": parts}
+    techniques = [technique_json(each) for each in techniques_of(one.id)]
+    told = {word: getattr(one, word) for word in words}
+    return {**told, "own": _is_own(one), "parts": parts, "techniques": techniques}
 
 
 def _language() -> Literal["en", "ko"]:

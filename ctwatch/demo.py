@@ -180,7 +180,7 @@ class _Demo:
         self._run("Make it so", "up")
         self._follow_link()
         self._run("Would I be told right now?", "status")
-        self._run("Strike, four ways, and prove that the alerts arrive", "simulate", "all", *_LIMIT)
+        self._run("Strike, and prove that the alerts arrive", "simulate", "all", *_LIMIT)
         self._show_arrivals()
         self._run("Still?", "status")
         self._run("Clear it away", "down", "--yes")

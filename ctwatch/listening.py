@@ -37,7 +37,6 @@ _LONGEST = 64  # https://docs.aws.amazon.com/eventbridge/latest/APIReference/API
 # https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-concepts.html#cloudtrail-concepts-global-service-events
 _GLOBAL = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
 _STARTS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
-_SUFFIX = {"aws-cn": "amazonaws.com.cn"}
 
 GUARD = "pipeline-tampering"
 """The detection that looks after the alarm itself."""
@@ -312,7 +311,6 @@ def names_of(
     function, topic_arn = config.function.name, place.arn("sns", config.topic.name)
     kept = config.channels if config.function.secret == "ssm" else ()  # noqa: S105 - where it is
     queues = [f"{config.name}-{role}" for role in ("receipts", "dead-letter")]
-    host = f"https://sqs.{place.region}.{_SUFFIX.get(place.partition, 'amazonaws.com')}"
     return {
         "account": place.account,
         "region": place.region,
@@ -330,7 +328,7 @@ def names_of(
         "rule_prefixes": tuple(_rule_prefixes(config)),
         "log_groups": tuple(_log_groups(config)),
         "parameters": tuple(f"/{config.name}/{one.name}" for one in kept),
-        "queue_urls": tuple(f"{host}/{place.account}/{name}" for name in queues),
+        "queue_urls": tuple(map(place.queue_url, queues)),
         "keys": tuple(_keys(config, place, keys or {})),
     }
 

@@ -17,6 +17,9 @@ from ctwatch.diff import State
 
 _HIDDEN = 2
 """Seconds for which a message that one reader took is hidden from the others."""
+_LONGEST_HIDDEN = 60
+_FULL = 10
+"""Messages of one page at the most."""
 _LONG_POLL = 1
 _PAUSE = 0.2
 _LONGEST_PAUSE = 5.0
@@ -66,14 +69,14 @@ class Receipt:
 
     @property
     def event_id(self) -> str:
-        """CloudTrail's id of the record; "" for an event of another kind."""
+        """CloudTrail's id of the record; that of the event where it is none, as from S3."""
         told = _EVENT_ID.search(self.text) if not self.event else None
-        return told[1] if told else str(self.detail.get("eventID") or "")
+        return told[1] if told else str(self.detail.get("eventID") or self.event.get("id") or "")
 
     @property
     def key(self) -> tuple[str, str]:
         """The same for one that arrives twice."""
-        return self.sender, self.event_id or str(self.event.get("id") or self.text)
+        return self.sender, self.event_id or self.text
 
     @property
     def signal(self) -> Signal:
@@ -81,7 +84,7 @@ class Receipt:
         return Signal(self.event_id, self.at)
 
     def mentions(self, word: str) -> bool:
-        """Whether the event, or the text of it, holds this word."""
+        """Whether a run id or a request id stands anywhere in the event, or in the text of it."""
         return word in self.text
 
     @property
@@ -143,17 +146,22 @@ def receipts(aws: Aws, queue_url: str) -> list[Receipt]:
     Raises:
         AwsError: the queue could not be read.
     """
+    return [found for one in _page(aws, queue_url, _HIDDEN) for found in _receipt(one)]
+
+
+def _page(aws: Aws, queue_url: str, hidden: int) -> list[Any]:
+    """Messages that can be seen now; for so many seconds nobody sees them again."""
     try:
         answer = aws.sqs.receive_message(
             QueueUrl=queue_url,
-            MaxNumberOfMessages=10,
-            VisibilityTimeout=_HIDDEN,
+            MaxNumberOfMessages=_FULL,
+            VisibilityTimeout=hidden,
             WaitTimeSeconds=_LONG_POLL,
             MessageSystemAttributeNames=["SentTimestamp"],
         )
     except TROUBLE as error:
         raise complaint(error, "reading the receipts") from error
-    return [found for one in answer.get("Messages", []) for found in _receipt(one)]
+    return list(answer.get("Messages", []))
 
 
 def _receipt(message: Any) -> Iterator[Receipt]:
@@ -164,8 +172,9 @@ def _receipt(message: Any) -> Iterator[Receipt]:
             sent = datetime.fromtimestamp(int(message["Attributes"]["SentTimestamp"]) / 1000, UTC)
             yield Receipt(body, sent, message["Body"], "rule")
         else:
-            text = str(body["Message"])
-            yield Receipt(_event(text), moment(body["Timestamp"]), text)
+            text, sent = body["Message"], moment(body["Timestamp"])
+            if isinstance(text, str):
+                yield Receipt(_event(text), sent, text)
     except (ValueError, KeyError, TypeError):
         return
 
@@ -183,16 +192,46 @@ def await_receipts(
     aws: Aws, queue_url: str, wanted: Callable[[Receipt], bool], count: int, seconds: float
 ) -> Iterator[Receipt]:
     """Receipts that are `wanted`, as they come, until `count` came or `seconds` have passed."""
-    end = aws.clock.monotonic() + seconds
+    end, reader = aws.clock.monotonic() + seconds, _Reader(aws, queue_url)
     seen: set[tuple[str, str]] = set()
     while count and aws.clock.monotonic() < end:
-        for receipt in receipts(aws, queue_url):
+        for receipt in reader.receipts():
             if receipt.key not in seen and wanted(receipt):
                 seen.add(receipt.key)
                 yield receipt
                 if len(seen) == count:
                     return
-        aws.clock.sleep(_PAUSE)  # a page of old receipts comes back at once
+        reader.rest()
+
+
+class _Reader:
+    """Reads on in a queue of which no reader takes anything away.
+
+    A message is read again when its time is over. Where the queue holds more than can be read in
+    that time, each page would be the one before, for ever: they are then hidden for longer.
+    """
+
+    def __init__(self, aws: Aws, queue_url: str) -> None:
+        self._aws = aws
+        self._url = queue_url
+        self._hidden = _HIDDEN
+        self._known: set[str] = set()
+        self._full = False
+
+    def receipts(self) -> list[Receipt]:
+        """Those of the next page that were not read before."""
+        page = _page(self._aws, self._url, self._hidden)
+        fresh = [one for one in page if one["MessageId"] not in self._known]
+        self._known |= {one["MessageId"] for one in fresh}
+        self._full = len(page) == _FULL
+        if self._full and not fresh:
+            self._hidden = min(2 * self._hidden or 1, _LONGEST_HIDDEN)
+        return [found for one in fresh for found in _receipt(one)]
+
+    def rest(self) -> None:
+        """Wait a moment before the next page, unless this one was full."""
+        if not self._full:
+            self._aws.clock.sleep(_PAUSE)
 
 
 def deliveries(aws: Aws, log_group: str, signal: Signal) -> list[Delivery]:

@@ -13,6 +13,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len
@@ -28,6 +29,7 @@ from ctwatch.diff import Difference
 from ctwatch.engine import Action, Finding, Step, Verdict, foreign
 from ctwatch.errors import CtwatchError, ForeignError
 from ctwatch.simulate import Blow, Drill, Proof, Rung
+from ctwatch.techniques import Probe, Synthetic, Technique, techniques_of
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -389,8 +391,12 @@ def verdict_line(verdict: Alarm) -> Text:
 
 
 def blow_line(blow: Blow) -> Text:
-    """What was called, and that nothing was harmed."""
-    called = f"called {blow.technique.operation} on {blow.target}"
+    """What was called or made up, and that nothing was harmed."""
+    technique = blow.technique
+    if not isinstance(technique, Probe):
+        handed = f"made up {technique.name} as {blow.target}"
+        return Text(f"{handed}: SYNTHETIC, handed to the topic, nothing was called", "dim")
+    called = f"called {technique.operation} on {blow.target}"
     if not blow.answer:
         return Text(f"{called}: it succeeded, which no probe may: the drill failed", "red")
     why = "no such trail" if blow.answer == _NO_TRAIL else f"AWS answered {blow.answer}"
@@ -405,8 +411,13 @@ def ladder(drill: Drill, timeout: float) -> Iterator[RenderableType]:
     verdict = ("proven", "bold green") if drill.proven else ("not proven", "bold red")
     if drill.proven and drill.untold:
         verdict = ("proven up to the channels, and none of them is told of this", "bold yellow")
-    yield Text.assemble((drill.blow.technique.name, "bold"), "  ", verdict)
-    yield _Chain([f"called {drill.blow.at:%H:%M:%S} UTC", *_rungs(drill.rungs, timeout)])
+    synthetic = drill.blow.technique.kind == "synthetic"
+    if drill.proven and synthetic and not drill.untold:
+        verdict = ("proven as far as it can be", "bold green")
+    label = "  SYNTHETIC" if synthetic else ""
+    began = "handed to the topic" if synthetic else "called"
+    yield Text.assemble((drill.blow.technique.name, "bold"), label, "  ", verdict)
+    yield _Chain([f"{began} {drill.blow.at:%H:%M:%S} UTC", *_rungs(drill.rungs, timeout)])
     for rung in drill.rungs:
         if rung.proof is Proof.UNPROVABLE:
             yield Hanging(Text("  "), Text(f"{rung.hop}: {rung.note}"))
@@ -440,7 +451,8 @@ def _rungs(rungs: Sequence[Rung], timeout: float) -> Iterator[str]:
         yield f"{', '.join(proven_by)}: by {_after(next(one.seconds for one in rungs if one.by))}"
     for one in rungs:
         if one.proof is Proof.PROVEN and not one.by:
-            yield " ".join(filter(None, (one.hop, one.note, _after(one.seconds))))
+            after = "" if one.seconds is None else _after(one.seconds)
+            yield " ".join(filter(None, (one.hop, one.note, after)))
     silent: dict[str, list[str]] = {}
     for one in rungs:
         if one.proof is Proof.SILENT:
@@ -477,7 +489,36 @@ def detection_view(one: Detection, language: Language) -> Iterator[RenderableTyp
     yield Text(f"Severity {one.severity}, seen in {_SEEN[one.where]}.{mitre}", "dim")
     if not one.buildable:
         yield Text(f"For reading: this version makes no rule of it, as {one.lacking}.", "yellow")
-    yield Text()
+
+
+def proof_view(detection: str) -> Iterator[RenderableType]:
+    """How a detection is proven; nothing for one that no technique is about."""
+    techniques = techniques_of(detection)
+    if struck := [one.name for one in techniques if isinstance(one, Probe)]:
+        said = f"ctwatch simulate {detection}: {', '.join(struck)}"
+        yield Hanging(Text("Proven by: "), Text(said))
+    for one in techniques:
+        if isinstance(one, Synthetic):
+            said = f"ctwatch simulate {one.name}, SYNTHETIC: {one.why}"
+            yield Hanging(Text("Proven by: "), Text(said))
+
+
+def techniques_view(techniques: Sequence[Technique]) -> Iterator[RenderableType]:
+    """What `simulate` can be asked for, by detection."""
+    column = max(cell_len(one.name) for one in techniques) + 4
+    for detection, ones in groupby(techniques, lambda one: one.detection):
+        yield Text(detection, "bold")
+        for one in ones:
+            why = f" SYNTHETIC: {one.why}." if isinstance(one, Synthetic) else ""
+            yield Hanging(Text(f"  {one.name}"), Text(one.story + why), column)
+
+
+def technique_json(one: Technique) -> dict[str, Any]:
+    """A technique for programs."""
+    words = ("name", "kind", "detection", "story")
+    called = f"{one.service}:{one.operation}" if isinstance(one, Probe) else None
+    why = one.why if isinstance(one, Synthetic) else None
+    return {**{word: getattr(one, word) for word in words}, "calls": called, "why": why}
 
 
 def part_head(name: str) -> Text:
@@ -555,6 +596,7 @@ def drill_json(drill: Drill) -> dict[str, Any]:
     """A drill for programs; seconds are after the call."""
     return {
         "technique": drill.blow.technique.name,
+        "kind": drill.blow.technique.kind,
         "proven": drill.proven,
         "called": drill.blow.at.isoformat(),
         "target": drill.blow.target,

@@ -1,9 +1,13 @@
 """Strike, then prove hop by hop that the alert arrived.
 
-The probe, the one kind of drill there is yet, calls the real API on a trail that does not exist and
-that is named by us, so that nothing can be harmed; CloudTrail records a failed call as it records
-any other. A hop is proven, not proven within the time, skipped (a channel that is not to be
-told of this), or cannot be proven by anybody from here (an inbox); none is ever guessed.
+A probe calls the real API on something that does not exist and that is named by us, so that nothing
+can be harmed; CloudTrail records a failed call as it records any other. What no such call brings
+about is SYNTHETIC: AWS is asked whether the rule would match, and the rest of the way is walked by
+an event that is made up and says so; see `synthetic`.
+
+A hop is proven, not proven within the time, skipped (a channel that is not to be told of this), or
+cannot be proven by anybody from here (an inbox, or what a made-up event cannot walk); none is ever
+guessed.
 """
 
 import secrets
@@ -14,19 +18,18 @@ from enum import StrEnum
 
 from botocore.exceptions import ClientError
 
-from ctwatch.aws import TROUBLE, Aws, code_of, complaint
+from ctwatch.aws import TROUBLE, Aws, Place, code_of, complaint
 from ctwatch.config import TOPIC
+from ctwatch.diff import State
 from ctwatch.engine import Finding
 from ctwatch.errors import CtwatchError
 from ctwatch.proof import Delivery, Receipt, Sender, Signal, await_deliveries, await_receipts
 from ctwatch.resources.function import Function
 from ctwatch.resources.rule import Rule
 from ctwatch.resources.subscription import Subscription
-from ctwatch.techniques import Technique
+from ctwatch.synthetic import hand_on, made_up, would_match
+from ctwatch.techniques import DECOY, Decoy, Probe, Synthetic, Technique
 from ctwatch.watch import Watch
-
-PROBE = "ctwatch-probe-"
-"""What the name of every probe's target begins with; the notifier labels such an alert a drill."""
 
 DEFAULT_TIMEOUT = 600.0
 """Seconds to wait for proof: CloudTrail's delivery to EventBridge is best effort.
@@ -35,11 +38,16 @@ https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event.html""
 _TELLING = 10.0
 """Seconds that the function is given to tell its channels; its first retry is a minute away."""
 
-_THROTTLED = {"ThrottlingException", "Throttling", "TooManyRequestsException"}
+# Each service has its own word for it.
+_THROTTLED = {
+    *("ThrottlingException", "Throttling", "Throttled", "ThrottledException", "RequestThrottled"),
+    *("TooManyRequestsException", "RequestLimitExceeded", "SlowDown"),
+}
 
 
-_HOPS = ("recorded", "matched", "topic", "function")
-"""The way to the channels and the people."""
+_BEFORE = ("recorded", "matched")
+_HOPS = (*_BEFORE, "forwarded", "topic", "function")
+"""The way to the channels and the people; an event is forwarded from another region."""
 
 
 class Proof(StrEnum):
@@ -56,7 +64,8 @@ class Rung:
     """One hop of the ladder.
 
     Attributes:
-        hop: "recorded", "matched", "topic", "function", or a channel's name or address.
+        hop: "recorded", "matched", "forwarded", "topic", "function", or a channel's name or
+            address.
         proof: what is known.
         seconds: after the call, by the hop's own clock or by that of the next; None if unknown.
         by: whether `seconds` is the next hop's, as this one has no clock of its own.
@@ -72,14 +81,16 @@ class Rung:
 
 @dataclass(frozen=True)
 class Blow:
-    """One call that was made.
+    """One call that was made, or one event that was made up and handed on.
 
     Attributes:
         technique: which.
-        target: the trail it named.
+        target: what the call named; of an event that was made up, the name of its run.
         at: when AWS answered, in UTC, by AWS's clock in whole seconds.
-        request_id: AWS's id of the call.
-        answer: AWS's error code; "" when the call, against all sense, succeeded.
+        request_id: AWS's id of the call, or of handing the event on.
+        answer: AWS's error code; "" when the call succeeded, which no probe's may.
+        event_id: of an event that was made up.
+        known: of such an event, what is known of the hops that it did not walk.
     """
 
     technique: Technique
@@ -87,6 +98,14 @@ class Blow:
     at: datetime
     request_id: str
     answer: str
+    event_id: str = ""
+    known: tuple[Rung, ...] = ()
+
+    def is_in(self, receipt: Receipt) -> bool:
+        """Whether an alert is of this blow."""
+        return any(
+            receipt.mentions(one) for one in (self.target, self.request_id, self.event_id) if one
+        )
 
 
 @dataclass(frozen=True)
@@ -94,7 +113,7 @@ class Drill:
     """One technique, struck and followed to the end.
 
     Attributes:
-        blow: the call.
+        blow: the call, or the event that was made up.
         rungs: the ladder.
         event_id: CloudTrail's id of the record, "" when it never came.
     """
@@ -105,8 +124,9 @@ class Drill:
 
     @property
     def proven(self) -> bool:
-        """Whether every hop that can be proven was, and the call failed as it had to."""
-        return bool(self.blow.answer) and all(one.proof is not Proof.SILENT for one in self.rungs)
+        """Whether every hop that can be proven was, and a probe's call failed as it had to."""
+        failed = self.blow.answer or not isinstance(self.blow.technique, Probe)
+        return bool(failed) and all(one.proof is not Proof.SILENT for one in self.rungs)
 
     @property
     def untold(self) -> bool:
@@ -115,16 +135,16 @@ class Drill:
         return ends == {Proof.SKIPPED}
 
 
-def probe(technique: Technique, aws: Aws) -> Blow:
-    """Make the technique's call on a trail that does not exist.
+def probe(technique: Probe, aws: Aws, place: Place) -> Blow:
+    """Make the technique's call on something that does not exist.
 
     Raises:
         AwsError: the call never reached the service, or was throttled away.
     """
-    target = PROBE + secrets.token_hex(6)
-    doing = f"calling {technique.operation} on {target}"
+    decoy = Decoy(DECOY + secrets.token_hex(6), place)
+    doing = f"calling {technique.operation} on {decoy.name}"
     try:
-        answer, code = technique.strike(aws, target), ""
+        answer, code = technique.strike(aws, decoy), ""
     except ClientError as error:
         answer, code = error.response, code_of(error)
         if code in _THROTTLED or not answer.get("ResponseMetadata", {}).get("RequestId"):
@@ -132,7 +152,87 @@ def probe(technique: Technique, aws: Aws) -> Blow:
     except TROUBLE as error:
         raise complaint(error, doing) from error
     metadata = answer["ResponseMetadata"]
-    return Blow(technique, target, aws.date(answer), metadata["RequestId"], code)
+    return Blow(technique, decoy.name, aws.date(answer), metadata["RequestId"], code)
+
+
+def pretend(
+    technique: Synthetic, rule: Rule, watch: Watch, findings: Sequence[Finding], aws: Aws
+) -> Blow:
+    """Ask AWS whether the rule would match, and hand what is made up to what the rule tells.
+
+    Args:
+        technique: what is made up.
+        rule: at home, of the technique's detection.
+        watch: whose it is.
+        findings: a fresh look at the watch, for the patterns as they are.
+        aws: the account.
+
+    Raises:
+        AwsError: AWS would not say, or did not take it.
+        CtwatchError: there is no example of what the rule fires on.
+    """
+    if not rule.fires:
+        raise CtwatchError(
+            f"{rule.title} fires on none of the examples of {rule.detection}: nothing can be made "
+            "up for it",
+            f"Compare its pattern with: ctwatch detections {rule.detection}",
+        )
+    run = DECOY + secrets.token_hex(6)
+    event = made_up(rule, run, aws.clock.now())
+    pair = next(pair for pair in watch.pairs if rule in pair)
+    looks = {one.resource: one for one in findings}
+    trouble = [_deaf(one, looks[one], event, aws) for one in pair]
+    answer = hand_on(event, run, rule, aws)
+    known = [
+        Rung("recorded", Proof.UNPROVABLE, note=_UNCALLED),
+        _tested(next(filter(None, trouble), "")),
+    ]
+    if len(pair) > 1:
+        known.append(Rung("forwarded", Proof.UNPROVABLE, note=_UNFORWARDED))
+    request_id = answer["ResponseMetadata"]["RequestId"]
+    event_id = str(event["detail"].get("eventID") or event["id"])
+    return Blow(technique, run, aws.date(answer), request_id, "", event_id, tuple(known))
+
+
+_UNCALLED = "cannot be proven, as no call was made"
+_UNFORWARDED = "cannot be proven, as AWS takes no made-up event there"
+
+
+def _tested(trouble: str) -> Rung:
+    if trouble:
+        return Rung("matched", Proof.SILENT, note=trouble)
+    return Rung("matched", Proof.PROVEN, note="by TestEventPattern")
+
+
+def _deaf(rule: Rule, look: Finding, event: State, aws: Aws) -> str:
+    """Why a rule would not pass the event on; "" when it would.
+
+    Raises:
+        CtwatchError: AWS would not say.
+    """
+    if look.error:
+        raise look.error
+    if look.live is None:
+        return f"{rule.title} is not there"
+    if look.live.state["state"] != rule.state:
+        return f"{rule.title} is in the state {look.live.state['state']}"
+    if any(one.path.startswith("targets") for one in look.differences):
+        return f"{rule.title} has not the targets that it shall have"
+    if not would_match(rule, look.live.state["pattern"], event, aws):
+        return f"{rule.title} does not match, says TestEventPattern"
+    return ""
+
+
+def _struck(
+    technique: Technique, watch: Watch, findings: Sequence[Finding], aws: Aws
+) -> Iterator[Blow]:
+    """A probe's blow, or one for each rule that something is made up for."""
+    if isinstance(technique, Probe):
+        yield probe(technique, aws, watch.place)
+    elif isinstance(technique, Synthetic):
+        for rule in watch.rules:
+            if rule.detection == technique.detection:
+                yield pretend(technique, rule, watch, findings, aws)
 
 
 def drill(
@@ -163,52 +263,58 @@ def drill(
     end = aws.clock.monotonic() + limit
     blows: dict[str, Blow] = {}
     for technique in techniques:
-        blow = probe(technique, aws)
-        blows[blow.target] = blow
-        yield blow
+        for blow in _struck(technique, watch, findings, aws):
+            blows[blow.target] = blow
+            yield blow
     people = _people(watch, findings)
     came: dict[str, _Came] = {target: {} for target in blows}
     late: dict[str, Blow] = {}
-    asked = {target: _senders(watch, blow.technique) for target, blow in blows.items()}
-    arriving = await_receipts(
-        aws, queue_url, lambda one: bool(_struck(one, asked)), sum(map(len, asked.values())), limit
-    )
-    for target, event_id in _complete(arriving, asked, came):
+    patience = (end - aws.clock.monotonic()) / max(len(blows), 1) / 2
+    for target in _complete(_arriving(blows, watch, aws, queue_url, end), blows, watch, came):
         # A channel that stays silent must not hold back the ladders of the other alerts.
-        patience = limit / len(techniques) / 2
         rungs = _followed(came[target], blows[target], watch, aws, patience)
         if any(rung.proof is Proof.SILENT for rung in rungs):
             late[target] = blows[target]
         else:
-            yield Drill(blows.pop(target), (*rungs, *people), event_id)
+            yield Drill(blows.pop(target), (*rungs, *people), _event_id(came[target]))
     for target, blow in {**late, **blows}.items():
         rungs = _followed(came[target], blow, watch, aws, end - aws.clock.monotonic())
-        heard = any(rung.proof is not Proof.SILENT for rung in rungs)
+        heard = any(rung.proof is Proof.PROVEN for rung in rungs if rung not in blow.known)
         yield Drill(blow, (*rungs, *people) if heard else rungs, _event_id(came[target]))
-
-
-def _complete(
-    arriving: Iterable[Receipt], asked: Mapping[str, set[Sender]], came: dict[str, "_Came"]
-) -> Iterator[tuple[str, str]]:
-    """Put the receipts into `came`; yields a target and its event's id when all of it have come."""
-    for receipt in arriving:
-        target = _struck(receipt, asked)
-        came[target][receipt.sender] = receipt
-        if asked[target] <= came[target].keys():
-            yield target, receipt.event_id
-
-
-def _event_id(came: "_Came") -> str:
-    return next((one.event_id for one in came.values() if one.event_id), "")
-
-
-def _struck(receipt: Receipt, targets: Iterable[str]) -> str:
-    """The target that a receipt tells of; "" for none."""
-    return next((target for target in targets if receipt.mentions(target)), "")
 
 
 _Came = dict[Sender, Receipt]
 """What has come of one blow, by who sent it."""
+
+
+def _arriving(
+    blows: Mapping[str, Blow], watch: Watch, aws: Aws, queue_url: str, end: float
+) -> Iterator[Receipt]:
+    """The receipts of blows, as they come; each of theirs once."""
+    struck = list(blows.values())
+    count = sum(len(_senders(watch, blow)) for blow in struck)
+
+    def ours(receipt: Receipt) -> bool:
+        return any(blow.is_in(receipt) for blow in struck)
+
+    return await_receipts(aws, queue_url, ours, count, end - aws.clock.monotonic())
+
+
+def _complete(
+    arriving: Iterable[Receipt], blows: Mapping[str, Blow], watch: Watch, came: dict[str, _Came]
+) -> Iterator[str]:
+    """Put the receipts into `came`; yields the target of which all have come."""
+    struck = list(blows.values())
+    for receipt in arriving:
+        blow = next(one for one in struck if one.is_in(receipt))
+        got = came[blow.target]
+        got[receipt.sender] = receipt
+        if got.keys() >= _senders(watch, blow):
+            yield blow.target
+
+
+def _event_id(came: _Came) -> str:
+    return next((one.event_id for one in came.values() if one.event_id), "")
 
 
 def _rules(watch: Watch, technique: Technique) -> list[Rule]:
@@ -217,11 +323,12 @@ def _rules(watch: Watch, technique: Technique) -> list[Rule]:
     return mine or list(watch.rules)
 
 
-def _senders(watch: Watch, technique: Technique) -> set[Sender]:
-    """From whom a receipt is to be had."""
-    used = {name for rule in _rules(watch, technique) for name in rule.aims}
+def _senders(watch: Watch, blow: Blow) -> set[Sender]:
+    """From whom a receipt is to be had; what is made up is handed to no queue."""
+    used = {name for rule in _rules(watch, blow.technique) for name in rule.aims}
     topic = "topic" in used or ("function" in used and watch.publishes)
-    senders: dict[Sender, bool] = {"topic": topic, "rule": "receipts" in used}
+    rule = "receipts" in used and not blow.known
+    senders: dict[Sender, bool] = {"topic": topic, "rule": rule}
     return {sender for sender, used in senders.items() if used}
 
 
@@ -238,14 +345,22 @@ def _followed(came: _Came, blow: Blow, watch: Watch, aws: Aws, seconds: float) -
     delivered = _delivered(came, blow, watch, aws, seconds) if came or straight else {}
     entered = min((one.received for one in delivered.values()), default=None)
     seen = [one.at for one in came.values()] + [one for one in (entered,) if one and straight]
-    way = [_by(hop, seen, blow) for hop in _HOPS[:2]]
+    way = blow.known or tuple(_by(hop, seen, blow) for hop in _way(blow, watch))
     ends = list(_told(watch.function, blow, entered, delivered)) if watch.function else []
     published = _own("topic", topic.at if topic else None, blow)
     if watch.publishes and straight:
         return (*way, *ends, published)
     # From the topic alone, all before it is known by its clock.
-    shared = {*came} == {"topic"} and not straight
+    shared = {*came} == {"topic"} and not straight and not blow.known
     return (*way, _by("topic", seen, blow) if shared else published, *ends)
+
+
+def _way(blow: Blow, watch: Watch) -> Iterator[str]:
+    """The hops of a call's event before the topic."""
+    technique = blow.technique
+    away = isinstance(technique, Probe) and technique.elsewhere
+    forwarded = away and any(one.detection == technique.detection for one in watch.away)
+    yield from (*_BEFORE, *(["forwarded"] if forwarded else []))
 
 
 def _delivered(
@@ -255,7 +370,7 @@ def _delivered(
     if not watch.function:
         return {}
     known_by = (one.signal for one in came.values() if one.event_id)
-    signal = next(known_by, Signal(blow.request_id, blow.at))
+    signal = next(known_by, Signal(blow.event_id or blow.request_id, blow.at))
     names, log = frozenset(watch.function.channels), watch.function.log_group.name
     return await_deliveries(aws, log, signal, names, seconds)
 

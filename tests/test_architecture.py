@@ -20,7 +20,7 @@ STOREYS = (
     ("cli",),
     ("render",),
     ("simulate", "diagnose", "opening", "start"),
-    ("watch", "engine", "techniques", "proof"),
+    ("watch", "engine", "techniques", "proof", "synthetic"),
     ("resources", "listening", "readable"),
     ("config",),
     ("lint", "looping"),

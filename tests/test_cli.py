@@ -337,6 +337,8 @@ OTHERS = {
     "detections": "detections",
     "detection en": "detections trail-tampering --language en",
     "detection ko": "detections trail-tampering --language ko",
+    "detection synthetic": "detections root-login --language en",
+    "techniques": "simulate --list",
     "help": "--help",
     "error no config": "status -c none.yaml",
     "error config folder": "status -c .",
@@ -356,7 +358,9 @@ OTHERS = {
     "error init again": "init -c config.yaml",
     "init defaults": "init --defaults -c fresh.yaml",
 }
-GOOD = {"detections", "detection en", "detection ko", "help", "init defaults"}
+GOOD = {"help", "init defaults", "techniques", *(one for one in OTHERS if "detection" in one)} - {
+    "error unknown detection"
+}
 MISUSED = {name for name in OTHERS if name.startswith("error")} - {
     "error no folder",
     "error init again",

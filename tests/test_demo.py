@@ -27,6 +27,7 @@ from ctwatch.errors import SandboxError
 from ctwatch.sandbox import NEEDS
 from ctwatch.sandbox.inbox import Mail
 from ctwatch.sandbox.server import Sandbox
+from ctwatch.techniques import techniques_of
 
 BUCKET = "s3-cloudtrail-monitor-123456789012-ap-northeast-2-an"
 CHAPTERS = [
@@ -34,9 +35,9 @@ CHAPTERS = [
     "Make it so",
     "security@example.com opens the mail and follows the link",
     "Would I be told right now?",
-    "Strike, four ways, and prove that the alerts arrive",
-    "4 messages arrived in Discord, the first of them",
-    "4 mails arrived, the first of them",
+    "Strike, and prove that the alerts arrive",
+    "9 messages arrived in Discord, the first of them",
+    "9 mails arrived, the first of them",
     "Still?",
     "Clear it away",
     "What is left in the account",
@@ -117,16 +118,16 @@ def test_the_demo_shows_the_plan_and_makes_all_of_it(show):
     assert set(planned) == set(made)
 
 
-def test_the_demo_proves_four_techniques_each_with_its_ladder(show):
+def test_the_demo_proves_each_technique_of_the_trail_with_its_ladder(show):
     told = show[1].chapters[CHAPTERS[4]]
     ladder = (
         r"(?m)^([\w-]+)  proven\n  called \d\d:\d\d:\d\d UTC ─ recorded, matched, topic: by "
         r"\+\d+\.\d s ─ function \+\d+\.\d s\n? +─ discord 200 \+\d+\.\d s\n"
         r"  security@example.com: confirmed, handed to SNS$"
     )
-    drills = {"stop-logging", "delete-trail", "update-trail", "put-event-selectors"}
+    drills = {one.name for one in techniques_of("trail-tampering")}
     assert set(re.findall(ladder, told)) == drills
-    assert told.count("nothing was harmed") == 4
+    assert told.count("nothing was harmed") == len(drills)
 
 
 def test_the_demo_shows_the_discord_message_as_a_person_sees_it(show):
@@ -207,7 +208,9 @@ def test_a_discord_that_refuses_makes_the_demo_fail_and_is_named(monkeypatch):
     monkeypatch.setattr("ctwatch.demo.sandbox_class", lambda: Refusing)
     show = Show()
     assert show.code == 1
-    assert len(re.findall(r"✗ .*discord: not proven within 1 s", show.text)) == 4
+    assert len(re.findall(r"✗ .*discord: not proven within 1 s", show.text)) == len(
+        techniques_of("trail-tampering")
+    )
     assert "0 messages arrived in Discord ─" in show.text
     failed = "The demo failed at: simulate (exit code 3), the Discord messages"
     assert show.text.splitlines()[-1] == failed

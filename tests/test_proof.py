@@ -193,6 +193,19 @@ def test_events_without_a_record_are_told_apart_by_the_bus_s_own_id(aws, queue):
     assert sorted(ids) == ["a", "b"]
 
 
+def test_an_event_is_known_by_its_record_and_else_by_the_bus_s_own_id():
+    assert Receipt({"id": "a", "detail": {"eventID": "b"}}, NOON).event_id == "b"
+    assert Receipt({"id": "a", "detail": {"bucket": {}}}, NOON).event_id == "a"
+
+
+def test_a_run_is_found_wherever_it_stands_in_the_event():
+    sent = {"detail": {"resources": [{"ARN": "arn:aws:x:::추적-run1"}]}}
+    receipt = Receipt(sent, NOON, json.dumps(sent, ensure_ascii=False))
+    assert receipt.mentions("run1")
+    assert receipt.mentions("추적")
+    assert not receipt.mentions("run2")
+
+
 def test_receipts_are_hidden_for_a_moment_and_never_deleted(aws, queue, sandbox):
     put(aws, queue, body(event("e")))
     with sandbox.recording() as calls:
@@ -200,6 +213,16 @@ def test_receipts_are_hidden_for_a_moment_and_never_deleted(aws, queue, sandbox)
         assert found(aws, queue, seconds=20)
     assert {call.operation for call in calls} == {"ReceiveMessage"}
     assert all(call.params["VisibilityTimeout"] == 2 for call in calls)
+
+
+def test_more_than_can_be_read_before_the_first_come_back_is_read_all_the_same(
+    aws, queue, monkeypatch
+):
+    """As where a page is visible again before the next can be asked for."""
+    monkeypatch.setattr("ctwatch.proof._HIDDEN", 0)
+    put(aws, queue, *[body(event(f"e{n}")) for n in range(35)], body(event("mine", "mine")))
+    [receipt] = found(aws, queue, lambda one: one.trail == "mine", seconds=20)
+    assert receipt.event_id == "mine"
 
 
 def test_two_who_read_at_once_both_find_theirs(aws, queue):

@@ -7,6 +7,7 @@ import zipfile
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from botocore.exceptions import ClientError
 from sandbox_stand_ins import (
     ACCOUNT,
     SEOUL,
@@ -128,6 +129,13 @@ def test_a_refused_call_is_recorded_with_its_error(sandbox, watched):
         ("s3.delete_bucket", {"Bucket": "absent"}, "NoSuchBucket"),
         ("s3.head_bucket", {"Bucket": "absent"}, "NoSuchBucket"),
         ("lambda.delete_function", {"FunctionName": "no"}, "ResourceNotFoundException"),
+        ("dynamodb.delete_table", {"TableName": "no-such"}, "ResourceNotFoundException"),
+        ("guardduty.delete_detector", {"DetectorId": "none"}, "BadRequestException"),
+        (
+            "config.stop_configuration_recorder",
+            {"ConfigurationRecorderName": "none"},
+            "NoSuchConfigurationRecorderException",
+        ),
     ],
 )
 def test_an_error_is_recorded_by_the_name_that_cloudtrail_uses(
@@ -136,6 +144,25 @@ def test_an_error_is_recorded_by_the_name_that_cloudtrail_uses(
     service, operation = asked.split(".")
     code(getattr(client(sandbox, service), operation), **params)
     assert last(watched)["errorCode"] == error
+
+
+def test_ec2_says_whose_fault_it_was_and_keeps_lists_as_items(sandbox, watched):
+    opened = {"IpProtocol": "tcp", "IpRanges": [{"CidrIp": "192.0.2.1/32"}]}
+    asked = {"GroupName": "ctwatch-probe-1", "IpPermissions": [opened]}
+    ec2 = client(sandbox, "ec2")
+    with pytest.raises(ClientError) as told:
+        ec2.authorize_security_group_ingress(**asked)
+    assert told.value.response["Error"]["Code"] == "InvalidGroup.NotFound"
+    detail = last(watched)
+    assert detail["eventSource"] == "ec2.amazonaws.com"
+    assert detail["errorCode"] == "Client.InvalidGroup.NotFound"
+    assert detail["requestID"] == told.value.response["ResponseMetadata"]["RequestId"]
+    assert detail["requestParameters"] == {
+        "groupName": "ctwatch-probe-1",
+        "ipPermissions": {
+            "items": [{"ipProtocol": "tcp", "ipRanges": {"items": [{"cidrIp": "192.0.2.1/32"}]}}]
+        },
+    }
 
 
 def test_what_a_call_answers_is_told_for_writes_only(sandbox, watched):

@@ -3,6 +3,7 @@
 import io
 import json
 import zipfile
+from functools import partial
 
 import pytest
 from sandbox_stand_ins import ACCOUNT, SEOUL, VIRGINIA, bucket_policy, client, code, front, refused
@@ -408,6 +409,10 @@ def test_a_queue_keeps_its_policy_and_tags_and_a_missing_one_has_its_code(sandbo
     assert sqs.list_queue_tags(QueueUrl=url)["Tags"] == {"a": "b"}
     bad = {"QueueUrl": url, "Attributes": {"Policy": "nonsense"}}
     assert code(sqs.set_queue_attributes, **bad) == "InvalidAttributeValue"
+    nowhere = {"QueueUrl": f"{url}-absent", "Attributes": {"DelaySeconds": "1"}}
+    for absent in (partial(sqs.set_queue_attributes, **nowhere),
+                   partial(sqs.purge_queue, QueueUrl=f"{url}-absent")):  # fmt: skip
+        assert code(absent) == "AWS.SimpleQueueService.NonExistentQueue"
     assert code(sqs.get_queue_url, QueueName="absent") == (
         "AWS.SimpleQueueService.NonExistentQueue"
     )
@@ -485,11 +490,21 @@ def test_only_a_role_that_exists_is_assumed(sandbox, iam):
         ("iam", "list_roles", "InvalidClientTokenId"),
         ("cloudtrail", "describe_trails", "UnrecognizedClientException"),
         ("s3", "list_buckets", "InvalidAccessKeyId"),
+        ("ec2", "describe_security_groups", "AuthFailure"),
     ],
 )
 def test_an_unknown_access_key_is_refused(sandbox, service, operation, refusal):
     stranger = client(sandbox, service, aws_access_key_id="AKIAREALLOOKINGKEY00")
     assert code(getattr(stranger, operation)) == refusal
+
+
+def test_only_a_detector_of_this_account_is_deleted_or_changed(sandbox):
+    guardduty = client(sandbox, "guardduty")
+    made = guardduty.create_detector(Enable=True)["DetectorId"]
+    for one in (guardduty.update_detector, guardduty.delete_detector):
+        assert code(one, DetectorId="ctwatch-probe-1") == "BadRequestException"
+        one(DetectorId=made)
+    assert code(guardduty.delete_detector, DetectorId=made) == "BadRequestException"
 
 
 def test_the_key_of_a_new_user_is_known(sandbox, iam):

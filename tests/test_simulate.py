@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import uuid
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,7 +19,6 @@ from ctwatch.errors import AwsError, CtwatchError
 from ctwatch.opening import Choice, opened
 from ctwatch.proof import Receipt
 from ctwatch.simulate import (
-    PROBE,
     Blow,
     Drill,
     Proof,
@@ -28,7 +28,7 @@ from ctwatch.simulate import (
     heard_of_deletion,
     probe,
 )
-from ctwatch.techniques import TECHNIQUES, Technique
+from ctwatch.techniques import DECOY, TECHNIQUES, Probe
 
 ADDRESS = "security@example.com"
 CONFIG = {
@@ -102,9 +102,10 @@ def proofs(ladder):
 # ---------------------------------------------------------------- the whole ladder
 
 
-def test_every_technique_is_struck_first_and_then_proven(world):
-    drills = world.drills(*TECHNIQUES.values())
-    assert [blow.technique for blow in world.blows] == [*TECHNIQUES.values()]
+def test_all_is_struck_first_and_then_proven(world):
+    struck = [STOP, TECHNIQUES["put-event-selectors"], STOP]
+    drills = world.drills(*struck)
+    assert [blow.technique for blow in world.blows] == struck
     assert {one.blow.target for one in drills} == {blow.target for blow in world.blows}
     for one in drills:
         assert one.proven
@@ -125,8 +126,8 @@ def test_the_ladder_says_when_by_whose_clock_and_with_what_answer(world):
 
 def test_a_drill_knows_its_call_and_its_event(world):
     [one] = world.drills()
-    assert one.blow.target.startswith(PROBE)
-    assert one.blow.target.removeprefix(PROBE).isalnum()
+    assert one.blow.target.startswith(DECOY)
+    assert one.blow.target.removeprefix(DECOY).isalnum()
     [event] = [
         json.loads(event["CloudTrailEvent"])
         for event in world.aws.cloudtrail.lookup_events()["Events"]
@@ -268,11 +269,12 @@ def test_what_can_be_said_of_an_inbox(world):
 # ---------------------------------------------------------------- the blow
 
 
-def refusing(code, request_id="r", **headers):
+def refusing(code, request_id=None, **headers):
     """A strike that AWS refuses."""
 
     def strike(*_):
-        metadata = {"RequestId": request_id, "HTTPHeaders": headers}
+        made = str(uuid.uuid4()) if request_id is None else request_id
+        metadata = {"RequestId": made, "HTTPHeaders": headers}
         error = {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": metadata}
         raise ClientError(error, "StopLogging")
 
@@ -280,26 +282,33 @@ def refusing(code, request_id="r", **headers):
 
 
 def technique(strike):
-    return Technique("t", "A story.", "trail-tampering", "StopLogging", strike)
+    class Faked(Probe):
+        def strike(self, aws, decoy):
+            return strike(aws, decoy.name)
+
+    about = ("t", "A story.", "trail-tampering", "cloudtrail", "StopLogging")
+    return Faked(*about, lambda _: {})
 
 
 def test_a_denied_call_counts_as_made(world):
     date = "Sat, 21 Nov 2026 12:00:00 GMT"
-    blow = probe(technique(refusing("AccessDeniedException", date=date)), world.aws)
+    blow = probe(
+        technique(refusing("AccessDeniedException", "r", date=date)), world.aws, world.watch.place
+    )
     assert (blow.answer, blow.request_id) == ("AccessDeniedException", "r")
     assert blow.at == datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
 def test_without_a_date_our_own_clock_tells_it(world):
-    blow = probe(technique(refusing("AccessDeniedException")), world.aws)
+    blow = probe(technique(refusing("AccessDeniedException")), world.aws, world.watch.place)
     assert abs(blow.at - datetime.now(UTC)) < timedelta(seconds=5)
     assert blow.at.microsecond == 0
 
 
 @pytest.mark.parametrize("code", ["ThrottlingException", "Throttling", "TooManyRequestsException"])
 def test_a_call_that_was_throttled_away_was_not_made(world, code):
-    with pytest.raises(AwsError, match=f"calling StopLogging on {PROBE}.*{code}"):
-        probe(technique(refusing(code)), world.aws)
+    with pytest.raises(AwsError, match=f"calling StopLogging on {DECOY}.*{code}"):
+        probe(technique(refusing(code)), world.aws, world.watch.place)
 
 
 def unreachable(*_):
@@ -308,12 +317,12 @@ def unreachable(*_):
 
 @pytest.mark.parametrize("strike", [refusing("ServiceUnavailable", request_id=""), unreachable])
 def test_a_call_that_never_reached_aws_was_not_made(world, strike):
-    with pytest.raises(AwsError, match=f"calling StopLogging on {PROBE}"):
-        probe(technique(strike), world.aws)
+    with pytest.raises(AwsError, match=f"calling StopLogging on {DECOY}"):
+        probe(technique(strike), world.aws, world.watch.place)
 
 
 def test_each_blow_has_a_target_of_its_own(world):
-    targets = {probe(STOP, world.aws).target for _ in range(5)}
+    targets = {probe(STOP, world.aws, world.watch.place).target for _ in range(5)}
     assert len(targets) == 5
 
 
@@ -321,9 +330,9 @@ def test_a_call_that_succeeds_is_a_failed_drill(broken, monkeypatch):
     taken = "abc123"
     monkeypatch.setattr("ctwatch.simulate.secrets.token_hex", lambda _: taken)
     past_all_checks = broken.sandbox.client("cloudtrail", broken.sandbox.region)
-    past_all_checks.create_trail(Name=PROBE + taken, S3BucketName=broken.watch.bucket.name)
+    past_all_checks.create_trail(Name=DECOY + taken, S3BucketName=broken.watch.bucket.name)
     [one] = broken.drills()
-    past_all_checks.delete_trail(Name=PROBE + taken)
+    past_all_checks.delete_trail(Name=DECOY + taken)
     assert one.blow.answer == ""
     assert {rung.proof for rung in one.rungs} == {Proof.PROVEN, Proof.UNPROVABLE}
     assert not one.proven
@@ -338,7 +347,7 @@ def test_a_call_that_succeeds_is_a_failed_drill(broken, monkeypatch):
     ],
 )
 def test_a_drill_is_proven_when_all_that_can_be_was_and_the_call_failed(answer, rungs, proven):
-    blow = Blow(STOP, PROBE, datetime.now(UTC), "r", answer)
+    blow = Blow(STOP, DECOY, datetime.now(UTC), "r", answer)
     assert Drill(blow, tuple(Rung("h", proof) for proof in rungs)).proven is proven
 
 
@@ -436,7 +445,7 @@ def test_another_trail_and_another_call_do_not_count(queue):
     watch, put = queue
     hasty = connect(None, watch.place.region, Clock(speed=100))
     put(name="another-trail")
-    put(name=f"{PROBE}1")
+    put(name=f"{DECOY}1")
     put(call="StopLogging")
     assert heard_of_deletion(watch, hasty, SINCE, 50) is None
 

@@ -16,9 +16,9 @@ def test_a_watch_goes_up_is_proven_and_comes_down(run, sandbox, click_the_link):
 
     drills = run("simulate", "all", "--timeout", "20")
     assert drills.code == 0, drills
-    assert drills.out.count("  proven") == 4
+    assert drills.out.count("  proven") == 9
     assert sandbox.idle()
-    assert len(sandbox.inbox.posts) == 4
+    assert len(sandbox.inbox.posts) == 9
     assert len([mail for mail in sandbox.inbox.mails if "StopLogging" in mail.text]) == 1
 
     down = run("down", "--yes")

@@ -10,11 +10,11 @@ Record contents:
 https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html
 
 `ctwatch simulate` marks what it makes up, beside `detail`: `"ctwatch": {"synthetic": true}`.
-EventBridge builds that envelope itself and PutEvents cannot add to it, so no event that came by
-a rule can bear the mark; it needs a direct invocation of the function or a publication to the
-topic. An intruder who can do that gains nothing by it: the mark only adds a word to the alert. It
-hides no alert, lowers no severity, and what is marked is remembered apart, so that it cannot pass
-for a real event that comes later.
+EventBridge builds that envelope itself and PutEvents cannot add to it, so no event that a rule
+passes on as it came can bear the mark; it needs a direct invocation of the function, a publication
+to the topic, or a target that rewrites what it is given. An intruder who can do that gains nothing
+by it: the mark only adds a word to the alert. It hides no alert, lowers no severity, and what is
+marked is remembered apart, so that it cannot pass for a real event that comes later.
 """
 
 import json

@@ -160,7 +160,7 @@ def record(call: Call, outcome: Outcome, identity: Mapping[str, Any]) -> dict[st
         "userAgent": call.user_agent,
     }
     if outcome.refusal:
-        written["errorCode"] = outcome.refusal.code
+        written["errorCode"] = _error_code(call, outcome.refusal)
         written["errorMessage"] = outcome.refusal.message
     written["requestParameters"] = _request_parameters(call, model)
     written["responseElements"] = None if read_only else _response_elements(call, outcome)
@@ -216,10 +216,30 @@ def _instant(time: datetime) -> str:
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def _error_code(call: Call, refusal: Refusal) -> str:
+    """EC2 says whose fault it was; others do not.
+
+    https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
+    """
+    whose = "Client" if refusal.status < 500 else "Server"  # noqa: PLR2004 - HTTP's own line
+    return f"{whose}.{refusal.code}" if call.service == "ec2" else refusal.code
+
+
 def _request_parameters(call: Call, model: Any) -> dict[str, Any] | None:
     if call.service == "s3":
         return _s3_parameters(call, model)
-    return _camel(call.params, _SECRETS.get(call.service, {})) or None
+    found = _camel(call.params, _SECRETS.get(call.service, {})) or None
+    return _itemized(found) if call.service == "ec2" else found
+
+
+def _itemized(value: Any) -> Any:
+    """EC2's records keep every list as the `items` of an object.
+
+    https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/monitor-with-cloudtrail.html
+    """
+    if isinstance(value, Mapping):
+        return {key: _itemized(item) for key, item in value.items()}
+    return {"items": [_itemized(item) for item in value]} if isinstance(value, list) else value
 
 
 def _response_elements(call: Call, outcome: Outcome) -> dict[str, Any] | None:

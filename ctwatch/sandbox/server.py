@@ -63,8 +63,8 @@ _UNSET = (
     "AWS_CA_BUNDLE",
 )
 _ENDPOINT_SERVICES = (
-    "ACCOUNT", "CLOUDTRAIL", "CLOUDWATCH_LOGS", "EVENTBRIDGE", "IAM", "KMS", "LAMBDA", "S3", "SNS",
-    "SQS", "SSM", "STS",
+    "ACCOUNT", "CLOUDTRAIL", "CLOUDWATCH_LOGS", "CONFIG_SERVICE", "DYNAMODB", "EC2", "EVENTBRIDGE",
+    "GUARDDUTY", "IAM", "KMS", "LAMBDA", "S3", "SNS", "SQS", "SSM", "STS",
 )  # fmt: skip
 
 # The variable that holds a webhook's URL -> the type of channel that posts there.

@@ -54,6 +54,9 @@ def unknown_key(call: Call) -> Refusal:
     if call.service == "s3":
         said = "The AWS Access Key Id you provided does not exist in our records."
         return Refusal("InvalidAccessKeyId", said, 403)
+    if call.service == "ec2":
+        said = "AWS was not able to validate the provided access credentials"
+        return Refusal("AuthFailure", said, 401)
     query = call.service in {"iam", "sns", "sts"}
     code = "InvalidClientTokenId" if query else "UnrecognizedClientException"
     return Refusal(code, "The security token included in the request is invalid.", 403)
@@ -411,6 +414,31 @@ def _assume_role(call: Call, cloud: Cloud) -> None:
         raise Refusal("AccessDenied", said, 403)
 
 
+# EC2: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
+
+
+def _security_group(call: Call, _: Cloud) -> None:
+    """A decoy is no group: moto's EC2, which takes a second to load, need not be asked."""
+    name = call.params.get("GroupName", "")
+    if name.startswith("ctwatch-probe-"):
+        said = f"The security group '{name}' does not exist in default VPC 'vpc-0a1b2c3d'"
+        raise Refusal("InvalidGroup.NotFound", said)
+
+
+# GuardDuty: https://docs.aws.amazon.com/guardduty/latest/APIReference/API_DeleteDetector.html
+
+
+def _detector(call: Call, cloud: Cloud) -> None:
+    """There is nothing to delete or change of a detector that is not this account's."""
+    guardduty = cloud.client("guardduty", call.region)
+    if call.params["DetectorId"] not in guardduty.list_detectors()["DetectorIds"]:
+        raise Refusal(
+            "BadRequestException",
+            "The request is rejected because the input detectorId is not owned by the current "
+            "account.",
+        )
+
+
 # Lambda: https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html
 
 
@@ -519,16 +547,18 @@ def _elsewhere() -> Iterator[tuple[Key, Rule]]:
 def _set_queue_attributes(call: Call, forward: Forward, cloud: Cloud) -> dict[str, Any]:
     """Keep the attributes that a call does not name: moto drops the policy with every call."""
     url, given = call.params["QueueUrl"], call.params.get("Attributes", {})
-    kept = cloud.client("sqs", call.region).get_queue_attributes(
-        QueueUrl=url, AttributeNames=["Policy"]
-    )
+    ask = cloud.client("sqs", call.region).get_queue_attributes
+    kept = cloud.found(ask, QueueUrl=url, AttributeNames=["Policy"]) or {}
     return forward(call.but(Attributes={**kept.get("Attributes", {}), **given}))
 
 
 CHECKS: dict[Key, tuple[Check, ...]] = {
+    ("ec2", "AuthorizeSecurityGroupIngress"): (_security_group,),
     ("events", "PutRule"): (_rule_name, _pattern),
     ("events", "PutTargets"): (_targets,),
     ("events", "TestEventPattern"): (_pattern,),
+    ("guardduty", "DeleteDetector"): (_detector,),
+    ("guardduty", "UpdateDetector"): (_detector,),
     ("iam", "CreateRole"): (_description, _trust_policy),
     ("iam", "UpdateAssumeRolePolicy"): (_trust_policy,),
     ("iam", "UpdateRole"): (_description,),

@@ -28,7 +28,11 @@ from ctwatch.sandbox.calls import Call, Refusal
 SERVICES = {
     "account": "account",
     "cloudtrail": "cloudtrail",
+    "config": "config",
+    "dynamodb": "dynamodb",
+    "ec2": "ec2",
     "events": "events",
+    "guardduty": "guardduty",
     "iam": "iam",
     "kms": "kms",
     "lambda": "lambda",
@@ -45,7 +49,7 @@ SERVICES = {
 S3_CONTROL = "/v20180820/"  # signed as "s3", yet another API
 
 _SCOPE = re.compile(r"Credential=([^/\s]+)/\d{8}/([^/]+)/([^/]+)/aws4_request")
-_REQUEST_ID = re.compile(rb"(<RequestId>)[^<]*(</RequestId>)")
+_REQUEST_ID = re.compile(rb"(<RequestI[dD]>)[^<]*(</RequestI[dD]>)")
 _HTTP_ERROR = 300
 
 
@@ -74,7 +78,7 @@ class Request:
     Attributes:
         call: the call.
         model: moto's (botocore's) operation model.
-        protocol: "json", "query", "rest-json" or "rest-xml".
+        protocol: "json", "query", "ec2", "rest-json" or "rest-xml".
     """
 
     call: Call
@@ -215,7 +219,7 @@ def stamped(request: Request, answer: Answer) -> Answer:
     headers = without(answer.headers, {"x-amzn-RequestId", "x-amz-request-id"})
     headers[request.id_header] = request.call.request_id
     body = answer.body
-    if request.protocol == "query":
+    if request.protocol in {"query", "ec2"}:
         body = _REQUEST_ID.sub(rb"\g<1>" + request.call.request_id.encode() + rb"\g<2>", body)
     return replace(answer, headers=headers, body=body)
 
@@ -251,7 +255,8 @@ def decode_result(request: Request, answer: Answer) -> dict[str, Any]:
 
 def encode_refusal(request: Request, refusal: Refusal) -> Answer:
     """A refusal in the words of the service's protocol."""
-    form = {"query": _query_error, "rest-xml": _s3_error}.get(request.protocol, _json_error)
+    forms = {"query": _query_error, "ec2": _ec2_error, "rest-xml": _s3_error}
+    form = forms.get(request.protocol, _json_error)
     answer = form(request, refusal)
     return stamped(request, replace(answer, status=refusal.status))
 
@@ -273,6 +278,16 @@ def _query_error(request: Request, refusal: Refusal) -> Answer:
         f'<ErrorResponse xmlns="{escape(str(namespace))}"><Error><Type>{fault}</Type>'
         f"<Code>{escape(refusal.code)}</Code><Message>{escape(refusal.message)}</Message></Error>"
         f"<RequestId>{request.call.request_id}</RequestId></ErrorResponse>"
+    )
+    return Answer(refusal.status, {"Content-Type": "text/xml"}, body.encode())
+
+
+def _ec2_error(request: Request, refusal: Refusal) -> Answer:
+    body = (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        f"<Response><Errors><Error><Code>{escape(refusal.code)}</Code>"
+        f"<Message>{escape(refusal.message)}</Message></Error></Errors>"
+        f"<RequestID>{request.call.request_id}</RequestID></Response>"
     )
     return Answer(refusal.status, {"Content-Type": "text/xml"}, body.encode())
 
