@@ -85,7 +85,12 @@ class Hands:
         return self.world.client(service.rstrip("_"))
 
     def forget(self) -> None:
-        """End the function's containers: a warm one goes on for a while with what it knows."""
+        """End the function's containers: a warm one goes on for a while with what it knows.
+
+        Before a cut, not after it: the event of the cut is on its way to them at once. And what
+        the mending before has set off would start new ones.
+        """
+        self.world.settle()
         self.world.sandbox._delivery.functions.drop()
 
     def queue(self, role: str, region: str = PLACE.region) -> str:
@@ -150,8 +155,8 @@ def other_code(by: Hands) -> None:
 
 def strip(role: str, policy: str) -> Cut:
     def cut(by: Hands) -> None:
-        by.iam.delete_role_policy(RoleName=role, PolicyName=policy)
         by.forget()
+        by.iam.delete_role_policy(RoleName=role, PolicyName=policy)
 
     return cut
 
@@ -162,17 +167,17 @@ def trust_nobody(role: str) -> Cut:
          "Action": "sts:AssumeRole"}]}  # fmt: skip
 
     def cut(by: Hands) -> None:
-        by.iam.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(nobody))
         by.forget()
+        by.iam.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(nobody))
 
     return cut
 
 
 def swap_webhook(by: Hands) -> None:
+    by.forget()
     by.ssm.put_parameter(
         Name="/ctwatch/discord", Value="http://127.0.0.1:9/", Type="SecureString", Overwrite=True
     )
-    by.forget()
 
 
 def attribute(role: str, region: str = PLACE.region) -> Cut:
@@ -220,8 +225,7 @@ CUTS: list[tuple[str, Cut, set[str], str]] = [
         logGroupName=LOG, retentionInDays=1), ALL, "DEGRADED"),
     ("the webhook, another one", swap_webhook, {MAIL}, "MUTE"),
     ("the webhook, deleted", lambda by: (
-        by.ssm.delete_parameter(Name="/ctwatch/discord"),
-        by.world.sandbox._delivery.functions.drop()), {MAIL}, "MUTE"),
+        by.forget(), by.ssm.delete_parameter(Name="/ctwatch/discord")), {MAIL}, "MUTE"),
     ("the receipts queue", lambda by: by.sqs.delete_queue(QueueUrl=by.queue("receipts")),
      ALL, "DEGRADED"),
     ("the receipts queue's policy", attribute("receipts"), ALL, "DEGRADED"),
