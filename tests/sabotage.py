@@ -368,11 +368,14 @@ def _without_mail(topic: Finding) -> Finding:
 def struck(ground: Ground, name: str, *, cold: bool = False) -> tuple[bool, bool]:
     """Stop the logging of a trail that does not exist; whether mail and webhook told of it."""
     sandbox = ground.world.sandbox
-    if cold:  # a warm container still knows its secrets
+    if cold:  # a warm container still knows its secrets, before the sabotage as after it
+        ground.world.settle()
         sandbox._delivery.functions.drop()
     with pytest.raises(ground.cloudtrail.exceptions.TrailNotFoundException):
         ground.cloudtrail.stop_logging(Name=name)
     ground.world.settle()
+    if cold:
+        sandbox._delivery.functions.drop()
     mail = any("eventName" in one.text and name in one.text for one in sandbox.inbox.mails)
     post = any(one.status == 200 and name in str(one.payload) for one in sandbox.inbox.posts)
     return mail, post

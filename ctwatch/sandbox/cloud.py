@@ -17,6 +17,7 @@ from botocore import xform_name
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from moto.core import responses
 from moto.core.config import default_user_config
 from moto.events.models import events_backends
 from moto.iam.access_control import PermissionResult
@@ -35,6 +36,7 @@ NOT_IMPLEMENTED = 501
 _LONG_POLL = "AmazonSQS.ReceiveMessage"  # waits; the lock must not
 _Bucket: Any = FakeBucket
 _Notifications: Any = notifications
+_Responses: Any = responses
 _Kms: Any = kms_responses
 _SEALED_SESSION = {
     # name: (configuration variable, environment variable, default, conversion): none is read
@@ -70,6 +72,7 @@ class Cloud:
         self._judged = _Bucket.get_permission
         self._announced = _Notifications._send_event_bridge_message  # noqa: SLF001 - silenced here
         self._judged_key = _Kms.validate_policy
+        self._names = _Responses.method_names_from_class
         self._used_docker = default_user_config["lambda"]["use_docker"]
 
     def open(self) -> None:
@@ -79,8 +82,10 @@ class Cloud:
         it knows no condition, so that a deny without TLS would deny everything. Nor does it judge
         calls by a key's policy: it knows no principal, so that a deny to one would be one to all.
         What S3 tells EventBridge is for `objects`: moto would serve some targets past every
-        permission.
+        permission. What methods its classes have, moto would look up at each call, and is told
+        from memory.
         """
+        _Responses.method_names_from_class = functools.cache(self._names)
         default_user_config["lambda"]["use_docker"] = False
         _Bucket.get_permission = _no_opinion
         _Notifications._send_event_bridge_message = _no_opinion  # noqa: SLF001 - see above
@@ -94,6 +99,7 @@ class Cloud:
         self.reset()
         default_user_config["lambda"]["use_docker"] = self._used_docker
         _Bucket.get_permission = self._judged
+        _Responses.method_names_from_class = self._names
         _Notifications._send_event_bridge_message = self._announced  # noqa: SLF001 - as it was
         _Kms.validate_policy = self._judged_key
 
@@ -149,15 +155,8 @@ class Cloud:
             aws_secret_access_key=SECRET_KEY,
             config=config,
         )
-        client.meta.events.register("before-send", self._before_send)
+        client.meta.events.register("before-send", straight(self.send))
         return client
-
-    def _before_send(self, request: Any, **_: Any) -> AWSResponse:
-        body = _bytes(request.body)
-        environ = wire.environ_of(request.method, request.url, request.headers, body)
-        answer = self.send(environ, body)
-        headers: Any = answer.headers
-        return AWSResponse(request.url, answer.status, headers, _Raw(answer.body))
 
     def forward(self, call: Call) -> dict[str, Any]:
         """Make a call on moto; its answer in botocore's output shape.
@@ -275,6 +274,19 @@ def tells_eventbridge(account: str, bucket: str) -> bool:
 
 def _no_opinion(*_: object) -> PermissionResult:
     return PermissionResult.NEUTRAL
+
+
+def straight(send: Callable[[Mapping[str, Any], bytes], wire.Answer]) -> Callable[..., AWSResponse]:
+    """A handler of a client's "before-send" event: its requests go to `send`, past any socket."""
+
+    def before_send(request: Any, **_: Any) -> AWSResponse:
+        body = _bytes(request.body)
+        environ = wire.environ_of(request.method, request.url, request.headers, body)
+        answer = send(environ, body)
+        headers: Any = answer.headers
+        return AWSResponse(request.url, answer.status, headers, _Raw(answer.body))
+
+    return before_send
 
 
 class _Raw(io.BytesIO):
