@@ -393,7 +393,8 @@ def simulate(
     drills = chosen(techniques, listened)
     struck = dict.fromkeys(one.detection for one in drills)
     if any(rule.excepted.actors for rule in watch.config.rules):
-        check_striker(watch.config, sorted(struck), watch.aws.caller())
+        called = {one.detection for one in drills if one.kind == "probe"}
+        check_striker(watch.config, sorted(called), watch.aws.caller())
     if ALL in techniques and (left := [one for one in listened if one not in struck]):
         options.screen.talk(f"No technique, and so no proof: {', '.join(left)}.", "yellow")
     if deaf := [one for one in struck if one not in listened]:

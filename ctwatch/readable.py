@@ -9,8 +9,7 @@ https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-transform-target-inp
 Pure.
 """
 
-import re
-from typing import Any, Literal
+from typing import Literal
 
 from ctwatch.detections import Detection, Language
 from ctwatch.diff import State
@@ -116,25 +115,6 @@ def transformer(detection: Detection, subject: Subject, language: Language, watc
         "InputPathsMap": {name: path for name, path in _PATHS.items() if name in used},
         "InputTemplate": "\n".join(map(_quoted, (_plain(head), *lines, f"ctwatch · {watch}"))),
     }
-
-
-def filled(text: State, event: State) -> str:
-    """What EventBridge makes of an event by such a transformer.
-
-    Args:
-        text: as `transformer` gives it; its paths are plain ones, `$.detail.eventName`.
-        event: whole.
-    """
-    values = {name: _at(event, path) for name, path in text["InputPathsMap"].items()}
-    return re.sub(r"<(\w+)>", lambda found: values[found[1]], text["InputTemplate"])
-
-
-def _at(event: State, path: str) -> str:
-    """The value at a path as text; "" where there is none."""
-    value: Any = event
-    for key in path.removeprefix("$.").split("."):
-        value = value.get(key) if isinstance(value, dict) else None
-    return "" if value is None else str(value)
 
 
 def _plain(text: str) -> str:

@@ -395,7 +395,7 @@ def blow_line(blow: Blow) -> Text:
     technique = blow.technique
     if not isinstance(technique, Probe):
         handed = f"made up {technique.name} as {blow.target}"
-        return Text(f"{handed}: SYNTHETIC, handed to the topic, nothing was called", "dim")
+        return Text(f"{handed}: SYNTHETIC, handed on, nothing was called", "dim")
     called = f"called {technique.operation} on {blow.target}"
     if not blow.answer:
         return Text(f"{called}: it succeeded, which no probe may: the drill failed", "red")
@@ -415,7 +415,7 @@ def ladder(drill: Drill, timeout: float) -> Iterator[RenderableType]:
     if drill.proven and synthetic and not drill.untold:
         verdict = ("proven as far as it can be", "bold green")
     label = "  SYNTHETIC" if synthetic else ""
-    began = "handed to the topic" if synthetic else "called"
+    began = "handed on" if synthetic else "called"
     yield Text.assemble((drill.blow.technique.name, "bold"), label, "  ", verdict)
     yield _Chain([f"{began} {drill.blow.at:%H:%M:%S} UTC", *_rungs(drill.rungs, timeout)])
     for rung in drill.rungs:

@@ -12,7 +12,7 @@ guessed.
 
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -27,7 +27,7 @@ from ctwatch.proof import Delivery, Receipt, Sender, Signal, await_deliveries, a
 from ctwatch.resources.function import Function
 from ctwatch.resources.rule import Rule
 from ctwatch.resources.subscription import Subscription
-from ctwatch.synthetic import hand_on, made_up, would_match
+from ctwatch.synthetic import hand_over, made_up, would_match
 from ctwatch.techniques import DECOY, Decoy, Probe, Synthetic, Technique
 from ctwatch.watch import Watch
 
@@ -45,8 +45,7 @@ _THROTTLED = {
 }
 
 
-_BEFORE = ("recorded", "matched")
-_HOPS = (*_BEFORE, "forwarded", "topic", "function")
+_HOPS = ("recorded", "matched", "forwarded", "topic", "function")
 """The way to the channels and the people; an event is forwarded from another region."""
 
 
@@ -129,6 +128,12 @@ class Drill:
         return bool(failed) and all(one.proof is not Proof.SILENT for one in self.rungs)
 
     @property
+    def heard(self) -> bool:
+        """Whether any hop that was walked is known to have been."""
+        walked = [one for one in self.rungs if one not in self.blow.known]
+        return any(one.proof is not Proof.SILENT for one in walked)
+
+    @property
     def untold(self) -> bool:
         """Whether every channel left it out and there is nobody else to tell."""
         ends = {one.proof for one in self.rungs if one.hop not in _HOPS}
@@ -182,7 +187,7 @@ def pretend(
     pair = next(pair for pair in watch.pairs if rule in pair)
     looks = {one.resource: one for one in findings}
     trouble = [_deaf(one, looks[one], event, aws) for one in pair]
-    answer = hand_on(event, run, rule, aws)
+    answer = hand_over(rule, event, run, aws)
     known = [
         Rung("recorded", Proof.UNPROVABLE, note=_UNCALLED),
         _tested(next(filter(None, trouble), "")),
@@ -267,54 +272,57 @@ def drill(
             blows[blow.target] = blow
             yield blow
     people = _people(watch, findings)
+    for one in _ladders(blows, watch, aws, queue_url, end):
+        yield replace(one, rungs=(*one.rungs, *people)) if one.heard else one
+
+
+def _ladders(
+    blows: dict[str, Blow], watch: Watch, aws: Aws, queue_url: str, end: float
+) -> Iterator[Drill]:
+    """The ladder of each blow, up to the channels, as it is known; the silent ones last."""
     came: dict[str, _Came] = {target: {} for target in blows}
     late: dict[str, Blow] = {}
-    patience = (end - aws.clock.monotonic()) / max(len(blows), 1) / 2
-    for target in _complete(_arriving(blows, watch, aws, queue_url, end), blows, watch, came):
+    asked = {target: _senders(watch, blow.technique) for target, blow in blows.items()}
+    limit = end - aws.clock.monotonic()
+    arriving = await_receipts(
+        aws,
+        queue_url,
+        lambda one: any(blow.is_in(one) for blow in blows.values()),
+        sum(map(len, asked.values())),
+        limit,
+    )
+    for target, event_id in _complete(arriving, blows, asked, came):
         # A channel that stays silent must not hold back the ladders of the other alerts.
-        rungs = _followed(came[target], blows[target], watch, aws, patience)
+        rungs = _followed(came[target], blows[target], watch, aws, limit / len(asked) / 2)
         if any(rung.proof is Proof.SILENT for rung in rungs):
             late[target] = blows[target]
         else:
-            yield Drill(blows.pop(target), (*rungs, *people), _event_id(came[target]))
+            yield Drill(blows.pop(target), rungs, event_id)
     for target, blow in {**late, **blows}.items():
         rungs = _followed(came[target], blow, watch, aws, end - aws.clock.monotonic())
-        heard = any(rung.proof is Proof.PROVEN for rung in rungs if rung not in blow.known)
-        yield Drill(blow, (*rungs, *people) if heard else rungs, _event_id(came[target]))
+        yield Drill(blow, rungs, _event_id(came[target]))
+
+
+def _complete(
+    arriving: Iterable[Receipt],
+    blows: Mapping[str, Blow],
+    asked: Mapping[str, set[Sender]],
+    came: dict[str, "_Came"],
+) -> Iterator[tuple[str, str]]:
+    """Put the receipts into `came`; yields a target and its event's id when all of it have come."""
+    for receipt in arriving:
+        for target in [target for target, blow in blows.items() if blow.is_in(receipt)]:
+            came[target][receipt.sender] = receipt
+            if asked[target] <= came[target].keys():
+                yield target, receipt.event_id
+
+
+def _event_id(came: "_Came") -> str:
+    return next((one.event_id for one in came.values() if one.event_id), "")
 
 
 _Came = dict[Sender, Receipt]
 """What has come of one blow, by who sent it."""
-
-
-def _arriving(
-    blows: Mapping[str, Blow], watch: Watch, aws: Aws, queue_url: str, end: float
-) -> Iterator[Receipt]:
-    """The receipts of blows, as they come; each of theirs once."""
-    struck = list(blows.values())
-    count = sum(len(_senders(watch, blow)) for blow in struck)
-
-    def ours(receipt: Receipt) -> bool:
-        return any(blow.is_in(receipt) for blow in struck)
-
-    return await_receipts(aws, queue_url, ours, count, end - aws.clock.monotonic())
-
-
-def _complete(
-    arriving: Iterable[Receipt], blows: Mapping[str, Blow], watch: Watch, came: dict[str, _Came]
-) -> Iterator[str]:
-    """Put the receipts into `came`; yields the target of which all have come."""
-    struck = list(blows.values())
-    for receipt in arriving:
-        blow = next(one for one in struck if one.is_in(receipt))
-        got = came[blow.target]
-        got[receipt.sender] = receipt
-        if got.keys() >= _senders(watch, blow):
-            yield blow.target
-
-
-def _event_id(came: _Came) -> str:
-    return next((one.event_id for one in came.values() if one.event_id), "")
 
 
 def _rules(watch: Watch, technique: Technique) -> list[Rule]:
@@ -323,12 +331,11 @@ def _rules(watch: Watch, technique: Technique) -> list[Rule]:
     return mine or list(watch.rules)
 
 
-def _senders(watch: Watch, blow: Blow) -> set[Sender]:
-    """From whom a receipt is to be had; what is made up is handed to no queue."""
-    used = {name for rule in _rules(watch, blow.technique) for name in rule.aims}
+def _senders(watch: Watch, technique: Technique) -> set[Sender]:
+    """From whom a receipt is to be had."""
+    used = {name for rule in _rules(watch, technique) for name in rule.aims}
     topic = "topic" in used or ("function" in used and watch.publishes)
-    rule = "receipts" in used and not blow.known
-    senders: dict[Sender, bool] = {"topic": topic, "rule": rule}
+    senders: dict[Sender, bool] = {"topic": topic, "rule": "receipts" in used}
     return {sender for sender, used in senders.items() if used}
 
 
@@ -356,11 +363,13 @@ def _followed(came: _Came, blow: Blow, watch: Watch, aws: Aws, seconds: float) -
 
 
 def _way(blow: Blow, watch: Watch) -> Iterator[str]:
-    """The hops of a call's event before the topic."""
-    technique = blow.technique
-    away = isinstance(technique, Probe) and technique.elsewhere
-    forwarded = away and any(one.detection == technique.detection for one in watch.away)
-    yield from (*_BEFORE, *(["forwarded"] if forwarded else []))
+    """The hops of a call's event that have no clock of their own."""
+    yield from ("recorded", "matched")
+    one = blow.technique
+    if isinstance(one, Probe) and one.elsewhere:
+        source, mine = f"aws.{one.service}", [r for r in watch.away if r.detection == one.detection]
+        if any(source in rule.pattern.get("source", ()) for rule in mine):
+            yield "forwarded"
 
 
 def _delivered(

@@ -2,8 +2,8 @@
 
     an example of the detection, with the watch's names, a fresh id and the time of now
       ─ TestEventPattern, in each region that has the rule: would it match, as it is there now?
-      ─ to the rule's targets, as EventBridge would have sent it: sns:Publish on the topic, of the
-        event or of the text that the rule makes of it; lambda:InvokeFunction on the function
+      ─ to each of the rule's targets, as EventBridge would have sent it: sns:Publish on the topic,
+        lambda:Invoke of the function, sqs:SendMessage to the receipts queue
 
 AWS refuses PutEvents with a source of its own, so that what comes before the topic cannot be
 walked. The mark stands beside `detail`, in the part of the event that EventBridge writes by itself:
@@ -14,15 +14,18 @@ https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsResultE
 
 import copy
 import json
+import re
 import uuid
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from ctwatch.aws import TROUBLE, Aws, complaint
 from ctwatch.diff import State
-from ctwatch.readable import filled
 from ctwatch.resources.base import Resource
+from ctwatch.resources.function import Function
 from ctwatch.resources.rule import Rule
+from ctwatch.resources.topic import Topic
 
 MARK = "ctwatch"
 """The key beside `detail` that says so; the notifier knows it."""
@@ -73,32 +76,45 @@ def would_match(rule: Rule, pattern: Any, event: State, aws: Aws) -> bool:
     return answer["Result"]
 
 
-def hand_on(event: State, run: str, rule: Rule, aws: Aws) -> Any:
-    """Hand a made-up event, marked, to those whom the rule tells; returns AWS's last answer.
+def hand_over(rule: Rule, event: State, run: str, aws: Aws) -> Any:
+    """Hand the event, marked, to all that the rule hands its events to; returns an answer of AWS's.
 
     Raises:
-        AwsError: AWS did not take it.
+        AwsError: one of them did not take it.
     """
-    give = {"topic": _publish, "function": _invoke}
-    told = [one for one in rule.targets if one.kind in give]
-    answers = [give[one.kind](one, marked(event, run), rule, aws) for one in told]
-    return answers[-1]
+    whole = json.dumps(marked(event, run))
+    words = f"{_SAID} ({run})\n{rendered(rule.text, event)}" if rule.text else whole
+    answer, *_ = [_to(target, whole, words, aws) for target in rule.targets]
+    return answer
 
 
-def _publish(topic: Resource, event: State, rule: Rule, aws: Aws) -> Any:
-    text = f"{_SAID}\n{filled(rule.text, event)}" if rule.text else json.dumps(event)
+def _to(target: Resource, whole: str, words: str, aws: Aws) -> Any:
+    """The event to those who read it, what is made of it for people to the topic."""
     try:
-        return aws.sns.publish(TopicArn=topic.arn, Subject=_SUBJECT, Message=text)
+        if isinstance(target, Topic):
+            return aws.sns.publish(TopicArn=target.arn, Subject=_SUBJECT, Message=words)
+        if isinstance(target, Function):
+            return aws.functions.invoke(
+                FunctionName=target.name, InvocationType="Event", Payload=whole
+            )
+        url = target.place.queue_url(target.name)
+        return aws.sqs.send_message(QueueUrl=url, MessageBody=whole)
     except TROUBLE as error:
-        raise complaint(error, f"publishing to {topic.title}") from error
+        raise complaint(error, f"handing what is made up to {target.title}") from error
 
 
-def _invoke(function: Resource, event: State, rule: Rule, aws: Aws) -> Any:
-    del rule
-    payload = json.dumps(event).encode()
-    try:
-        return aws.functions.invoke(
-            FunctionName=function.name, InvocationType="Event", Payload=payload
-        )
-    except TROUBLE as error:
-        raise complaint(error, f"invoking {function.title}") from error
+def rendered(transformer: Mapping[str, Any], event: State) -> str:
+    """The text that an InputTransformer makes of an event; what the event lacks is empty.
+
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-transform-target-input.html
+    """
+    found = {name: _at(path, event) for name, path in transformer["InputPathsMap"].items()}
+    return re.sub(r"<(\w+)>", lambda name: found[name[1]], transformer["InputTemplate"])
+
+
+def _at(path: str, event: Any) -> str:
+    for key in path.split(".")[1:]:
+        event = event.get(key) if isinstance(event, dict) else None
+    if event is None:
+        return ""
+    return event if isinstance(event, str) else json.dumps(event)

@@ -69,14 +69,14 @@ def test_a_watch_with_every_type_of_channel_goes_up_is_proven_and_comes_down(run
 
     drills = run("simulate", "all", *BRIEF)
     assert drills.code == 0, drills
-    assert drills.out.count("  proven") == 4
+    assert drills.out.count("  proven") == 9
     for answer in ("discord 200", "slack 200", "teams 202", "webhook 200"):
-        assert drills.out.count(f"─ {answer} +") == 4
-    assert taken(sandbox) == dict.fromkeys(KINDS, 4)
+        assert drills.out.count(f"─ {answer} +") == 9
+    assert taken(sandbox) == dict.fromkeys(KINDS, 9)
     assert run("status").out.startswith("ARMED")
 
     assert run("down", "--yes").code == 0
-    assert taken(sandbox) == dict.fromkeys(KINDS, 5)
+    assert taken(sandbox) == dict.fromkeys(KINDS, 10)
     assert [line.split()[:2] for line in sandbox.listing()] == [["s3", "bucket"]]
 
 
