@@ -21,7 +21,7 @@ from ctwatch.patterns import compile_pattern
 from ctwatch.sandbox.identities import ACCESS_KEY
 from ctwatch.sandbox.records import envelope
 from ctwatch.sandbox.server import Observed
-from ctwatch.simulate import drill, probe
+from ctwatch.simulate import Blow, _way, drill, probe
 from ctwatch.synthetic import made_up, marked, rendered
 from ctwatch.techniques import (
     DECOY,
@@ -33,6 +33,7 @@ from ctwatch.techniques import (
     chosen,
     techniques_of,
 )
+from ctwatch.watch import plan
 
 PROBES = {one.name: one for one in TECHNIQUES.values() if isinstance(one, Probe)}
 SYNTHETIC = {one.name: one for one in TECHNIQUES.values() if isinstance(one, Synthetic)}
@@ -520,7 +521,12 @@ def test_a_decoys_bucket_has_a_name_that_aws_would_take(region):
 
 # ---------------------------------------------------------------- the other routes, which come last
 
-ROUTED = {**PLAIN, "rules": [{"name": "root", "detection": "root-login"}]}
+# Who strikes is left out; what is made up is nobody's doing.
+EXCEPT_ME = {"actors": ["arn:aws:iam::123456789012:user/sandbox"]}
+ROUTED = {
+    **PLAIN,
+    "rules": [{"name": "root", "detection": "root-login", "except": EXCEPT_ME}],
+}
 
 
 @pytest.mark.parametrize("route", ["direct", "formatted"])
@@ -546,3 +552,21 @@ def test_a_transformer_makes_the_text_that_eventbridge_makes():
     paths = {"b": "$.detail.a.b", "n": "$.detail.n", "none": "$.detail.none", "no": "$.no.way"}
     template = '"<b> of <n>"\n"<none><no>."'
     assert rendered({"InputPathsMap": paths, "InputTemplate": template}, event) == '"x of 5"\n"."'
+
+
+@pytest.mark.parametrize(
+    ("home", "hops"),
+    [
+        ("ap-northeast-2", ["recorded", "matched", "forwarded"]),
+        ("us-east-1", ["recorded", "matched"]),  # though the guard has rules in Seoul, too
+    ],
+)
+def test_only_what_another_region_hands_on_is_said_to_be_forwarded(home, hops):
+    rules = [{"name": "guard", "detection": "pipeline-tampering"},
+             {"name": "tables", "detection": "dynamodb-delete-table"}]  # fmt: skip
+    wanted = {**PLAIN, "region": home, "regions": ["ap-northeast-2", "eu-west-1"], "rules": rules}
+    place = Place("aws", PLACE.account, home)
+    watch = plan(parse(wanted).filled(account=PLACE.account), place, {})
+    assert [one for one in watch.away if one.detection == "pipeline-tampering"]
+    blow = Blow(TECHNIQUES["delete-role-policy"], DECOY, datetime.now(UTC), "r", "NoSuchEntity")
+    assert [*_way(blow, watch)] == hops
