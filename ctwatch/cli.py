@@ -650,10 +650,17 @@ def _known(config: Path) -> dict[str, "Detection"]:
 def _show_detections(
     screen: "Screen", shown: Sequence["Detection"], tongue: Literal["en", "ko"], *, whole: bool
 ) -> None:
-    from ctwatch.render import detection_view, detections_view, part_head, proof_view
+    from ctwatch.render import (
+        detection_view,
+        detections_view,
+        example_view,
+        part_head,
+        proof_view,
+    )
 
     if whole:
         screen.data(*detection_view(shown[0], tongue), *proof_view(shown[0].id), "")
+        screen.data(*example_view(shown[0], tongue))
         for part in shown[0].parts:
             screen.data(part_head(part.name))
             screen.json(part.pattern)

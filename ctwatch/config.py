@@ -882,7 +882,7 @@ def _out_of_hearing(document: Mapping[str, Any], rules: list[Any]) -> Iterator[C
         yield Complaint("regions", _ONE_REGION)
     for index, each in enumerate(rules):
         seen = _seen_in(_at(each, "detection"), document)
-        if seen and _at(document, "region") != seen:
+        if seen and not _records_global(str(_at(document, "region"))):
             reason = f"'{each['detection']}' is recorded in {seen}, and {_ONE_REGION}"
             yield Complaint(f"rules[{index}].detection", reason)
 
@@ -890,6 +890,11 @@ def _out_of_hearing(document: Mapping[str, Any], rules: list[Any]) -> Iterator[C
 _ONE_REGION = (
     "trail.multi_region is false: a trail of one region tells EventBridge nothing of another"
 )
+
+
+def _records_global(region: str) -> bool:
+    """Whether it is the region of its partition in which global services are recorded."""
+    return region in {"us-east-1", "cn-north-1", "us-gov-west-1"}
 
 
 def _seen_in(detection: Any, document: Mapping[str, Any]) -> str:

@@ -323,7 +323,7 @@ def names_of(
         "subscriptions_prefix": f"{topic_arn}:",
         "function": function,
         "function_arn": place.arn("lambda", f"function:{function}"),
-        "roles": tuple(f"{config.name}-{role}" for role in ("notifier", "forwarder")),
+        "roles": tuple(f"{config.name}-{role}" for role in ("notifier", "forwarder", "trail-logs")),
         "rules": tuple(_rule_names(config)),
         "rule_prefixes": tuple(_rule_prefixes(config)),
         "log_groups": tuple(_log_groups(config)),
@@ -334,7 +334,7 @@ def names_of(
 
 
 def _log_groups(config: Config) -> Iterator[str]:
-    if config.channels:
+    if has_notifier(config):
         yield f"/aws/lambda/{config.function.name}"
     if config.trail.log_group:
         yield config.trail.log_group

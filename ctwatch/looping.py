@@ -68,7 +68,7 @@ def doings(
     """
     by_service, by_function = _Recorder(names), _Recorder(names, session=True)
     found = list(_handing_on(names, by_service, notified=notified))
-    notifier, forwarder = (str(one) for one in names["roles"])
+    notifier, forwarder, *_ = (str(one) for one in names["roles"])
     if forwarded:
         found.append(by_service.assumes(forwarder, _EVENTS))
     if notified:

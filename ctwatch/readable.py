@@ -26,6 +26,21 @@ _PATHS: dict[str, str] = {
     "signin": "$.detail.responseElements.ConsoleLogin",
     "name": "$.detail.requestParameters.name",
     "trail": "$.detail.requestParameters.trailName",
+    "rule": "$.detail.requestParameters.rule",
+    "topic": "$.detail.requestParameters.topicArn",
+    "subscription": "$.detail.requestParameters.subscriptionArn",
+    "function": "$.detail.requestParameters.functionName",
+    "bucketName": "$.detail.requestParameters.bucketName",
+    "role": "$.detail.requestParameters.roleName",
+    "roleArn": "$.detail.requestParameters.roleArn",
+    "logs": "$.detail.requestParameters.logGroupName",
+    "queue": "$.detail.requestParameters.queueUrl",
+    "keyId": "$.detail.requestParameters.keyId",
+    "table": "$.detail.requestParameters.tableName",
+    "group": "$.detail.requestParameters.groupId",
+    "detector": "$.detail.requestParameters.detectorId",
+    "recorder": "$.detail.requestParameters.configurationRecorderName",
+    "resource": "$.detail.requestParameters.resourceArn",
     "at": "$.detail.eventTime",
     "actor": "$.detail.userIdentity.arn",
     "type": "$.detail.userIdentity.type",
@@ -53,11 +68,18 @@ _PATHS: dict[str, str] = {
     "state": "$.detail.insightDetails.state",
 }
 
+# Of these a call has one, as a rule; what it does not have is empty.
+_TARGETS = (
+    "<rule><topic><subscription><function><bucketName><role><roleArn><logs><queue><keyId><table>"
+    "<group><detector><recorder><resource>"
+)
+
 _LINES: dict[Subject, tuple[_Line, ...]] = {
     "record": (
         ("이벤트", "Event", "<event>"),
         ("결과(비어 있으면 성공)", "Result (empty: it succeeded)", "<signin> <code>"),
         ("추적", "Trail", "<name><trail>"),
+        ("대상", "Target", _TARGETS),
         ("발생 시각(UTC)", "Time (UTC)", "<at>"),
         ("행위자", "Actor", "<actor><service>"),
         ("자격 증명", "Identity", "<type>"),

@@ -23,11 +23,15 @@ from rich.panel import Panel
 from rich.rule import Rule
 from rich.text import Text
 
-from ctwatch.detections import Detection, Language
+from ctwatch.detections import SAMPLE, Detection, Language
 from ctwatch.diagnose import MEANING, Alarm, Diagnosis, Fault, Flow, Hop
 from ctwatch.diff import Difference
 from ctwatch.engine import Action, Finding, Step, Verdict, foreign
 from ctwatch.errors import CtwatchError, ForeignError
+from ctwatch.notifier import plain
+from ctwatch.notifier.event import unpack
+from ctwatch.notifier.message import compose
+from ctwatch.notifier.settings import Settings
 from ctwatch.simulate import Blow, Drill, Proof, Rung
 from ctwatch.techniques import Probe, Synthetic, Technique, techniques_of
 
@@ -489,6 +493,19 @@ def detection_view(one: Detection, language: Language) -> Iterator[RenderableTyp
     yield Text(f"Severity {one.severity}, seen in {_SEEN[one.where]}.{mitre}", "dim")
     if not one.buildable:
         yield Text(f"For reading: this version makes no rule of it, as {one.lacking}.", "yellow")
+
+
+def example_view(one: Detection, language: Language) -> Iterator[RenderableType]:
+    """An alert about the first of its examples, as a mail of the route `formatted` says it."""
+    if not one.examples.fires:
+        return
+    trail = str(SAMPLE["trail_arn"])
+    zone = {"ko": "Asia/Seoul", "en": "UTC"}[language]
+    settings = Settings(watch="ctwatch", trail=trail, language=language, timezone=zone, channels=())
+    [event] = unpack(one.examples.fires[0])
+    yield Text("An alert", "bold")
+    yield Hanging(Text("  "), _inert(Text(plain.body(compose(event, settings, plain.quote)))))
+    yield Text()
 
 
 def proof_view(detection: str) -> Iterator[RenderableType]:

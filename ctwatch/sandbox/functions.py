@@ -54,6 +54,11 @@ class _Event:
     outcome: Outcome | None = None
 
 
+_SIDE_BY_SIDE = 4
+"""Containers at work at once. Lambda starts one for each event that finds none idle; on one machine
+that many would only start the later, and the event goes to one that has become warm meanwhile."""
+
+
 class Functions:
     """The functions of the sandbox.
 
@@ -79,6 +84,7 @@ class Functions:
         self._warm: dict[str, list[tuple[str, Container]]] = {}
         self._running: dict[str, int] = {}
         self._busy: set[Container] = set()
+        self._room = threading.BoundedSemaphore(_SIDE_BY_SIDE)
 
     def handlers(self) -> dict[tuple[str, str], Handler]:
         """What this module answers itself."""
@@ -232,8 +238,9 @@ class Functions:
         if not self._enter(config):
             return None
         try:
-            began = self._world.clock.now()
-            stream, outcome = self._in_container(config, payload, request_id)
+            with self._room:
+                began = self._world.clock.now()
+                stream, outcome = self._in_container(config, payload, request_id)
         finally:
             with self._lock:
                 self._running[arn] -= 1
