@@ -140,7 +140,9 @@ def init(config: Path, defaults: bool) -> int:
             file.write(text)
     except OSError as error:
         raise CtwatchError(f"{config} cannot be written: {error.strerror}") from error
-    click.echo(f"Wrote {config}. Put the webhook's URL where it says, then: ctwatch plan", err=True)
+    click.echo(
+        f"Wrote {config}. See that each secret is where it says, then: ctwatch plan", err=True
+    )
     return AS_PROMISED
 
 
@@ -424,7 +426,8 @@ def _drill(options: Options, watch: "Opened", techniques: list[Any], limit: floa
     if diagnosis.verdict not in {Alarm.ARMED, Alarm.DEGRADED}:
         screen.talk(verdict_line(diagnosis.verdict))
         screen.talk(
-            f"What mends that: ctwatch status. Until then, {limit:g} s may pass in vain.", "yellow"
+            f"ctwatch status tells what mends that; until then, {limit:g} s may pass in vain.",
+            "yellow",
         )
     ended: list[Drill] = []
     with screen.working(f"Waiting for the proof, at most {limit:g} s"):

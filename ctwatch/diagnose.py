@@ -162,7 +162,8 @@ def diagnose(watch: Watch, findings: Sequence[Finding], aws: Aws) -> Diagnosis:
         verdicts = dict.fromkeys(verdicts, Alarm.ABSENT)
     order = list(Alarm)
     verdict = max(verdicts.values(), key=order.index)
-    channels = [_entered(watch, hop, looks) for hop in ends.channels]
+    writer = [replace(ends.publisher, name="function")] if ends.publisher else []
+    channels = [_entered(watch, hop, looks) for hop in (*ends.channels, *writer)]
     hops = (trail, events, *rules.values(), topic, *channels, *ends.people, *after)
     return Diagnosis(verdict, hops, verdicts)
 
@@ -263,11 +264,23 @@ def _records(finding: Finding) -> bool:
     return bool(state["logging"] and records_writes(state["selectors"]))
 
 
+def _seen(regions: Sequence[str]) -> str:
+    """Where else a rule hears: the first regions by name."""
+    if not regions:
+        return ""
+    more = len(regions) - _NAMED
+    return f", seen in {', '.join(regions[:_NAMED])}" + f" and {more} more" * (more > 0)
+
+
+_NAMED = 2
+"""Regions that a hop names."""
+
+
 def _rule_hop(pair: Sequence[Rule], looks: Looks) -> Hop:
     """A rule at home with the one elsewhere that feeds it, without which it hears nothing."""
     away = pair[1:]
     forwarders = [one.forwarder for one in away if one.forwarder]
-    seen = "".join(f", seen in {one.place.region}" for one in away)
+    seen = _seen([one.place.region for one in away])
     parts = [looks[one] for one in (*pair, *forwarders)]
     parts += [_as_teller(looks[one.teller]) for one in pair[:1] if one.teller]
     hop = _hop("rule", parts, partial(_deaf, pair), f"enabled, {pair[0].detection}{seen}")
@@ -712,13 +725,13 @@ _UNDELIVERED = {
 
 def _sentence(one: Resource, difference: Difference) -> str:
     where = f"{one.title}: {difference.path}"
+    if difference.wanted == MISSING:
+        return f"{where} was added"
     known = _MEANS.get((one.kind, difference.path))
     if known:
         return f"{where}: {known}"
     if difference.live == MISSING:
         return f"{where} is missing"
-    if difference.wanted == MISSING:
-        return f"{where} was added"
     return f"{where} was changed"
 
 

@@ -316,6 +316,26 @@ def test_an_address_still_asked_that_the_config_names_no_more_is_named(worlds: W
     assert "unsubscribe --subscription-arn PendingConfirmation" not in status.out
 
 
+def test_without_channels_the_function_that_writes_the_mails_has_a_line_of_its_own(
+    worlds: World,
+) -> None:
+    worlds.use({**MAIL_ONLY, "route": "formatted"})
+    assert worlds.run("up").code == 0
+    worlds.click()
+    assert "✓ function lambda-ct-detect-alarm" in worlds.run("status").out
+    worlds.client("lambda").delete_function(FunctionName=FUNCTION)
+    status = worlds.run("status")
+    assert status.out.split()[0] == "MUTE"
+    assert f"function {FUNCTION} does not exist → ctwatch up" in status.out
+
+
+def test_a_target_that_is_too_many_is_called_so(worlds: World) -> None:
+    worlds.use(ROUTES["direct"])
+    assert worlds.run("up").code == 0
+    rewrite(worlds, BOTH)
+    assert f"rule {RULE}: targets.function was added" in worlds.run("status").out
+
+
 @pytest.mark.parametrize("route", ROUTES)
 def test_no_route_lets_the_function_hear_what_it_publishes(route: str) -> None:
     watch = planned(ROUTES[route])
