@@ -19,7 +19,7 @@ from ctwatch.errors import CtwatchError
 if TYPE_CHECKING:
     from ctwatch.detections import Detection
     from ctwatch.diagnose import Diagnosis
-    from ctwatch.engine import Finding, Step
+    from ctwatch.findings import Finding, Step
     from ctwatch.opening import Choice, Opened
     from ctwatch.render import Screen
     from ctwatch.resources.base import Resource
@@ -180,7 +180,8 @@ def up(options: Options, dry_run: bool, exit_code: bool) -> int:
         return _plan(options, exit_code)
     if exit_code:
         raise click.UsageError("--exit-code goes with --dry-run.")
-    from ctwatch.engine import Action, build, inspect
+    from ctwatch.engine import build, inspect
+    from ctwatch.findings import Action
     from ctwatch.opening import check_webhooks, opened
     from ctwatch.render import show_steps
 
@@ -201,7 +202,8 @@ def up(options: Options, dry_run: bool, exit_code: bool) -> int:
 
 def _keys_first(screen: "Screen", watch: "Opened") -> list["Step"]:
     """Make the watch's own keys, if any, as rules and function name them by ids that AWS gives."""
-    from ctwatch.engine import Verdict, build, inspect
+    from ctwatch.engine import build, inspect
+    from ctwatch.findings import Verdict
     from ctwatch.render import show_steps
 
     lacking = [
@@ -216,8 +218,8 @@ def _refuse_namesake(findings: Sequence["Finding"]) -> None:
     Raises:
         ConfigError: what belongs to the account as a whole is that watch's.
     """
-    from ctwatch.engine import foreign
     from ctwatch.errors import ConfigError
+    from ctwatch.findings import foreign
 
     for one in findings:
         if one.live and "anothers" in one.live.facts:
@@ -243,7 +245,7 @@ def _say_which(screen: "Screen", watch: "Opened") -> None:
 
 def _look_again(options: Options, watch: "Opened", steps: Sequence["Step"]) -> int:
     """What `up` ends with: success is what AWS says, not what was sent."""
-    from ctwatch.engine import Action
+    from ctwatch.findings import Action
     from ctwatch.render import click_line, diagnosis_json, status_view, step_json, verdict_line
 
     screen, wrote = options.screen, {Action.CREATED, Action.REPAIRED}
@@ -295,7 +297,8 @@ def _looked(watch: "Opened") -> tuple[list["Finding"], "Diagnosis"]:
 
 
 def _plan(options: Options, exit_code: bool) -> int:
-    from ctwatch.engine import Verdict, inspect
+    from ctwatch.engine import inspect
+    from ctwatch.findings import Verdict
     from ctwatch.opening import opened
     from ctwatch.render import finding_json, plan_summary, plan_view
 
@@ -463,7 +466,8 @@ def _drill(options: Options, watch: "Opened", techniques: list[Any], limit: floa
 def down(options: Options, delete_logs: bool, yes: bool, wait: float) -> int:
     """Clear away what this watch made; logs and what encrypts them are kept unless you say so."""
     from ctwatch.diagnose import Alarm
-    from ctwatch.engine import Action, Verdict, clear
+    from ctwatch.engine import clear
+    from ctwatch.findings import Action, Verdict
     from ctwatch.opening import opened
     from ctwatch.render import show_steps
 
@@ -534,7 +538,8 @@ def _clear_heard(
     Returns:
         What could not be deleted.
     """
-    from ctwatch.engine import Action, clear
+    from ctwatch.engine import clear
+    from ctwatch.findings import Action
     from ctwatch.render import show_steps
     from ctwatch.simulate import heard_of_deletion
 
@@ -554,7 +559,8 @@ def _clear_heard(
 
 def _cleared(options: Options, watch: "Opened", *, keep_data: bool) -> int:
     """Look, and say what is left."""
-    from ctwatch.engine import Verdict, inspect
+    from ctwatch.engine import inspect
+    from ctwatch.findings import Verdict
 
     screen = options.screen
     left = [

@@ -18,7 +18,7 @@ from typing import Any
 from ctwatch.aws import TROUBLE, Aws, complaint
 from ctwatch.config import TOPIC
 from ctwatch.diff import MISSING, Difference, State, denied, granted
-from ctwatch.engine import Finding, Verdict, foreign
+from ctwatch.findings import Finding, Verdict, foreign
 from ctwatch.patterns import PatternError, compile_pattern
 from ctwatch.resources.base import Resource
 from ctwatch.resources.bucket import Bucket

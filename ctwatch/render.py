@@ -26,8 +26,8 @@ from rich.text import Text
 from ctwatch.detections import SAMPLE, Detection, Language
 from ctwatch.diagnose import MEANING, Alarm, Diagnosis, Fault, Flow, Hop
 from ctwatch.diff import Difference
-from ctwatch.engine import Action, Finding, Step, Verdict, foreign
 from ctwatch.errors import CtwatchError, ForeignError
+from ctwatch.findings import Action, Finding, Step, Verdict, foreign
 from ctwatch.notifier import plain
 from ctwatch.notifier.event import unpack
 from ctwatch.notifier.message import compose

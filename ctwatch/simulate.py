@@ -21,8 +21,8 @@ from botocore.exceptions import ClientError
 from ctwatch.aws import TROUBLE, Aws, Place, code_of, complaint
 from ctwatch.config import TOPIC
 from ctwatch.diff import State
-from ctwatch.engine import Finding
 from ctwatch.errors import CtwatchError
+from ctwatch.findings import Finding
 from ctwatch.proof import Delivery, Receipt, Sender, Signal, await_deliveries, await_receipts
 from ctwatch.resources.function import Function
 from ctwatch.resources.rule import Rule

@@ -22,7 +22,8 @@ from watch_world import PLACE, World, planned, world_of
 from ctwatch.aws import Aws
 from ctwatch.diagnose import Alarm, diagnose
 from ctwatch.diff import statements
-from ctwatch.engine import Finding, Verdict, build, inspect
+from ctwatch.engine import build, inspect
+from ctwatch.findings import Finding, Verdict
 from ctwatch.resources.base import Resource
 from ctwatch.sandbox.server import Sandbox
 from ctwatch.watch import Watch

@@ -21,6 +21,7 @@ STOREYS = (
     ("render",),
     ("simulate", "diagnose", "opening", "start"),
     ("watch", "engine", "techniques", "proof", "synthetic"),
+    ("findings",),
     ("resources", "listening", "readable"),
     ("config",),
     ("lint", "looping"),

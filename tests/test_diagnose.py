@@ -22,8 +22,8 @@ from watch_world import (
 
 from ctwatch.diagnose import UP, Alarm, Diagnosis, Flow, diagnose
 from ctwatch.diff import compare
-from ctwatch.engine import Finding
 from ctwatch.errors import AwsError
+from ctwatch.findings import Finding
 from ctwatch.resources.base import Live, Resource
 from ctwatch.sandbox.server import Sandbox
 from ctwatch.watch import Watch

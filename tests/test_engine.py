@@ -11,8 +11,9 @@ from botocore.parsers import ResponseParserError
 
 from ctwatch.aws import Place
 from ctwatch.diff import Difference, compare
-from ctwatch.engine import Action, Finding, Verdict, build, clear, foreign, inspect, look
+from ctwatch.engine import build, clear, inspect, look
 from ctwatch.errors import AwsError, ConfigError, CtwatchError, ForeignError
+from ctwatch.findings import Action, Finding, Verdict, foreign
 from ctwatch.resources.base import Live, Resource
 
 HERE = Place("aws", "123456789012", "ap-northeast-2")

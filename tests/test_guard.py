@@ -16,7 +16,8 @@ from watch_world import ADDRESS, DISCORD, PLACE, World, world_of
 
 from ctwatch.aws import Aws
 from ctwatch.diagnose import diagnose
-from ctwatch.engine import Finding, Verdict, build, inspect
+from ctwatch.engine import build, inspect
+from ctwatch.findings import Finding, Verdict
 from ctwatch.resources.base import Resource
 from ctwatch.sandbox.server import Observed, Sandbox
 from ctwatch.watch import Watch

@@ -29,7 +29,8 @@ from watch_world import (
 from ctwatch.bundle import bundle
 from ctwatch.diagnose import diagnose
 from ctwatch.diff import compare
-from ctwatch.engine import Action, Finding, Step, Verdict, build, clear, inspect, look
+from ctwatch.engine import build, clear, inspect, look
+from ctwatch.findings import Action, Finding, Step, Verdict
 from ctwatch.opening import Opened
 from ctwatch.resources.base import TAG, Live, Resource
 from ctwatch.resources.key import ALIAS_TAG

@@ -12,8 +12,8 @@ from watch_world import PLAIN, planned
 from ctwatch.detections import catalogue
 from ctwatch.diagnose import Alarm, Diagnosis, Fault, Flow, Hop
 from ctwatch.diff import MISSING, Difference
-from ctwatch.engine import Action, Finding, Step
 from ctwatch.errors import AwsError, CtwatchError, ForeignError
+from ctwatch.findings import Action, Finding, Step
 from ctwatch.render import (
     Hanging,
     Screen,
