@@ -29,7 +29,7 @@ from ctwatch.detections import SAMPLE, Detection, Part
 from ctwatch.errors import ConfigError
 from ctwatch.lint import exclusions, leaves_out
 from ctwatch.looping import Doing, doings
-from ctwatch.patterns import PatternError, canonical, compile_pattern, matches, split
+from ctwatch.patterns import PatternError, canonical, compile_pattern, split
 
 _LONGEST = 64  # https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html
 
@@ -145,7 +145,7 @@ class _Listener:
         self, at: int, rule: RuleConfig, mine: Sequence[Heard], done: Sequence[Doing]
     ) -> Iterator[Complaint]:
         """Why a rule would tell of its own alerts, if it would, and what mends that."""
-        told = [one for one in done if _tells(mine, one)]
+        told = _told(mine, done)
         if not told:
             return
         calls = ", ".join(dict.fromkeys(one.call for one in told))
@@ -164,15 +164,20 @@ class _Listener:
             mended = self.hear(at, rule.model_copy(update={"excepted": wish}))
         except InvalidConfigError:
             mended = ()
-        if not mended or any(_tells(mended, one) for one in told):
+        if not mended or _told(mended, told):
             return "Narrow its pattern, so that it does not"
         line = {key: texts for key, texts in wish.model_dump().items() if texts}
         return f"Leave that out with except: {json.dumps(line)}"
 
 
-def _tells(mine: Sequence[Heard], one: Doing) -> bool:
-    hearing = (rule for rule in mine if rule.read_only or not one.reading)
-    return any(matches(rule.pattern, one.event) for rule in hearing)
+def _told(mine: Sequence[Heard], done: Sequence[Doing]) -> list[Doing]:
+    """What of it the rules tell of."""
+    ears = [(rule.read_only, compile_pattern(rule.pattern).matches) for rule in mine]
+    return [
+        one
+        for one in done
+        if any(hears(one.event) for all_of_it, hears in ears if all_of_it or not one.reading)
+    ]
 
 
 def _paths(key: str, one: Heard, *, notifier: bool) -> Iterator[Heard]:

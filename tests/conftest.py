@@ -10,7 +10,7 @@ import boto3
 import coverage
 import pytest
 import yaml
-from shared_clients import sharing
+from shared_clients import past_sockets, sharing
 from unmeasured import look_away
 
 from ctwatch.cli import main
@@ -30,7 +30,10 @@ CONFIG: dict[str, Any] = {
 }
 
 
-SLOWEST = ("sabotage", "laws", "cli", "simulate", "demo", "sandbox_command", "listening", "story")
+SLOWEST = (
+    *("cli", "channels", "sabotage", "simulate", "laws", "routes", "guard", "techniques"),
+    *("sandbox_command", "demo", "sabotage_options", "options", "proof", "examples", "regions"),
+)
 
 
 def pytest_configure() -> None:
@@ -42,6 +45,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The files that take longest come first, so that no worker is left alone with one."""
     order = {f"test_{name}": place for place, name in enumerate(SLOWEST)}
     items.sort(key=lambda item: order.get(item.path.stem, len(order)))
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now stays, and is looked through by no garbage collection."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
@@ -62,8 +71,9 @@ def running() -> Iterator[Sandbox]:
 
 
 @pytest.fixture(scope="module")
-def session() -> type[boto3.Session]:
-    return sharing()
+def session(running: Sandbox) -> type[boto3.Session]:
+    """What makes the clients of ctwatch in a module's tests."""
+    return sharing(past_sockets(running))
 
 
 @pytest.fixture

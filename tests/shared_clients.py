@@ -3,13 +3,57 @@
 A client keeps nothing of a run. Whatever decides how it is made (service, region, settings,
 profile, and the AWS variables of the environment, with them the sandbox that it leads to) makes
 another one.
+
+They reach the sandbox without a socket. That its server answers just so is for the tests whose
+clients have one: those of the front, of the command, and of the story.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from email.utils import formatdate
+from functools import cache
 from typing import Any
 
 import boto3
+import coverage
+from botocore.awsrequest import AWSResponse
+
+from ctwatch.sandbox.cloud import straight
+from ctwatch.sandbox.server import Sandbox
+from ctwatch.sandbox.wire import Answer
+
+
+@cache
+def hand() -> boto3.session.Session:
+    """One session for all who do something by hand: each new one reads botocore's files again."""
+    return boto3.session.Session()  # the other name is the one that a test replaces
+
+
+def past_sockets(sandbox: Sandbox) -> Callable[[boto3.Session], None]:
+    """Prepares a session so that its clients reach `sandbox` for a third less of CPU."""
+    ask = straight(without_socket(sandbox))
+
+    def before_send(request: Any, **_: Any) -> AWSResponse | None:
+        """None for another endpoint: botocore goes there itself."""
+        return ask(request) if request.url.startswith(f"{sandbox.url}/") else None
+
+    def prepare(session: boto3.Session) -> None:
+        # botocore's own code is not measured, and what is called from there would not be either.
+        if not coverage.Coverage.current():
+            session.events.register("before-send", before_send, unique_id="past sockets")
+
+    return prepare
+
+
+def without_socket(sandbox: Sandbox) -> Callable[[Mapping[str, Any], bytes], Answer]:
+    """The sandbox's answers as its server would send them."""
+
+    def send(environ: Mapping[str, Any], body: bytes) -> Answer:
+        answer = sandbox._answer(dict(environ), body)
+        return replace(answer, headers={**answer.headers, "Date": formatdate(usegmt=True)})
+
+    return send
 
 
 def sharing(prepare: Callable[[boto3.Session], None] = lambda _: None) -> type[boto3.Session]:

@@ -2,9 +2,9 @@
 
 import json
 
-import boto3
 import pytest
 import yaml
+from shared_clients import hand
 
 KINDS = ["discord", "slack", "teams", "webhook"]
 VARIABLES = ["DISCORD_WEBHOOK_URL", "SLACK_WEBHOOK_URL", "TEAMS_WEBHOOK_URL", "WEBHOOK_URL"]
@@ -31,7 +31,7 @@ def use(config_file):
 
 
 def own_client(service):
-    return boto3.session.Session().client(service)
+    return hand().client(service)
 
 
 def taken(sandbox):

@@ -3,6 +3,14 @@
 from datetime import UTC, datetime
 
 import boto3
+import pytest
+from shared_clients import sharing
+
+
+@pytest.fixture(scope="module")
+def session():
+    """Clients with sockets, as a user's have them."""
+    return sharing()
 
 
 def test_a_watch_goes_up_is_proven_and_comes_down(run, sandbox, click_the_link):

@@ -4,18 +4,15 @@ import io
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import dataclass, field, replace
-from email.utils import formatdate
-from functools import cache
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import boto3
-import coverage
 import pytest
 import yaml
 from botocore.awsrequest import AWSResponse
-from shared_clients import sharing
+from shared_clients import hand, past_sockets, sharing
 
 from ctwatch.aws import Place
 from ctwatch.cli import main
@@ -23,9 +20,7 @@ from ctwatch.config import parse
 from ctwatch.demo import confirmation_link, follow
 from ctwatch.opening import Choice, Opened, opened
 from ctwatch.resources.base import Resource
-from ctwatch.sandbox.cloud import straight
 from ctwatch.sandbox.server import Sandbox
-from ctwatch.sandbox.wire import Answer as Answered
 from ctwatch.watch import Watch, plan
 
 ADDRESS = "security@example.com"
@@ -111,12 +106,6 @@ class Ran:
         return f"{self.out} {self.err}"
 
 
-@cache
-def _hand() -> boto3.session.Session:
-    """One for all worlds, as each new one reads botocore's large files again."""
-    return boto3.session.Session()  # the other name is the one that a world replaces
-
-
 Answer = tuple[str, str]
 """AWS's error code and message."""
 
@@ -152,7 +141,7 @@ class World:
         """A client of the hand's: whatever is cut, it is not."""
         key = service, region
         if key not in self.clients:
-            self.clients[key] = _hand().client(service, region_name=region)
+            self.clients[key] = hand().client(service, region_name=region)
         return self.clients[key]
 
     def settle(self) -> None:
@@ -175,20 +164,6 @@ def _folded(text: io.StringIO) -> str:
     return " ".join(text.getvalue().split())
 
 
-def without_socket(sandbox: Sandbox) -> Callable[[Mapping[str, Any], bytes], Answered]:
-    """The sandbox's answers as its server would send them, for a third less of CPU.
-
-    That its server does send them so is for the tests whose clients have a socket: those of the
-    front and of the command.
-    """
-
-    def send(environ: Mapping[str, Any], body: bytes) -> Answered:
-        answer = sandbox._answer(dict(environ), body)
-        return replace(answer, headers={**answer.headers, "Date": formatdate(usegmt=True)})
-
-    return send
-
-
 @contextmanager
 def world_of(sandbox: Sandbox, folder: Path) -> Iterator[World]:
     """Lead this process's AWS clients to `sandbox`, and let the test cut the wire."""
@@ -204,17 +179,11 @@ def world_of(sandbox: Sandbox, folder: Path) -> Iterator[World]:
         answer = AWSResponse("", 403, {}, None)
         return answer, {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {}}
 
-    ask = straight(without_socket(sandbox))
-
-    def past_sockets(request: Any, **_: Any) -> AWSResponse | None:
-        """None for another endpoint: botocore goes there itself."""
-        return ask(request) if request.url.startswith(f"{sandbox.url}/") else None
+    straight_on = past_sockets(sandbox)
 
     def wire(session: boto3.Session) -> None:
         session.events.register("before-call", before, unique_id="wire")
-        # botocore's own code is not measured, and what is called from there would not be either.
-        if not coverage.Coverage.current():
-            session.events.register("before-send", past_sockets, unique_id="past sockets")
+        straight_on(session)
 
     with pytest.MonkeyPatch.context() as patch:
         for name in [*sandbox.unset(), "NO_COLOR", "FORCE_COLOR", "CTWATCH_CONFIG"]:

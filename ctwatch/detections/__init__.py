@@ -136,17 +136,16 @@ class Detection:
     def fires_on(self, names: Names) -> tuple[Event, ...]:
         """The examples that its parts match, as if a watch with these names had seen them.
 
+        They are remembered, so nobody may change them.
+
         Args:
             names: as for `filled`.
         """
-        ours = {old.casefold(): new for old, new in _translations(names)}
-        known = "|".join(re.escape(old) for old in sorted(ours, key=len, reverse=True))
-        text = json.dumps(self.examples.fires)
-        return tuple(
-            json.loads(
-                re.sub(known, lambda old: ours[old[0].casefold()], text, flags=re.IGNORECASE)
-            )
-        )
+        return _translated(self._fires, tuple(_translations(names)))
+
+    @functools.cached_property
+    def _fires(self) -> str:
+        return json.dumps(self.examples.fires)
 
     def filled(self, names: Names) -> tuple[Part, ...]:
         """The parts for one watch.
@@ -163,6 +162,21 @@ class Detection:
         """
         filled = ((part, fill(part.pattern, names)) for part in self.parts)
         return tuple(replace(part, pattern=one) for part, one in filled if one is not None)
+
+
+@functools.lru_cache(maxsize=128)
+def _translated(events: str, names: tuple[tuple[str, str], ...]) -> tuple[Event, ...]:
+    """The events with each name of the sample's replaced by another, in whatever case it stands."""
+    new = {old.casefold(): new for old, new in names}
+    between, *found = _cut(events, tuple(sorted(new, key=len, reverse=True)))
+    pieces = (new[piece.casefold()] if at % 2 == 0 else piece for at, piece in enumerate(found))
+    return tuple(json.loads("".join([between, *pieces])))
+
+
+@functools.lru_cache(maxsize=128)
+def _cut(text: str, names: tuple[str, ...]) -> list[str]:
+    """A text in pieces, of which every second is one of the names, casefolded or not."""
+    return re.split(f"({'|'.join(map(re.escape, names))})", text, flags=re.IGNORECASE)
 
 
 def _translations(names: Names) -> Iterator[tuple[str, str]]:

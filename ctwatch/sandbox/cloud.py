@@ -9,6 +9,7 @@ import io
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -25,6 +26,7 @@ from moto.kms import responses as kms_responses
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.s3 import notifications
 from moto.s3.models import FakeBucket, s3_backends
+from moto.sqs import models as sqs_models
 from werkzeug.test import run_wsgi_app
 
 from ctwatch.sandbox import wire
@@ -38,6 +40,7 @@ _Bucket: Any = FakeBucket
 _Notifications: Any = notifications
 _Responses: Any = responses
 _Kms: Any = kms_responses
+_Sqs: Any = sqs_models
 _SEALED_SESSION = {
     # name: (configuration variable, environment variable, default, conversion): none is read
     "profile": (None, None, None, None),
@@ -65,7 +68,7 @@ class Cloud:
         self.account = account
         self.region = region
         self.url = "http://127.0.0.1"
-        self._app = _Dispatcher(create_backend_app)
+        self._app = _dispatcher()
         self._lock = threading.RLock()
         self._clients: dict[tuple[str, str], Any] = {}
         self._clients_lock = threading.Lock()
@@ -73,6 +76,7 @@ class Cloud:
         self._announced = _Notifications._send_event_bridge_message  # noqa: SLF001 - silenced here
         self._judged_key = _Kms.validate_policy
         self._names = _Responses.method_names_from_class
+        self._now = _Sqs.unix_time_millis
         self._used_docker = default_user_config["lambda"]["use_docker"]
 
     def open(self) -> None:
@@ -83,8 +87,9 @@ class Cloud:
         calls by a key's policy: it knows no principal, so that a deny to one would be one to all.
         What S3 tells EventBridge is for `objects`: moto would serve some targets past every
         permission. What methods its classes have, moto would look up at each call, and is told
-        from memory.
+        from memory; the time, which it asks for several times a message, it gets by a short way.
         """
+        _Sqs.unix_time_millis = _milliseconds
         _Responses.method_names_from_class = functools.cache(self._names)
         default_user_config["lambda"]["use_docker"] = False
         _Bucket.get_permission = _no_opinion
@@ -102,6 +107,7 @@ class Cloud:
         _Responses.method_names_from_class = self._names
         _Notifications._send_event_bridge_message = self._announced  # noqa: SLF001 - as it was
         _Kms.validate_policy = self._judged_key
+        _Sqs.unix_time_millis = self._now
 
     def reset(self) -> None:
         """Empty the account."""
@@ -249,6 +255,17 @@ class _Dispatcher(DomainDispatcherApplication):
     def get_backend_for_host(self, host: str | None) -> Any:
         """The backend that answers for a host."""
         return super().get_backend_for_host(host)
+
+
+@functools.cache
+def _dispatcher() -> _Dispatcher:
+    """One for all, as it makes a web application of each service; it keeps nothing else."""
+    return _Dispatcher(create_backend_app)
+
+
+def _milliseconds() -> float:
+    """Unix time."""
+    return time.time() * 1000
 
 
 def rules(account: str, region: str, bus: str) -> list[dict[str, Any]] | None:
