@@ -194,10 +194,24 @@ def up(options: Options, dry_run: bool, exit_code: bool) -> int:
     if any(step.action is Action.CREATED for step in first):
         watch = opened(options.choice, need_secrets=True)  # now with the ids of its keys
     with screen.working("Looking at what is there"):
+        watch = _with_strays(screen, watch)
         findings = inspect(watch.watch.resources, watch.aws, watch.watch.unwanted)
     _refuse_namesake(findings)
     steps = show_steps(screen, build(findings, watch.aws), "Building")
     return _look_again(options, watch, [*first, *steps])
+
+
+def _with_strays(screen: "Screen", watch: "Opened", *, thorough: bool = False) -> "Opened":
+    """The watch, with what earlier configs of it have left behind among what is unwanted."""
+    from dataclasses import replace
+
+    from ctwatch.strays import strays
+
+    found = strays(watch.watch, watch.aws, thorough=thorough)
+    for warning in found.warnings:
+        screen.talk(f"Warning: {warning}", "yellow")
+    unwanted = (*watch.watch.unwanted, *found.resources)
+    return replace(watch, watch=replace(watch.watch, unwanted=unwanted))
 
 
 def _keys_first(screen: "Screen", watch: "Opened") -> list["Step"]:
@@ -213,7 +227,7 @@ def _keys_first(screen: "Screen", watch: "Opened") -> list["Step"]:
 
 
 def _refuse_namesake(findings: Sequence["Finding"]) -> None:
-    """Refuse to build beside a watch of the same name in another region.
+    """Refuse to do anything beside a watch of the same name in another region.
 
     Raises:
         ConfigError: what belongs to the account as a whole is that watch's.
@@ -253,7 +267,8 @@ def _look_again(options: Options, watch: "Opened", steps: Sequence["Step"]) -> i
         diagnosis = _settled(watch, {step.resource for step in steps if step.action in wrote})
     if options.as_json:
         by_resource = {step.resource: step for step in steps}
-        ended = [by_resource[one] for one in watch.watch.resources if one in by_resource]
+        known = (*watch.watch.resources, *watch.watch.unwanted)
+        ended = [by_resource[one] for one in known if one in by_resource]
         screen.json({"steps": [step_json(one) for one in ended], **diagnosis_json(diagnosis)})
     if any(step.error for step in steps):
         screen.talk("Not all could be done; run ctwatch up again when that is mended.", "yellow")
@@ -305,6 +320,7 @@ def _plan(options: Options, exit_code: bool) -> int:
     screen, watch = options.screen, opened(options.choice)
     _warn(screen, watch)
     with screen.working("Looking at what is there"):
+        watch = _with_strays(screen, watch)
         findings = inspect(watch.watch.resources, watch.aws, watch.watch.unwanted)
     _refuse_namesake(findings)
     if options.as_json:
@@ -315,7 +331,7 @@ def _plan(options: Options, exit_code: bool) -> int:
         screen.talk(plan_summary(findings))
     if any(one.verdict is Verdict.UNKNOWN for one in findings):
         return COULD_NOT
-    work = any(one.verdict is not Verdict.OK and not one.only_by_hand for one in findings)
+    work = any(not one.settled for one in findings)
     return NOT_AS_PROMISED if work and exit_code else AS_PROMISED
 
 
@@ -474,7 +490,9 @@ def down(options: Options, delete_logs: bool, yes: bool, wait: float) -> int:
     screen, watch = options.screen, opened(options.choice)
     _say_which(screen, watch)
     with screen.working("Looking at what is there"):
+        watch = _with_strays(screen, watch, thorough=True)
         findings, diagnosis = _looked(watch)
+    _refuse_namesake(findings)
     awake = diagnosis.verdict in {Alarm.ARMED, Alarm.DEGRADED}
     would_tell = awake and watch.watch.hears_deletion and not _is_left_out(watch)
     ours = [one for one in findings if one.verdict in {Verdict.OK, Verdict.DRIFTED, Verdict.STRAY}]

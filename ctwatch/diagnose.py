@@ -671,7 +671,7 @@ def _dead_function(finding: Finding, idle: frozenset[str]) -> bool:
 
 def _left_over(findings: Sequence[Finding]) -> Iterator[Hop]:
     """What an earlier config of the watch has left behind, or may have."""
-    left = [one for one in findings if one.unwanted]
+    left = [one for one in findings if one.unwanted and not one.outlives]
     if left:
         yield _hop("left over", left, None, "")
 

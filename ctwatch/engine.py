@@ -7,10 +7,11 @@ The story, in order:
    (our name without our tag), or unknown (AWS would not let us look; denied is never "absent").
    What the same watch had by an earlier config and must not have by this one is looked at, too:
    where it is there, it is a stray.
-2. `build` first clears the strays away, then walks the graph of what leans on what and writes the
-   findings that need it, independent ones side by side. What is foreign or unknown is left alone;
-   what leans on it is skipped by name. There is no rollback: whatever failed, the next `build` goes
-   on from there.
+2. `build` first clears away the strays that would be in its way, then walks the graph of what leans
+   on what and writes the findings that need it, independent ones side by side. What is foreign or
+   unknown is left alone; what leans on it is skipped by name. When all that is done, so that the
+   alarm had no gap, the other strays go. There is no rollback: whatever failed, the next `build`
+   goes on from there.
 3. `clear` walks the same graph with the arrows turned and deletes what carries our tag. Data is
    kept unless told.
 
@@ -67,17 +68,28 @@ _TAGS = "tags"
 def build(findings: Sequence[Finding], aws: Aws) -> Iterator[Step]:
     """Make every promise true; yields each step as it happens."""
     stayed: set[Resource] = set()
-    for step in clear([one for one in findings if one.unwanted], aws):
+    by_resource = {one.resource: one for one in findings if not one.unwanted}
+    strays = [one for one in findings if one.unwanted]
+    first = [one for one in strays if any(map(one.resource.hinders, by_resource))]
+    for step in clear(first, aws):
         stayed |= {step.resource} if step.action is Action.FAILED else set()
         yield step
-    by_resource = {one.resource: one for one in findings if not one.unwanted}
     graph = {one: [need for need in one.needs if need in by_resource] for one in by_resource}
 
     def work(one: Resource) -> Work:
         hindrance = next((stray for stray in stayed if stray.hinders(one)), None)
         return _waiting(one, hindrance) if hindrance else _plan_build(by_resource[one], aws)
 
-    yield from _walk(graph, work, lambda step: bool(step.error))
+    whole = True
+    for step in _walk(graph, work, lambda step: bool(step.error)):
+        whole = whole and not step.error
+        yield step
+    # What is elsewhere goes before the role at home by which it is known that something may be.
+    rest = [one for one in strays if one not in first]
+    for away in (True, False):
+        for step in clear([one for one in rest if whole and one.resource.away is away], aws):
+            whole = whole and not step.error
+            yield step
 
 
 def clear(findings: Sequence[Finding], aws: Aws, *, keep_data: bool = True) -> Iterator[Step]:

@@ -67,6 +67,11 @@ class Finding:
         return Verdict.DRIFTED if self.differences else Verdict.OK
 
     @property
+    def outlives(self) -> bool:
+        """Whether it is of an earlier config and stays all the same, as it is data."""
+        return self.verdict is Verdict.STRAY and self.resource.data
+
+    @property
     def only_by_hand(self) -> bool:
         """Whether all that is amiss is what only a person can mend."""
         hand = self.resource.by_hand
@@ -75,7 +80,7 @@ class Finding:
     @property
     def settled(self) -> bool:
         """Whether nothing is amiss but, at most, what only a person can mend."""
-        return self.verdict is Verdict.OK or self.only_by_hand
+        return self.verdict is Verdict.OK or self.only_by_hand or self.outlives
 
 
 @dataclass(frozen=True)

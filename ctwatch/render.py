@@ -67,6 +67,7 @@ _PLANS = {
     Verdict.STRAY: ("-", "cyan", "remove"),
     Verdict.UNKNOWN: ("?", "magenta", "unknown"),
 }
+_OUTLIVES = "of an earlier config; as it is data, it stays until ctwatch down --delete-logs"
 _BY_HAND = ("!", "yellow", "by hand")
 _LONGEST = 60
 """Characters of a value shown in a plan, unless all are asked for."""
@@ -282,12 +283,15 @@ def plan_view(findings: Sequence[Finding], *, verbose: bool = False) -> Iterator
     for finding in findings:
         if finding.verdict is Verdict.OK and not (verbose or finding.resource.note):
             continue
-        sign, colour, verb = _BY_HAND if finding.only_by_hand else _PLANS[finding.verdict]
+        known = _PLANS[Verdict.OK if finding.outlives else finding.verdict]
+        sign, colour, verb = _BY_HAND if finding.only_by_hand else known
         yield Hanging(Text(f"{sign} {verb:<8} ", colour), _planned(finding, verbose=verbose))
 
 
 def _planned(finding: Finding, *, verbose: bool) -> Text:
     text = Text(finding.resource.title)
+    if finding.verdict is Verdict.STRAY:
+        text.append(f"\n{_OUTLIVES if finding.outlives else 'of an earlier config'}", "dim")
     if finding.resource.note:
         text.append(f"\n{finding.resource.note}", "dim")
     if finding.verdict is Verdict.UNKNOWN and finding.error:
@@ -314,11 +318,13 @@ def plan_summary(findings: Sequence[Finding]) -> str:
     """One line: how much there is to do."""
     by_hand = sum(one.only_by_hand for one in findings)
     counts = {verdict: sum(one.verdict is verdict for one in findings) for verdict in Verdict}
+    outliving = sum(one.outlives for one in findings)
     in_part = sum(one.verdict is Verdict.OK and bool(one.resource.note) for one in findings)
     words = [
         (counts[Verdict.MISSING], "to create"),
         (counts[Verdict.DRIFTED] - by_hand, "to change"),
-        (counts[Verdict.STRAY], "to remove"),
+        (counts[Verdict.STRAY] - outliving, "to remove"),
+        (outliving, "of an earlier config kept"),
         (by_hand, "by hand"),
         (counts[Verdict.OK] - in_part, "as promised"),
         (in_part, "not compared"),
@@ -326,7 +332,7 @@ def plan_summary(findings: Sequence[Finding]) -> str:
         (counts[Verdict.UNKNOWN], "unknown"),
     ]
     line = ", ".join(f"{number} {word}" for number, word in words if number)
-    idle = counts[Verdict.OK] + by_hand == len(findings)
+    idle = all(one.settled for one in findings)
     return f"Nothing to do: {line}." if idle else f"{line}."
 
 
@@ -574,7 +580,7 @@ def finding_json(finding: Finding) -> dict[str, Any]:
         "verdict": finding.verdict,
         "differences": [difference_json(one) for one in finding.differences],
         "error": finding.error.problem if finding.error else None,
-        "note": finding.resource.note or None,
+        "note": finding.resource.note or (_OUTLIVES if finding.outlives else None),
     }
 
 

@@ -34,7 +34,7 @@ from ctwatch.resources.base import Resource
 from ctwatch.resources.bucket import Bucket
 from ctwatch.resources.function import Function
 from ctwatch.resources.key import USE, GivenKey, Key, for_topics, for_trail
-from ctwatch.resources.log_group import DeliveredLogs, LogGroup
+from ctwatch.resources.log_group import OF_FUNCTIONS, DeliveredLogs, LogGroup
 from ctwatch.resources.queue import Queue
 from ctwatch.resources.role import Role
 from ctwatch.resources.rule import Rule, default_bus
@@ -479,7 +479,7 @@ def _function(
         if not in_environment
     )
     log_group = LogGroup(
-        name=f"/aws/lambda/{name}", retention=config.function.log_retention_days, **mine
+        name=f"{OF_FUNCTIONS}{name}", retention=config.function.log_retention_days, **mine
     )
     return Function(
         name=name,

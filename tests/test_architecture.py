@@ -19,9 +19,9 @@ STOREYS = (
     ("demo",),  # runs the very commands, so it stands on them
     ("cli",),
     ("render",),
-    ("simulate", "diagnose", "opening", "start"),
+    ("simulate", "diagnose", "opening", "start", "strays"),
     ("watch", "engine", "techniques", "proof", "synthetic"),
-    ("findings",),
+    ("findings", "remains"),
     ("resources", "listening", "readable"),
     ("config",),
     ("lint", "looping"),

@@ -650,7 +650,7 @@ def test_the_config_may_be_named_by_the_environment(monkeypatch):
 
 
 @pytest.mark.usefixtures("armed")
-@pytest.mark.parametrize("command", ["plan", "up", "plan --json"])
+@pytest.mark.parametrize("command", ["plan", "up", "plan --json", "down --yes"])
 def test_a_watch_of_the_same_name_in_another_region_is_refused_and_nothing_is_done(command):
     """A role lives in no region: the second watch would take it from the first."""
     one = told(*command.split(), "--region", "eu-west-1")
@@ -659,14 +659,6 @@ def test_a_watch_of_the_same_name_in_another_region_is_refused_and_nothing_is_do
     assert "it is that of the watch ctwatch in ap-northeast-2" in one.err
     assert "give this one a `name` of its own" in one.err
     assert told("plan", "--exit-code", "-q").code == 0
-
-
-@pytest.mark.usefixtures("armed")
-def test_down_in_another_region_leaves_the_namesake_s_role():
-    down = told("down", "--region", "eu-west-1", "--yes")
-    assert down.code == 0
-    assert "Nothing of this watch is left." in down.err
-    assert told("status").code == 0
 
 
 def test_another_name_in_another_region_is_another_watch(armed, tmp_path):

@@ -222,7 +222,7 @@ class Function(Resource):
                 FunctionName=self.name,
                 Code={"ZipFile": self._zip},
                 Architectures=[cast("Any", self.architecture)],
-                Description=f"Carries the alerts of the watch {self.watch} to its channels",
+                Description=said_of_function(self.watch),
                 Tags=self.tags,
                 **self._settings(),
             ),
@@ -296,6 +296,11 @@ class Function(Resource):
     def delete(self, aws: Aws) -> None:
         """Delete it with its permissions."""
         unless(lambda: aws.functions.delete_function(FunctionName=self.name), _GONE)
+
+
+def said_of_function(watch: str) -> str:
+    """The description of a watch's function."""
+    return f"Carries the alerts of the watch {watch} to its channels"
 
 
 def _sid(service: str, source: str) -> str:

@@ -12,6 +12,9 @@ from ctwatch.aws import Aws, unless
 from ctwatch.diff import State
 from ctwatch.resources.base import Live, Resource, owner, pairs
 
+OF_FUNCTIONS = "/aws/lambda/"
+"""What the name of the log group of every function begins with."""
+
 _GONE = "ResourceNotFoundException"
 
 

@@ -115,7 +115,7 @@ class Rule(Resource):
         """Look at the rule, its targets and its tags."""
         rule, targets, tags = aws.together(
             lambda: unless(lambda: aws.events.describe_rule(Name=self.name), _GONE),
-            lambda: unless(lambda: self._listed(aws), _GONE),
+            lambda: unless(lambda: self.listed(aws), _GONE),
             lambda: unless(
                 lambda: aws.events.list_tags_for_resource(ResourceARN=self.arn)["Tags"], _GONE
             ),
@@ -135,7 +135,8 @@ class Rule(Resource):
         """The wider state hears all that ENABLED hears."""
         return self.state if state == _WIDE else state
 
-    def _listed(self, aws: Aws) -> list[Any]:
+    def listed(self, aws: Aws) -> list[Any]:
+        """Its targets as ListTargetsByRule answers them."""
         pages = aws.events.get_paginator("list_targets_by_rule").paginate(Rule=self.name)
         return [target for page in pages for target in page["Targets"]]
 
@@ -168,7 +169,7 @@ class Rule(Resource):
                 Name=self.name,
                 EventPattern=json.dumps(self.pattern, separators=(",", ":")),
                 State=cast("Any", self.state),
-                Description=f"{self.detection}, for the watch {self.watch}",
+                Description=f"{self.detection}{said_of_rule(self.watch)}",
                 **tags,
             ),
             code=_CONCURRENT,
@@ -183,7 +184,7 @@ class Rule(Resource):
         unless(lambda: self._remove_and_delete(aws), _GONE)
 
     def _remove_and_delete(self, aws: Aws) -> None:
-        if ids := [target["Id"] for target in self._listed(aws)]:
+        if ids := [target["Id"] for target in self.listed(aws)]:
             self._remove(aws, ids)
         aws.patiently(
             lambda: aws.events.delete_rule(Name=self.name),
@@ -220,6 +221,11 @@ def _pattern(text: str | None) -> Any:
         return canonical(json.loads(text))
     except PatternError:
         return text
+
+
+def said_of_rule(watch: str) -> str:
+    """How the description of every rule of a watch ends."""
+    return f", for the watch {watch}"
 
 
 def default_bus(place: Place) -> str:

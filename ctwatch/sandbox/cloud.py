@@ -18,6 +18,7 @@ from botocore import xform_name
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from moto.cloudtrail.models import cloudtrail_backends
 from moto.core import responses
 from moto.core.config import default_user_config
 from moto.events.models import events_backends
@@ -280,6 +281,21 @@ def rules(account: str, region: str, bus: str) -> list[dict[str, Any]] | None:
         {**rule.describe(), "Targets": [dict(target) for target in list(rule.targets)]}
         for rule in list(found.rules.values())
     ]
+
+
+def tagged(account: str, region: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """ARN and tags of the rules and trails of a region, which moto's tagging API leaves out."""
+    events, trails = events_backends[account][region], cloudtrail_backends[account][region]
+    for rule in list(events.event_buses["default"].rules.values()):
+        yield rule.arn, events.tagger.get_tag_dict_for_resource(rule.arn)
+    for trail in list(trails.trails.values()):
+        yield trail.arn, trails.tagging_service.get_tag_dict_for_resource(trail.arn)
+
+
+def bucket_region(account: str, arn: str) -> str | None:
+    """The region of a bucket by its ARN; None where it is none."""
+    found = s3_backends[account]["aws"].buckets.get(arn.rpartition(":")[2])
+    return found.region_name if found and ":s3:::" in arn else None
 
 
 def tells_eventbridge(account: str, bucket: str) -> bool:

@@ -35,7 +35,7 @@ from ctwatch.clock import Clock
 from ctwatch.errors import SandboxError
 from ctwatch.sandbox import objects, records, sessions, strictness, trails, wire
 from ctwatch.sandbox.calls import Call, Forward, Handler, Hop, Refusal, World
-from ctwatch.sandbox.cloud import NOT_IMPLEMENTED, Cloud
+from ctwatch.sandbox.cloud import NOT_IMPLEMENTED, Cloud, bucket_region, tagged
 from ctwatch.sandbox.identities import ACCESS_KEY, SECRET_KEY, Identities, Identity
 from ctwatch.sandbox.roles import Roles
 
@@ -64,7 +64,8 @@ _UNSET = (
 )
 _ENDPOINT_SERVICES = (
     "ACCOUNT", "CLOUDTRAIL", "CLOUDWATCH_LOGS", "CONFIG_SERVICE", "DYNAMODB", "EC2", "EVENTBRIDGE",
-    "GUARDDUTY", "IAM", "KMS", "LAMBDA", "S3", "SNS", "SQS", "SSM", "STS",
+    "GUARDDUTY", "IAM", "KMS", "LAMBDA", "RESOURCE_GROUPS_TAGGING_API", "S3", "SNS", "SQS", "SSM",
+    "STS",
 )  # fmt: skip
 
 # The variable that holds a webhook's URL -> the type of channel that posts there.
@@ -579,6 +580,7 @@ class Sandbox(World):
     def _all_handlers(self) -> dict[tuple[str, str], Handler]:
         own: dict[tuple[str, str], Handler] = {
             ("account", "ListRegions"): self._regions,
+            ("resourcegroupstaggingapi", "GetResources"): self._tagged,
             ("cloudtrail", "LookupEvents"): lambda call, _: self._history.lookup(call),
             ("sts", "GetCallerIdentity"): self._caller,
             ("sts", "AssumeRole"): self._assume_role,
@@ -601,6 +603,28 @@ class Sandbox(World):
             if status in asked
         ]
         return {"Regions": listed}
+
+    def _tagged(self, call: Call, forward: Forward) -> dict[str, Any]:
+        """All in the region that has the tags; roles are not among it.
+
+        https://docs.aws.amazon.com/resourcegroupstagging/latest/APIReference/supported-services.html
+        """
+        answer = forward(call)
+        if call.params.get("PaginationToken"):
+            return answer
+        region = call.region or self.region
+        wish = {one["Key"]: one.get("Values") for one in call.params.get("TagFilters", [])}
+        there = [
+            one
+            for one in answer.get("ResourceTagMappingList", [])
+            if bucket_region(self.account, one["ResourceARN"]) in {None, region}
+        ]
+        more = [
+            {"ResourceARN": arn, "Tags": [{"Key": k, "Value": v} for k, v in tags.items()]}
+            for arn, tags in tagged(self.account, region)
+            if all(key in tags and tags[key] in (of or [tags[key]]) for key, of in wish.items())
+        ]
+        return {**answer, "ResourceTagMappingList": [*there, *more]}
 
     def _identity(self, call: Call) -> Identity:
         identity = self._identities.of(call.access_key)

@@ -1,0 +1,281 @@
+"""What earlier configs of a watch left behind is found, shown, and goes; what is others' stays."""
+
+from collections.abc import Iterator
+
+import pytest
+import yaml
+from watch_world import ADDRESS, PLAIN, World, world_of
+
+HOME, AWAY = "ap-northeast-2", "eu-west-1"
+DATA = ("s3 bucket", "logs log-group /aws/cloudtrail", "kms")
+
+MUCH = {
+    **PLAIN,
+    "bucket": {"name": "logs-a-{account}"},
+    "trail": {
+        "name": "trail-a",
+        "kms": "create",
+        "cloudwatch_logs": True,
+        "delivery_notifications": True,
+    },
+    "topic": {"name": "topic-a", "emails": [ADDRESS], "kms": "create"},
+    "function": {"name": "function-a"},
+    "channels": [*PLAIN["channels"], {"type": "webhook", "url": "env:WEBHOOK_URL"}],
+    "regions": [AWAY],
+    "rules": [
+        {"name": "rule-a", "detection": "trail-tampering"},
+        {"name": "root", "detection": "root-login"},
+        {"name": "ingress", "detection": "security-group-ingress"},
+    ],
+}
+LITTLE = {**PLAIN, "rules": [{"name": "rule-b", "detection": "trail-tampering"}]}
+LEFT = """\
+- remove queue ctwatch-dead-letter in eu-west-1
+- remove queue ctwatch-dead-letter in us-east-1
+- remove function function-a
+- remove log group /aws/lambda/function-a
+- remove role ctwatch-forwarder
+- remove role ctwatch-trail-logs
+- remove rule ingress
+- remove rule ingress in eu-west-1
+- remove rule root
+- remove rule root in us-east-1
+- remove rule rule-a
+- remove secret /ctwatch/webhook
+- remove topic ctwatch-deliveries
+- remove topic topic-a
+- remove trail trail-a
+= keep bucket logs-a-123456789012
+= keep key ctwatch-topic
+= keep key ctwatch-trail
+= keep log group /aws/cloudtrail/trail-a
+""".splitlines()
+
+
+@pytest.fixture(scope="module")
+def opened(running, tmp_path_factory) -> Iterator[World]:
+    with world_of(running, tmp_path_factory.mktemp("strays")) as world:
+        yield world
+
+
+@pytest.fixture
+def world(opened) -> Iterator[World]:
+    opened.use(PLAIN)
+    yield opened
+    opened.refuse = lambda *_: None
+
+
+def configure(world, config):
+    world.config.write_text(yaml.safe_dump(config), encoding="utf-8")
+
+
+def up(world, config, *options):
+    configure(world, config)
+    ran = world.run("up", *options)
+    world.settle()
+    assert ran.code == 0, ran
+    return ran
+
+
+def without_data(listing):
+    """What a listing of the account holds besides data, in whose names the sandbox is."""
+    return {line.replace("http://", "") for line in listing if not line.startswith(DATA)}
+
+
+def denying(*operations):
+    no = ("AccessDeniedException", "User is not authorized to perform this")
+    return lambda _, operation, __: no if operation in operations else None
+
+
+def test_what_left_the_config_is_planned_away_goes_and_is_gone(world):
+    up(world, LITTLE)
+    fresh = without_data(world.sandbox.listing())
+    world.use(MUCH)
+    up(world, MUCH)
+    configure(world, LITTLE)
+    plan = world.run("plan", "--exit-code")
+    assert plan.code == 3
+    assert [line for line in LEFT if line not in plan.out] == []
+    assert plan.out.count("of an earlier config") == len(LEFT)
+    assert "15 to remove, 4 of an earlier config kept" in plan.err
+
+    said = up(world, LITTLE)
+    removed = [
+        line.split(" remove ")[1] for line in (f" {one}" for one in LEFT) if "remove" in line
+    ]
+    assert [one for one in removed if f"- deleted {one}" not in said.err] == []
+    assert names(without_data(world.sandbox.listing())) == names(fresh)
+    again = world.run("plan", "--exit-code")
+    assert (again.code, "Nothing to do: 4 of an earlier config kept" in again.err) == (0, True)
+    status = world.run("status", "--json")
+    assert "earlier config" not in status.out
+
+
+def names(listing):
+    """A listing without the ids that AWS gives."""
+    return {line.split()[-1] if "subscription" in line else line for line in listing}
+
+
+def test_the_alarm_has_no_gap_when_a_rule_is_renamed(world):
+    up(world, {**LITTLE, "rules": [{"name": "rule-a", "detection": "trail-tampering"}]})
+    world.refuse = denying("PutTargets")
+    configure(world, LITTLE)
+    assert world.run("up").code == 1
+    assert "rule-a" in str(world.client("events").list_rules())
+    world.refuse = lambda *_: None
+    before = len(world.sandbox.calls)
+    up(world, LITTLE)
+    made = [f"{one.operation} {one.params.get('Rule', '')}" for one in world.sandbox.calls[before:]]
+    assert made.index("PutTargets rule-b") < made.index("RemoveTargets rule-a")
+
+
+def test_the_role_by_which_other_regions_are_known_goes_after_what_is_there(world):
+    up(world, MUCH)
+    configure(world, LITTLE)
+    no = ("AccessDeniedException", "User is not authorized to perform this")
+    world.refuse = lambda _, operation, sent: (
+        no if operation == "DeleteRule" and "ingress" in str(sent) else None
+    )
+    assert world.run("up").code == 1
+    assert "iam role ctwatch-forwarder" in world.sandbox.listing()
+    world.refuse = lambda *_: None
+    up(world, LITTLE)
+    assert "iam role ctwatch-forwarder" not in world.sandbox.listing()
+
+
+def test_up_deletes_no_log_of_an_earlier_config_and_down_asks_for_it(world):
+    up(world, MUCH)
+    configure(world, LITTLE)
+    bucket = "logs-a-123456789012"
+    world.client("s3").put_object(Bucket=bucket, Key="AWSLogs/x", Body=b"x")
+    up(world, LITTLE)
+    kept = world.run("down", "--yes")
+    assert kept.code == 0
+    assert f"Kept: bucket {bucket}" in kept.err
+    assert world.client("s3").list_objects_v2(Bucket=bucket)["KeyCount"] >= 1
+    gone = world.run("down", "--delete-logs", "--yes")
+    assert gone.code == 0, gone
+    assert "Nothing of this watch is left." in gone.err
+    assert world.sandbox.listing() == []
+
+
+def test_down_finds_by_listing_what_the_tagging_api_will_not_tell(world):
+    up(world, MUCH)
+    configure(world, {**LITTLE, "name": "ctwatch"})
+    world.refuse = denying("GetResources")
+    down = world.run("down", "--delete-logs", "--yes")
+    assert down.code == 0, down
+    assert "Warning: what an earlier config left may stay unseen" in down.err
+    # A log group that is no function's only the tagging API tells of.
+    assert world.sandbox.listing() == ["logs log-group /aws/cloudtrail/trail-a"]
+
+
+def test_down_finds_by_the_tagging_api_what_hides_from_listing(world):
+    """Their descriptions are the mark that listing goes by, and anybody may change them."""
+    up(world, MUCH)
+    events = world.client("events")
+    pattern = events.describe_rule(Name="rule-a")["EventPattern"]
+    events.put_rule(Name="rule-a", EventPattern=pattern, Description="changed")
+    functions = world.client("lambda")
+    functions.update_function_configuration(FunctionName="function-a", Description="changed")
+    configure(world, LITTLE)
+    assert world.run("down", "--delete-logs", "--yes").code == 0
+    assert world.sandbox.listing() == []
+
+
+def test_without_leave_to_look_plan_says_so_and_goes_on(world):
+    up(world, LITTLE)
+    world.refuse = denying("GetResources", "GetRole")
+    plan = world.run("plan")
+    assert (
+        "may stay unseen: looking for its tag in ap-northeast-2: GetResources answered" in plan.err
+    )
+    assert "Nothing to do" not in plan.err  # the role of the function is not seen either
+    world.refuse = denying("GetResources")
+    assert world.run("plan", "--exit-code").code == 0
+
+
+def test_what_is_not_tagged_as_ours_stays(world):
+    up(world, MUCH)
+    tag = "ctwatch:watch"
+    world.client("events").untag_resource(
+        ResourceARN=f"arn:aws:events:{HOME}:123456789012:rule/rule-a", TagKeys=[tag]
+    )
+    world.client("sns").tag_resource(
+        ResourceArn=f"arn:aws:sns:{HOME}:123456789012:topic-a",
+        Tags=[{"Key": tag, "Value": "another"}],
+    )
+    configure(world, LITTLE)
+    assert world.run("down", "--delete-logs", "--yes").code == 0
+    left = [line for line in world.sandbox.listing() if "subscription" not in line]
+    assert left == [
+        "events rule rule-a",
+        "events target rule-a/topic",
+        f"sns topic arn:aws:sns:{HOME}:123456789012:topic-a",
+    ]
+
+
+def test_a_watch_of_the_same_name_that_lives_elsewhere_is_left_alone(world):
+    mail_only = {"topic": {"emails": [ADDRESS]}, "channels": [], "rules": LITTLE["rules"]}
+    theirs = {**mail_only, "region": AWAY}
+    up(world, theirs)
+    before = {line for line in world.sandbox.listing() if AWAY in line}
+    up(world, {**mail_only, "region": HOME})
+    down = world.run("down", "--delete-logs", "--yes")
+    assert down.code == 0, down
+    assert {line for line in world.sandbox.listing() if AWAY in line} == before
+    configure(world, theirs)
+    assert world.run("plan", "--exit-code").code == 0
+
+
+def test_a_rule_elsewhere_that_feeds_another_region_is_left_alone(world):
+    up(world, MUCH)
+    role = "arn:aws:iam::123456789012:role/ctwatch-forwarder"
+    bus = "arn:aws:events:us-west-2:123456789012:event-bus/default"
+    target = {"Id": "home", "Arn": bus, "RoleArn": role}
+    world.client("events", AWAY).put_targets(Rule="ingress", Targets=[target])
+    configure(world, LITTLE)
+    assert world.run("down", "--delete-logs", "--yes").code == 0
+    left = ["events rule ingress", "events target ingress/home"]
+    assert world.sandbox.listing() == left
+
+
+def asked(world, since=0):
+    """The regions whose tagging API was asked."""
+    observed = world.sandbox.calls[since:]
+    return {one.call.region for one in observed if one.operation == "GetResources"}
+
+
+def test_other_regions_are_looked_into_only_where_something_can_be(world):
+    up(world, LITTLE)
+    assert asked(world) == {HOME}
+    up(world, MUCH)
+    before = len(world.sandbox.calls)
+    world.run("plan")
+    assert {HOME, AWAY, "us-east-1", "sa-east-1"} <= asked(world, before)
+
+
+def half_built(world, writes):
+    """A watch of which `up` could make no more than so many writes."""
+    left = writes
+
+    def refuse(service, operation, params):
+        nonlocal left
+        if operation.startswith(("Get", "List", "Describe", "Head", "Lookup")):
+            return None
+        left -= 1
+        return ("AccessDeniedException", "no more") if left < 0 else None
+
+    configure(world, MUCH)
+    world.refuse = refuse
+    world.run("up")
+    world.refuse = lambda *_: None
+
+
+@pytest.mark.parametrize("writes", range(2, 62, 3))
+def test_down_leaves_nothing_of_a_watch_that_was_half_built(world, writes):
+    half_built(world, writes)
+    configure(world, LITTLE)
+    down = world.run("down", "--delete-logs", "--yes")
+    assert down.code == 0, down
+    assert world.sandbox.listing() == []
