@@ -675,8 +675,6 @@ def _show_detections(
             screen.json(part.pattern)
         return
     screen.data(*detections_view(shown, tongue))
-    if names := ", ".join(one.id for one in shown if not one.buildable):
-        screen.talk(f"This version makes rules of all but: {names}. Those are for reading.")
     if own := ", ".join(one.id for one in shown if _is_own(one)):
         screen.talk(f"Of your own: {own}.")
 
@@ -710,7 +708,7 @@ def _detection_json(one: "Detection") -> dict[str, Any]:
     from ctwatch.render import technique_json
     from ctwatch.techniques import techniques_of
 
-    words = ("id", "title", "why", "severity", "mitre", "where", "scope", "buildable")
+    words = ("id", "title", "why", "severity", "mitre", "where", "scope")
     parts = [vars(part) for part in one.parts]
     techniques = [technique_json(each) for each in techniques_of(one.id)]
     told = {word: getattr(one, word) for word in words}

@@ -338,13 +338,6 @@ def _known_detection(value: str, info: ValidationInfo) -> str:
     return value
 
 
-def _detection(value: str, info: ValidationInfo) -> str:
-    found = catalogue().get(_known_detection(value, info))
-    if found and found.lacking:
-        raise _wrong(f"no rule can be made of {_shown(value)} in this version: {found.lacking}")
-    return value
-
-
 def _placeholders(value: str) -> str:
     """Complain of words in braces that stand for nothing."""
     for placeholder in re.findall(r"\{[^{}]*\}", value):
@@ -586,7 +579,7 @@ class RuleConfig(_Section):
     """A rule, the detection that gives its pattern, and what of that is not told."""
 
     name: Annotated[str, AfterValidator(_template(_RULE))]
-    detection: Annotated[str, AfterValidator(_detection)]
+    detection: Annotated[str, AfterValidator(_known_detection)]
     excepted: ExceptConfig = Field(default=ExceptConfig(), alias="except")
 
 

@@ -491,8 +491,6 @@ def detection_view(one: Detection, language: Language) -> Iterator[RenderableTyp
     yield Text(one.why[language])
     mitre = f" MITRE ATT&CK {', '.join(one.mitre)}." if one.mitre else ""
     yield Text(f"Severity {one.severity}, seen in {_SEEN[one.where]}.{mitre}", "dim")
-    if not one.buildable:
-        yield Text(f"For reading: this version makes no rule of it, as {one.lacking}.", "yellow")
 
 
 def example_view(one: Detection, language: Language) -> Iterator[RenderableType]:
