@@ -671,7 +671,7 @@ def _show_detections(
         screen.data(*detection_view(shown[0], tongue), *proof_view(shown[0].id), "")
         screen.data(*example_view(shown[0], tongue))
         for part in shown[0].parts:
-            screen.data(part_head(part.name))
+            screen.data(part_head(part))
             screen.json(part.pattern)
         return
     screen.data(*detections_view(shown, tongue))

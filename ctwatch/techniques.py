@@ -252,6 +252,15 @@ _TRAIL = (
             "TagsList": [{"Key": decoy.name}],
         },
     ),
+    # Of what has a policy, a dashboard alone has a name that can be chosen.
+    Probe(
+        "delete-resource-policy",
+        "What is kept in CloudTrail Lake loses the policy that kept others out.",
+        "trail-reconfiguration",
+        "cloudtrail",
+        "DeleteResourcePolicy",
+        lambda decoy: {"ResourceArn": decoy.arn("cloudtrail", "dashboard/")},
+    ),
 )
 
 _LOG = (

@@ -95,6 +95,14 @@ def test_what_each_region_sees_is_heard_in_all_that_are_asked_for():
     assert (found["root-login"], found["trail-tampering"]) == (("us-east-1",), (PLACE.region,))
 
 
+def test_what_is_changed_about_trails_is_heard_at_home_and_about_lake_everywhere():
+    found = {one.name: one.regions for one in hears("trail-reconfiguration", regions=["eu-west-1"])}
+    assert found == {
+        "rule-0-trail": (PLACE.region,),
+        "rule-0-regional": (PLACE.region, "eu-west-1"),
+    }
+
+
 def test_the_guard_stands_wherever_there_is_a_rule():
     def regions(*detections, **changes):
         found = {

@@ -91,7 +91,8 @@ def test_an_unknown_one_is_told_with_the_nearest(name, guess):
 def test_all_is_what_the_watch_listens_for():
     heard = ["trail-reconfiguration", "root-login"]
     assert names("all", listened=heard) == [
-        "put-insight-selectors", "start-logging", "remove-tags", "root-login",
+        "put-insight-selectors", "start-logging", "remove-tags", "delete-resource-policy",
+        "root-login",
     ]  # fmt: skip
     with pytest.raises(ConfigError, match=r"no technique strikes .* listens for: my-own"):
         chosen(["all"], ["my-own"])
