@@ -400,13 +400,13 @@ def test_a_drill_on_a_name_that_we_invent_fires(detection):
     assert struck == (set() if detection.id in none else {part.name for part in detection.parts})
 
 
-def test_a_drill_on_the_key_takes_an_alias_that_we_invent():
+def test_a_drill_on_the_key_takes_an_alias_or_an_id_that_we_invent():
     drills = [
         event
         for event in catalogue()["log-key-tampering"].examples.fires
-        if "alias/ctwatch-probe-" in json.dumps(event)
+        if "ctwatch-probe-" in json.dumps(event["detail"]["requestParameters"])
     ]
-    assert [event["detail"]["errorCode"] for event in drills] == ["NotFoundException"]
+    assert [event["detail"]["errorCode"] for event in drills] == ["NotFoundException"] * 2
 
 
 def test_without_a_key_only_drills_and_calls_that_hide_their_key_are_left():
@@ -420,6 +420,7 @@ def test_without_a_key_only_drills_and_calls_that_hide_their_key_are_left():
         None,
         {"reason": "requestParameters too large", "originalSize": 149893, "omitted": True},
         {"aliasName": "alias/ctwatch-probe-7f3k2"},
+        {"keyId": "ctwatch-probe-7f3k2", "pendingWindowInDays": 30},
     ]
 
 

@@ -483,6 +483,12 @@ def test_every_part_of_a_detection_that_is_struck_hears_one(struck):
     }
 
 
+def test_every_call_that_harms_a_key_is_struck():
+    [part] = catalogue()["log-key-tampering"].parts
+    struck_at = {one.operation for one in techniques_of("log-key-tampering")}
+    assert struck_at == set(part.pattern["detail"]["eventName"])
+
+
 @each_probe
 def test_where_it_is_recorded_is_where_its_rule_is(name, struck):
     [(detection, part)] = hearing(struck[name].event)
