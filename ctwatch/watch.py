@@ -28,7 +28,7 @@ from ctwatch.aws import Place
 from ctwatch.config import CREATE, TOPIC, ChannelConfig, Config, deliveries_name, key_name
 from ctwatch.detections.names import with_derived
 from ctwatch.diff import State
-from ctwatch.listening import Heard, has_notifier, heard, names_of, own_detections
+from ctwatch.listening import OF_OBJECTS, Heard, has_notifier, heard, names_of, own_detections
 from ctwatch.readable import subject_of, transformer
 from ctwatch.resources.base import Resource
 from ctwatch.resources.bucket import Bucket
@@ -329,10 +329,6 @@ def _queue(
         retention=retention,
         visibility=_READER_PAUSE if role == "receipts" else 30,
     )
-
-
-OF_OBJECTS = "log-object-deletion"
-"""The detection that hears the log bucket itself, and not CloudTrail."""
 
 
 def _bucket(config: Config, place: Place, listened: Sequence[Heard]) -> Bucket:
