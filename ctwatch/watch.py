@@ -557,6 +557,7 @@ def _environment(
         "CTWATCH_WATCH": config.name,
         "CTWATCH_TRAIL": place.arn("cloudtrail", f"trail/{config.trail.name}"),
         "CTWATCH_BUCKET": config.bucket.name,
+        **_delivered_to(config, place),
         "CTWATCH_LANGUAGE": config.alerts.language,
         "CTWATCH_TIMEZONE": config.alerts.timezone,
         "CTWATCH_CHANNELS": json.dumps(channels, separators=(",", ":")),
@@ -564,6 +565,17 @@ def _environment(
     if secrets is not None:
         variables |= {VARIABLES[one.type]: secrets.get(one.name) for one in config.channels}
     return variables
+
+
+def _delivered_to(config: Config, place: Place) -> dict[str, str | None]:
+    """What else than the bucket the trail delivers to, as far as there is any."""
+    group, topic = config.trail.log_group, deliveries_name(config.name)
+    told: dict[str, str | None] = {}
+    if group:
+        told["CTWATCH_LOG_GROUP"] = place.arn("logs", f"log-group:{group}")
+    if config.trail.delivery_notifications:
+        told["CTWATCH_DELIVERIES"] = place.arn("sns", topic)
+    return told
 
 
 def _knowing_keys(function: Function, config: Config, keys: Mapping[str, str]) -> Function:
