@@ -229,9 +229,7 @@ def _refuse_namesake(findings: Sequence["Finding"]) -> None:
 
 def _warn(screen: "Screen", watch: "Opened") -> None:
     """Say what in the config is right, but hardly meant so."""
-    from ctwatch.config import warnings
-
-    for one in warnings(watch.config.document):
+    for one in watch.doubts:
         screen.talk(f"Warning: {one}", "yellow")
 
 

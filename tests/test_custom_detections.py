@@ -418,6 +418,13 @@ def test_a_rule_that_tells_of_every_log_file_is_refused_and_the_line_mends_it(ca
         assert hears(watching({"detection": "mine"}, detections=mine, **without))
 
 
+def test_who_is_told_of_a_loop_is_told_how_to_look_at_it_without_aws() -> None:
+    looping = watching({"detection": "mine"}, detections=[own(pattern("ssm", "GetParameter"))])
+    with pytest.raises(InvalidConfigError) as told:
+        hears(looping)
+    assert told.value.hint.startswith("ctwatch detections --lint FILE tells")
+
+
 def test_the_making_of_cloudtrails_log_stream_is_not_endless() -> None:
     made = own(by_trail("logs", "CreateLogStream"))
     assert hears(watching({"detection": "mine"}, detections=[made], **DELIVERING))
