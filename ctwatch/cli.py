@@ -243,9 +243,7 @@ def _refuse_namesake(findings: Sequence["Finding"]) -> None:
 
 def _warn(screen: "Screen", watch: "Opened") -> None:
     """Say what in the config is right, but hardly meant so."""
-    from ctwatch.config import warnings
-
-    for one in warnings(watch.config.document):
+    for one in watch.doubts:
         screen.talk(f"Warning: {one}", "yellow")
 
 
@@ -689,12 +687,10 @@ def _show_detections(
         screen.data(*detection_view(shown[0], tongue), *proof_view(shown[0].id), "")
         screen.data(*example_view(shown[0], tongue))
         for part in shown[0].parts:
-            screen.data(part_head(part.name))
+            screen.data(part_head(part))
             screen.json(part.pattern)
         return
     screen.data(*detections_view(shown, tongue))
-    if names := ", ".join(one.id for one in shown if not one.buildable):
-        screen.talk(f"This version makes rules of all but: {names}. Those are for reading.")
     if own := ", ".join(one.id for one in shown if _is_own(one)):
         screen.talk(f"Of your own: {own}.")
 
@@ -728,7 +724,7 @@ def _detection_json(one: "Detection") -> dict[str, Any]:
     from ctwatch.render import technique_json
     from ctwatch.techniques import techniques_of
 
-    words = ("id", "title", "why", "severity", "mitre", "where", "scope", "buildable")
+    words = ("id", "title", "why", "severity", "mitre", "where", "scope")
     parts = [vars(part) for part in one.parts]
     techniques = [technique_json(each) for each in techniques_of(one.id)]
     told = {word: getattr(one, word) for word in words}

@@ -62,7 +62,7 @@ _REGIONS = (
     *("us-isob-east-1", "us-isob-west-1", "us-isof-east-1", "us-isof-south-1", "us-west-1"),
     "eu-isoe-west-1",
 )
-# A number that is not there yet passes: AWS opens regions more often than we release.
+# A number that is not there yet passes, with a warning: AWS opens regions oftener than we release.
 _REGION = re.compile(
     rf"(?:{'|'.join(sorted({name.rsplit('-', 2)[0] for name in _REGIONS}))})"
     r"-(?:(?:north|south)(?:east|west)?|east|west|central)-[1-9]"
@@ -100,22 +100,34 @@ class Complaint:
         )
 
 
+_EXAMPLE = "config.example.yaml shows every key and what may stand there."
+_HOW_TO_LINT = (
+    "ctwatch detections --lint FILE tells all that is wrong with a config's detections and rules, "
+    "and asks nothing of AWS."
+)
+# What is told of a detection, of what a rule leaves out, or of a rule as a whole is a judgement on
+# what it hears, of which no example knows.
+_JUDGED = re.compile(r"detections\[\d+\]|rules\[\d+\](\.except.*)?$")
+
+
 class InvalidConfigError(ConfigError):
     """Everything that is wrong with one configuration, a line for each complaint.
 
     Args:
         source: what is complained about ("config.yaml"); begins each line.
         complaints: at least one.
-        hint: what to do now.
+        hint: what to do now; left out, where all that is wrong is told.
     """
 
     def __init__(
         self,
         source: str,
         complaints: Iterable[Complaint],
-        hint: str = "config.example.yaml shows every key and what may stand there.",
+        hint: str | None = None,
     ) -> None:
         self.complaints = tuple(complaints)
+        judged = all(_JUDGED.match(one.path) for one in self.complaints)
+        hint = (_HOW_TO_LINT if judged else _EXAMPLE) if hint is None else hint
         super().__init__("\n".join(f"{source}: {each}" for each in self.complaints), hint)
 
 
@@ -285,6 +297,18 @@ def _region(value: str) -> str:
     return value
 
 
+def unlisted_region(region: str) -> str:
+    """Why a region is doubtful that looks like one; "" when it is known.
+
+    Which of those beside it is meant, nobody can tell, so that all are named.
+    """
+    if region in _REGIONS or region == ALL_REGIONS:
+        return ""
+    beside = sorted(one for one in _REGIONS if one.rpartition("-")[0] == region.rpartition("-")[0])
+    near = f"; beside it are {', '.join(beside)}" if beside else ""
+    return f"'{region}' is no region that this version of ctwatch knows{near}"
+
+
 def _further_region(value: str) -> str:
     return value if value == ALL_REGIONS else _region(value)
 
@@ -338,13 +362,6 @@ def _known_detection(value: str, info: ValidationInfo) -> str:
     return value
 
 
-def _detection(value: str, info: ValidationInfo) -> str:
-    found = catalogue().get(_known_detection(value, info))
-    if found and found.lacking:
-        raise _wrong(f"no rule can be made of {_shown(value)} in this version: {found.lacking}")
-    return value
-
-
 def _placeholders(value: str) -> str:
     """Complain of words in braces that stand for nothing."""
     for placeholder in re.findall(r"\{[^{}]*\}", value):
@@ -357,6 +374,14 @@ def _placeholders(value: str) -> str:
 
 CREATE = "create"
 """In place of a key's ARN: one of the watch's own."""
+
+
+def _no_switch(value: Any) -> Any:
+    """A key is not switched on: which one it shall be is to be said."""
+    if not isinstance(value, str):
+        raise _wrong("must be 'create' or the ARN of a KMS key; for none, remove the line")
+    return value
+
 
 _KEY = re.compile(r"arn:aws[\w-]*:kms:([a-z0-9-]+):(\d{12}):key/[A-Za-z0-9-]+")
 
@@ -494,7 +519,7 @@ class TrailConfig(_Section):
     name: Annotated[str, AfterValidator(_template(_TRAIL))] = "ct-trail-monitor"
     multi_region: bool = True
     insights: Annotated[tuple[Insight, ...], Strict(strict=False)] = ()
-    kms: Annotated[str, AfterValidator(_key)] | None = None
+    kms: Annotated[str, BeforeValidator(_no_switch), AfterValidator(_key)] | None = None
     cloudwatch_logs: Annotated[bool | str, BeforeValidator(_log_group)] = False
     log_retention_days: Annotated[int, AfterValidator(_retention)] = 365
     delivery_notifications: bool = False
@@ -519,7 +544,7 @@ class TopicConfig(_Section):
     sms: Annotated[
         tuple[Annotated[str, AfterValidator(_telephone)], ...], Strict(strict=False)
     ] = ()
-    kms: Annotated[str, AfterValidator(_key)] | None = None
+    kms: Annotated[str, BeforeValidator(_no_switch), AfterValidator(_key)] | None = None
 
 
 class FunctionConfig(_Section):
@@ -586,7 +611,7 @@ class RuleConfig(_Section):
     """A rule, the detection that gives its pattern, and what of that is not told."""
 
     name: Annotated[str, AfterValidator(_template(_RULE))]
-    detection: Annotated[str, AfterValidator(_detection)]
+    detection: Annotated[str, AfterValidator(_known_detection)]
     excepted: ExceptConfig = Field(default=ExceptConfig(), alias="except")
 
 
@@ -735,12 +760,21 @@ def parse(document: Mapping[str, Any], source: str = "config") -> Config:
 
 
 def warnings(document: Mapping[str, Any]) -> list[Complaint]:
-    """What is right in a configuration, but hardly meant so: of own detections and exclusions.
+    """What is right in a configuration, but hardly meant so: detections, exclusions, regions.
 
     Args:
         document: what YAML gives, or `Config.document`.
     """
-    return [complaint for level, complaint in _complained_of(document) if level == "warning"]
+    linted = [complaint for level, complaint in _complained_of(document) if level == "warning"]
+    return [*_unlisted(document), *linted]
+
+
+def _unlisted(document: Mapping[str, Any]) -> Iterator[Complaint]:
+    """Regions that may be new, or a slip of the finger."""
+    regions = {f"regions[{at}]": one for at, one in enumerate(_items(document, "regions"))}
+    for path, one in {"region": _at(document, "region"), **regions}.items():
+        if isinstance(one, str) and (reason := unlisted_region(one)):
+            yield Complaint(path, reason)
 
 
 def is_meant(document: Mapping[str, Any]) -> bool:

@@ -63,7 +63,7 @@ def keep_sandbox(region: str, *, quiet: bool) -> int:
         ConfigError: there is no such region.
         SandboxError: it is not installed or cannot start.
     """
-    parse({"region": region, "topic": {"emails": [ADDRESS]}}, "ctwatch sandbox")
+    parse({"topic": {"emails": [ADDRESS]}}).with_region(region)
     screen = Screen(quiet=quiet)
     with _told_to_end() as over:
         story = _Story(screen)

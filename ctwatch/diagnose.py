@@ -642,7 +642,9 @@ def _without(implied: State, statement: State) -> State:
 _VITAL = {"code", "role", "runtime", "handler", "network", "layers"}
 _HARMLESS = frozenset(f"CTWATCH_{name}" for name in ("LANGUAGE", "TIMEZONE", "WATCH"))
 """Variables that colour an alert. Any other, also one added (a proxy, a wrapper), may stop it."""
-_JUDGING = frozenset(f"CTWATCH_{name}" for name in ("BUCKET", "KEY", "OWN", "TRAIL"))
+_JUDGING = frozenset(
+    f"CTWATCH_{name}" for name in ("BUCKET", "DELIVERIES", "KEY", "LOG_GROUP", "OWN", "TRAIL")
+)
 """Variables that say what is the watch's, and so how bad it is that it was touched: told wrongly,
 the notifier may keep an alert from a channel that is told of some only."""
 _FAILED = "Failed"

@@ -21,6 +21,7 @@ from ctwatch.config import (
     Config,
     InvalidConfigError,
     RuleConfig,
+    deliveries_name,
     key_name,
     parse,
     warnings,
@@ -28,7 +29,7 @@ from ctwatch.config import (
 from ctwatch.detections import SAMPLE, Detection, Part
 from ctwatch.errors import ConfigError
 from ctwatch.lint import exclusions, leaves_out
-from ctwatch.looping import Doing, doings
+from ctwatch.looping import Doing, doings, filings
 from ctwatch.patterns import PatternError, canonical, compile_pattern, split
 
 _LONGEST = 64  # https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html
@@ -40,6 +41,9 @@ _STARTS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
 
 GUARD = "pipeline-tampering"
 """The detection that looks after the alarm itself."""
+
+OF_OBJECTS = "log-object-deletion"
+"""The detection that hears the log bucket itself, and not CloudTrail."""
 
 _Path = Literal["route", "topic", "function"]
 
@@ -89,13 +93,7 @@ def heard(config: Config, place: Place, keys: Mapping[str, str] | None = None) -
         except InvalidConfigError as error:
             wrong += error.complaints
     listened = tuple(_everywhere([one for _, _, mine in found for one in mine], place))
-    done = doings(
-        listener.names,
-        notified=has_notifier(config),
-        publishing=config.route == "formatted",
-        encrypted=bool(config.topic.kms),
-        forwarded=any(set(one.regions) - {place.region} for one in listened),
-    )
+    done = listener.done(listened)
     wrong += (loop for one in found for loop in listener.loops(*one, done))
     if wrong:
         raise InvalidConfigError("config", wrong)
@@ -141,6 +139,25 @@ class _Listener:
                     fires=tuple(event for event in examples if hears(event)),
                 )
 
+    def done(self, listened: Sequence[Heard]) -> tuple[Doing, ...]:
+        """What the watch does for an alert, and what CloudTrail does for a log file."""
+        config = self.config
+        deliveries = self.place.arn("sns", deliveries_name(config.name))
+        return doings(
+            self.names,
+            notified=has_notifier(config),
+            publishing=config.route == "formatted",
+            encrypted=bool(config.topic.kms),
+            forwarded=any(set(one.regions) - {self.place.region} for one in listened),
+        ) + filings(
+            {**self.names, "deliveries_arn": deliveries},
+            encrypted=bool(config.trail.kms),
+            announced=any(one.detection == OF_OBJECTS for one in listened),
+            logged=bool(config.trail.log_group),
+            told=config.trail.delivery_notifications,
+            sealed=bool(config.topic.kms),
+        )
+
     def loops(
         self, at: int, rule: RuleConfig, mine: Sequence[Heard], done: Sequence[Doing]
     ) -> Iterator[Complaint]:
@@ -148,9 +165,8 @@ class _Listener:
         told = _told(mine, done)
         if not told:
             return
-        calls = ", ".join(dict.fromkeys(one.call for one in told))
         when = "as soon as some trail records data events, " * all(one.data for one in told)
-        why = f"{when}it matches {calls}, which delivering an alert brings with it"
+        why = f"{when}it matches {' and '.join(_causes(told))}"
         mends = self._mends(at, rule, told)
         yield Complaint(f"rules[{at}]", f"{rule.name!r} would alert for ever: {why}. {mends}")
 
@@ -168,6 +184,17 @@ class _Listener:
             return "Narrow its pattern, so that it does not"
         line = {key: texts for key, texts in wish.model_dump().items() if texts}
         return f"Leave that out with except: {json.dumps(line)}"
+
+
+def _causes(told: Sequence[Doing]) -> Iterator[str]:
+    """The calls, with what brings each of them about."""
+    brought = {
+        False: "which delivering an alert brings with it",
+        True: "which comes with every log file of CloudTrail, about every five minutes",
+    }
+    for by_itself, why in brought.items():
+        if calls := dict.fromkeys(one.call for one in told if one.by_itself is by_itself):
+            yield f"{', '.join(calls)}, {why}"
 
 
 def _told(mine: Sequence[Heard], done: Sequence[Doing]) -> list[Doing]:

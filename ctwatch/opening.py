@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ctwatch.aws import TROUBLE, Aws, complaint, connect
-from ctwatch.config import ALL_REGIONS, Config, load
-from ctwatch.errors import CtwatchError
+from ctwatch.aws import TROUBLE, Aws, Place, complaint, connect
+from ctwatch.config import ALL_REGIONS, Complaint, Config, load, unlisted_region, warnings
+from ctwatch.errors import AwsError, CtwatchError
 from ctwatch.secret import ASKED, check_webhook, probe, resolve
 from ctwatch.watch import Watch, plan
 
@@ -38,12 +38,18 @@ class Choice:
 
 @dataclass(frozen=True)
 class Opened:
-    """A watch, and the account to look for it in."""
+    """A watch, and the account to look for it in.
+
+    Attributes:
+        doubts: what in the config is right, but hardly meant so; as the user wrote it, as regions
+            that AWS itself has named are in no doubt.
+    """
 
     config: Config
     watch: Watch
     aws: Aws
     secrets: Mapping[str, str | None] = field(repr=False)
+    doubts: tuple[Complaint, ...] = ()
 
 
 def opened(choice: Choice, *, need_secrets: bool = False) -> Opened:
@@ -56,8 +62,9 @@ def opened(choice: Choice, *, need_secrets: bool = False) -> Opened:
     config = load(choice.config)
     if choice.region:
         config = config.with_region(choice.region)
+    doubts = tuple(warnings(config.document))
     aws = connect(choice.profile, config.region)
-    place = aws.place()
+    place = _place(aws, config.region)
     if ALL_REGIONS in config.regions:
         config = config.with_regions(aws.regions())
     config = config.filled(account=place.account)
@@ -65,7 +72,24 @@ def opened(choice: Choice, *, need_secrets: bool = False) -> Opened:
     watch = plan(config, place, secrets)
     if keys := _known(watch, aws):
         watch = plan(config, place, secrets, keys)
-    return Opened(config, watch, aws, secrets)
+    return Opened(config, watch, aws, secrets, doubts)
+
+
+def _place(aws: Aws, region: str) -> Place:
+    """Where we are; a region that may be a slip of the finger is named if AWS is not there.
+
+    Raises:
+        AwsError: AWS would not say who we are.
+    """
+    try:
+        return aws.place()
+    except AwsError as error:
+        if not (doubt := unlisted_region(region)):
+            raise
+        hint = f"region: {doubt}. {error.hint}".strip()
+        raise AwsError(
+            error.problem, hint, code=error.code, operation=error.operation
+        ) from error.__cause__
 
 
 def _known(watch: Watch, aws: Aws) -> dict[str, str]:

@@ -23,7 +23,7 @@ from rich.panel import Panel
 from rich.rule import Rule
 from rich.text import Text
 
-from ctwatch.detections import SAMPLE, Detection, Language
+from ctwatch.detections import SAMPLE, Detection, Language, Part
 from ctwatch.diagnose import MEANING, Alarm, Diagnosis, Fault, Flow, Hop
 from ctwatch.diff import Difference
 from ctwatch.errors import CtwatchError, ForeignError
@@ -496,9 +496,7 @@ def detection_view(one: Detection, language: Language) -> Iterator[RenderableTyp
     yield Text.assemble((one.id, "bold"), f"  {one.title[language]}")
     yield Text(one.why[language])
     mitre = f" MITRE ATT&CK {', '.join(one.mitre)}." if one.mitre else ""
-    yield Text(f"Severity {one.severity}, seen in {_SEEN[one.where]}.{mitre}", "dim")
-    if not one.buildable:
-        yield Text(f"For reading: this version makes no rule of it, as {one.lacking}.", "yellow")
+    yield Text(f"Severity {one.severity}, seen in {_seen_in(one)}.{mitre}", "dim")
 
 
 def example_view(one: Detection, language: Language) -> Iterator[RenderableType]:
@@ -544,9 +542,16 @@ def technique_json(one: Technique) -> dict[str, Any]:
     return {**{word: getattr(one, word) for word in words}, "calls": called, "why": why}
 
 
-def part_head(name: str) -> Text:
-    """What stands over a pattern."""
-    return Text(f"Event pattern: {name}" if name else "Event pattern", "bold")
+def part_head(part: Part) -> Text:
+    """What stands over a pattern: of one of several, its name and where it is seen."""
+    named = f": {part.name}, seen in {_SEEN[part.where]}" if part.name else ""
+    return Text(f"Event pattern{named}", "bold")
+
+
+def _seen_in(one: Detection) -> str:
+    """Where its parts are seen, each place once."""
+    *others, last = (_SEEN[where] for where in dict.fromkeys(part.where for part in one.parts))
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 _SEEN = {

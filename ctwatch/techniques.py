@@ -145,6 +145,13 @@ _SSH_FROM_NOBODY = {
 }
 
 
+def _locked_out(decoy: Decoy) -> str:
+    """A key's policy that lets nobody but the account itself use it: not CloudTrail."""
+    root = f"arn:{decoy.place.partition}:iam::{decoy.place.account}:root"
+    statement = {"Effect": "Allow", "Principal": {"AWS": root}, "Action": "kms:*", "Resource": "*"}
+    return json.dumps({"Id": decoy.name, "Version": "2012-10-17", "Statement": [statement]})
+
+
 def _denying(decoy: Decoy) -> str:
     """A topic's policy that lets nobody publish."""
     deny = {"Effect": "Deny", "Principal": "*", "Action": "sns:Publish"}
@@ -252,6 +259,15 @@ _TRAIL = (
             "TagsList": [{"Key": decoy.name}],
         },
     ),
+    # Of what has a policy, a dashboard alone has a name that can be chosen.
+    Probe(
+        "delete-resource-policy",
+        "What is kept in CloudTrail Lake loses the policy that kept others out.",
+        "trail-reconfiguration",
+        "cloudtrail",
+        "DeleteResourcePolicy",
+        lambda decoy: {"ResourceArn": decoy.arn("cloudtrail", "dashboard/")},
+    ),
 )
 
 _LOG = (
@@ -286,6 +302,62 @@ _LOG = (
         "s3",
         "DeletePublicAccessBlock",
         lambda decoy: decoy.bucket,
+    ),
+    Probe(
+        "disable-key",
+        "CloudTrail can write no log any more, and nobody can read what is there.",
+        "log-key-tampering",
+        "kms",
+        "DisableKey",
+        lambda decoy: {"KeyId": decoy.name},
+    ),
+    Probe(
+        "schedule-key-deletion",
+        "The same at once, and once the key is gone the logs are unreadable for ever.",
+        "log-key-tampering",
+        "kms",
+        "ScheduleKeyDeletion",
+        lambda decoy: {"KeyId": decoy.name, "PendingWindowInDays": 30},
+    ),
+    Probe(
+        "put-key-policy",
+        "The key is as it was, but CloudTrail may not use it.",
+        "log-key-tampering",
+        "kms",
+        "PutKeyPolicy",
+        lambda decoy: {"KeyId": decoy.name, "Policy": _locked_out(decoy)},
+    ),
+    Probe(
+        "disable-key-rotation",
+        "The key is never renewed: who once had it will read every log to come.",
+        "log-key-tampering",
+        "kms",
+        "DisableKeyRotation",
+        lambda decoy: {"KeyId": decoy.name},
+    ),
+    Probe(
+        "delete-imported-key-material",
+        "A key that was brought along loses what makes it a key.",
+        "log-key-tampering",
+        "kms",
+        "DeleteImportedKeyMaterial",
+        lambda decoy: {"KeyId": decoy.name},
+    ),
+    Probe(
+        "revoke-grant",
+        "Whoever was let in by a grant can use the key no longer.",
+        "log-key-tampering",
+        "kms",
+        "RevokeGrant",
+        lambda decoy: {"KeyId": decoy.name, "GrantId": decoy.name},
+    ),
+    Probe(
+        "update-alias",
+        "The key's name leads to another key from now on.",
+        "log-key-tampering",
+        "kms",
+        "UpdateAlias",
+        lambda decoy: {"AliasName": decoy.alias, "TargetKeyId": decoy.name},
     ),
     Probe(
         "delete-alias",

@@ -28,7 +28,7 @@ from ctwatch.aws import Place
 from ctwatch.config import CREATE, TOPIC, ChannelConfig, Config, deliveries_name, key_name
 from ctwatch.detections.names import with_derived
 from ctwatch.diff import State
-from ctwatch.listening import Heard, has_notifier, heard, names_of, own_detections
+from ctwatch.listening import OF_OBJECTS, Heard, has_notifier, heard, names_of, own_detections
 from ctwatch.readable import subject_of, transformer
 from ctwatch.resources.base import Resource
 from ctwatch.resources.bucket import Bucket
@@ -331,10 +331,6 @@ def _queue(
     )
 
 
-OF_OBJECTS = "log-object-deletion"
-"""The detection that hears the log bucket itself, and not CloudTrail."""
-
-
 def _bucket(config: Config, place: Place, listened: Sequence[Heard]) -> Bucket:
     trails = (config.trail.name, canary_name(config.trail.name))
     return Bucket(
@@ -561,6 +557,7 @@ def _environment(
         "CTWATCH_WATCH": config.name,
         "CTWATCH_TRAIL": place.arn("cloudtrail", f"trail/{config.trail.name}"),
         "CTWATCH_BUCKET": config.bucket.name,
+        **_delivered_to(config, place),
         "CTWATCH_LANGUAGE": config.alerts.language,
         "CTWATCH_TIMEZONE": config.alerts.timezone,
         "CTWATCH_CHANNELS": json.dumps(channels, separators=(",", ":")),
@@ -568,6 +565,17 @@ def _environment(
     if secrets is not None:
         variables |= {VARIABLES[one.type]: secrets.get(one.name) for one in config.channels}
     return variables
+
+
+def _delivered_to(config: Config, place: Place) -> dict[str, str | None]:
+    """What else than the bucket the trail delivers to, as far as there is any."""
+    group, topic = config.trail.log_group, deliveries_name(config.name)
+    told: dict[str, str | None] = {}
+    if group:
+        told["CTWATCH_LOG_GROUP"] = place.arn("logs", f"log-group:{group}")
+    if config.trail.delivery_notifications:
+        told["CTWATCH_DELIVERIES"] = place.arn("sns", topic)
+    return told
 
 
 def _knowing_keys(function: Function, config: Config, keys: Mapping[str, str]) -> Function:

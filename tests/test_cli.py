@@ -537,7 +537,7 @@ def test_the_catalogue_as_json_stands_alone_on_stdout(command):
     one = told(*command.split())
     found = json.loads(one.out)
     only = next(each for each in found if each["id"] == "trail-tampering")
-    assert (only["severity"], only["buildable"], one.err) == ("critical", True, "")
+    assert (only["severity"], only["scope"], one.err) == ("critical", "account", "")
     assert only["parts"][0]["pattern"]["source"] == ["aws.cloudtrail"]
     assert only["title"]["ko"]
 

@@ -807,6 +807,43 @@ def test_another_region_leaves_the_rest():
         watch.with_region("us-wset-2")
 
 
+def test_a_region_that_is_not_known_is_taken_and_doubted():
+    regions = ["eu-west-9", "us-east-1", "il-central-3"]
+    document = {"channels": [CHANNEL], "region": "ap-northeast-9", "regions": regions}
+    assert config.parse(document).region == "ap-northeast-9"
+    told = {one.path: one.reason for one in config.warnings(document)}
+    assert told == {
+        "region": "'ap-northeast-9' is no region that this version of ctwatch knows; beside it are"
+        " ap-northeast-1, ap-northeast-2, ap-northeast-3",
+        "regions[0]": "'eu-west-9' is no region that this version of ctwatch knows; beside it are"
+        " eu-west-1, eu-west-2, eu-west-3",
+        "regions[2]": "'il-central-3' is no region that this version of ctwatch knows; beside it"
+        " are il-central-1",
+    }
+    assert config.warnings({"region": "us-gov-west-1", "regions": "all"}) == []
+    assert config.warnings({"region": 7, "regions": ["all", None]}) == []
+
+
+@pytest.mark.parametrize(
+    ("document", "linted"),
+    [
+        ({"detections": [{"id": "x"}], "rules": [{"name": "a", "detection": "x"}]}, True),
+        (
+            {"rules": [{"name": "a", "detection": "trail-tampering", "except": {"ips": ["x"]}}]},
+            True,
+        ),
+        ({"rules": [{"name": "a", "detection": "trail-tempering"}]}, False),
+        ({"detections": [{"id": "x"}], "nmae": "x"}, False),
+    ],
+)
+def test_a_judgement_on_what_a_rule_hears_is_followed_by_the_way_to_lint_it(document, linted):
+    with pytest.raises(InvalidConfigError) as caught:
+        config.parse({"channels": [CHANNEL], **document})
+    assert caught.value.hint.startswith(
+        "ctwatch detections --lint FILE tells" if linted else "config.example.yaml shows"
+    )
+
+
 # ------------------------------------------------------------------ the example
 
 

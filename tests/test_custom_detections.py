@@ -22,13 +22,12 @@ from ctwatch.config import InvalidConfigError, load, parse
 from ctwatch.detections import catalogue
 from ctwatch.errors import ConfigError
 from ctwatch.listening import check_striker, examined, heard
-from ctwatch.looping import doings
+from ctwatch.looping import doings, filings
 from ctwatch.patterns import matches
 from ctwatch.sandbox.server import Sandbox
 
 API = "AWS API Call via CloudTrail"
 NOTIFIER = f"arn:aws:iam::{PLACE.account}:role/ctwatch-notifier"
-BUILDABLE = [one.id for one in catalogue().values() if one.buildable]
 
 
 def pattern(service: str, *names: str, **detail: Any) -> dict[str, Any]:
@@ -124,7 +123,7 @@ def heard_whole(detection: str) -> Any:
 
 @settings(deadline=None)  # a whole config is read for each
 @given(
-    st.sampled_from(BUILDABLE),
+    st.sampled_from([*catalogue()]),
     st.tuples(*(st.lists(st.sampled_from(one), unique=True) for one in (ACTORS, IPS, AGENTS))),
     st.fixed_dictionaries(
         {},
@@ -316,11 +315,23 @@ def test_a_mail_that_no_function_writes_begins_with_its_title() -> None:
 
 # --- a rule that would tell of its own alerts
 
+TRAIL = "cloudtrail.amazonaws.com"
+DELIVERING: dict[str, Any] = {
+    "trail": {
+        "insights": ["api-call-rate"],
+        "kms": "create",
+        "cloudwatch_logs": True,
+        "delivery_notifications": True,
+    },
+    "topic": {"emails": ["a@example.com"], "kms": "create"},
+}
+
 
 @pytest.mark.parametrize("route", ["fanout", "direct", "formatted"])
-@pytest.mark.parametrize("detection", BUILDABLE)
+@pytest.mark.parametrize("detection", catalogue())
 def test_no_detection_of_the_catalogue_alerts_for_ever(detection: str, route: str) -> None:
-    assert hears(watching({"detection": detection}, route=route))
+    rules = [{"detection": detection}, {"detection": "log-object-deletion"}]
+    assert hears(watching(*rules, route=route, **DELIVERING))
 
 
 def test_a_function_that_writes_the_mails_publishes_too() -> None:
@@ -360,6 +371,89 @@ def test_the_key_of_a_topic_is_used_for_each_alert() -> None:
     assert hears(watching({"detection": "mine"}, detections=[decrypted]))
     [told] = complaints(watching({"detection": "mine"}, detections=[decrypted], **topic)).values()
     assert told.endswith(f"except: {json.dumps({'ips': HANDING_ON})}")
+
+
+def by_trail(service: str, *names: str) -> dict[str, Any]:
+    return pattern(service, *names, userIdentity={"invokedBy": [TRAIL]})
+
+
+# Each with what of the config makes CloudTrail do it, and the line that mends it.
+FILINGS: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
+    "s3:PutObject": (by_trail("s3", "PutObject"), "", {"ips": [TRAIL]}),
+    "kms:GenerateDataKey": (
+        pattern("kms", "GenerateDataKey", requestParameters={"keyId": ["{keys}"]}),
+        "kms",
+        {"ips": [TRAIL]},
+    ),
+    "kms:Decrypt": (by_trail("kms", "Decrypt"), "delivery_notifications", {"ips": [TRAIL]}),
+    "sns:Publish": (by_trail("sns", "Publish"), "delivery_notifications", {"ips": [TRAIL]}),
+    "sts:AssumeRole": (by_trail("sts", "AssumeRole"), "cloudwatch_logs", {"ips": [TRAIL]}),
+    "logs:PutLogEvents": (
+        by_trail("logs", "PutLogEvents"),
+        "cloudwatch_logs",
+        {"actors": [f"arn:aws:iam::{PLACE.account}:role/ctwatch-trail-logs"]},
+    ),
+}
+
+
+@pytest.mark.parametrize("call", FILINGS)
+def test_a_rule_that_tells_of_every_log_file_is_refused_and_the_line_mends_it(call: str) -> None:
+    of, option, line = FILINGS[call]
+    mine = [own(of)]
+    [told] = complaints(watching({"detection": "mine"}, detections=mine, **DELIVERING)).values()
+    assert told.startswith("rules[0]: 'rule-0' would alert for ever: ")
+    assert (
+        f"it matches {call}, which comes with every log file of CloudTrail, about every five"
+        " minutes. " in told
+    )
+    assert ("as soon as some trail records data events, " in told) is (
+        call in {"s3:PutObject", "sns:Publish", "logs:PutLogEvents"}
+    )
+    assert json.loads(re.findall(r"except: (\{.*\})", told)[0]) == line
+    left_out = {"detection": "mine", "except": line}
+    assert hears(watching(left_out, detections=mine, **DELIVERING))
+    if option:  # and without it, CloudTrail does no such thing
+        trail = {key: value for key, value in DELIVERING["trail"].items() if key != option}
+        without = {**DELIVERING, "trail": trail}
+        assert hears(watching({"detection": "mine"}, detections=mine, **without))
+
+
+def test_who_is_told_of_a_loop_is_told_how_to_look_at_it_without_aws() -> None:
+    looping = watching({"detection": "mine"}, detections=[own(pattern("ssm", "GetParameter"))])
+    with pytest.raises(InvalidConfigError) as told:
+        hears(looping)
+    assert told.value.hint.startswith("ctwatch detections --lint FILE tells")
+
+
+def test_the_making_of_cloudtrails_log_stream_is_not_endless() -> None:
+    made = own(by_trail("logs", "CreateLogStream"))
+    assert hears(watching({"detection": "mine"}, detections=[made], **DELIVERING))
+
+
+def test_new_log_files_that_the_bucket_announces_are_told_for_ever() -> None:
+    created = {
+        "source": ["aws.s3"],
+        "detail-type": ["Object Created"],
+        "detail": {"bucket": {"name": ["{bucket}"]}},
+    }
+    mine = [own(created)]
+    assert hears(watching({"detection": "mine"}, detections=mine))  # nobody hears of it
+    beside = watching({"detection": "mine"}, {"detection": "log-object-deletion"}, detections=mine)
+    [told] = complaints(beside).values()
+    assert "it matches S3's Object Created, which comes with every log file" in told
+    assert told.endswith("Narrow its pattern, so that it does not")
+
+
+def test_what_an_alert_and_what_a_log_file_brings_is_told_apart() -> None:
+    assumed = own(pattern("sts", "AssumeRole", userIdentity={"type": ["AWSService"]}))
+    [told] = complaints(
+        watching({"detection": "mine"}, detections=[assumed], **DELIVERING)
+    ).values()
+    assert (
+        "it matches sts:AssumeRole, which delivering an alert brings with it and sts:AssumeRole,"
+        " which comes with every log file" in told
+    )
+    assert told.endswith(f"except: {json.dumps({'ips': ['lambda.amazonaws.com', TRAIL]})}")
 
 
 def test_the_line_keeps_what_was_left_out_before() -> None:
@@ -404,13 +498,18 @@ def test_the_records_of_what_is_done_are_whole() -> None:
     }
     names = {
         **dict.fromkeys(("account", "region", "function", "function_arn"), "x"),
+        **dict.fromkeys(("bucket", "bucket_arn", "trail_arn", "deliveries_arn"), "x"),
+        "keys": ("arn:aws:kms:r:a:key/k",),
         "topic_arn": "arn:aws:sns:r:a:t",
-        "roles": ("x-notifier", "x-forwarder"),
+        "roles": ("x-notifier", "x-forwarder", "x-trail-logs"),
         "queue_urls": ("a", "b"),
         "log_groups": ("/aws/lambda/x",),
         "parameters": ("/x/y",),
     }
-    for one in doings(names, notified=True, publishing=True, encrypted=True, forwarded=True):
+    by_alert = doings(names, notified=True, publishing=True, encrypted=True, forwarded=True)
+    by_file = filings(names, encrypted=True, announced=False, logged=True, told=True, sealed=True)
+    assert {one.by_itself for one in by_file} == {True}
+    for one in (*by_alert, *by_file):
         assert set(one.event["detail"]) == whole
         assert bool(one.actor) is not bool(one.service)
 

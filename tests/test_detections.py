@@ -1,3 +1,4 @@
+import copy
 import dataclasses
 import json
 import re
@@ -263,7 +264,7 @@ def test_the_catalogue_holds_what_it_promises_and_where_it_can_be_seen():
         "root-activity": ("every-region", "account", False),
         "root-login": ("us-east-1", "account", False),
         "security-group-ingress": ("every-region", "account", False),
-        "trail-reconfiguration": ("home", "account", False),
+        "trail-reconfiguration": ("every-region", "account", False),
         "trail-tampering": ("home", "account", False),
     }
 
@@ -273,6 +274,41 @@ def test_the_pipeline_is_watched_service_by_service_and_its_role_in_us_east_1():
     home = dict.fromkeys(["sns", "lambda", "logs", "ssm"], "home")
     beside_rules = dict.fromkeys(["events", "sqs"], "rules")
     assert parts == home | beside_rules | {"iam": "us-east-1"}
+
+
+LAKE = "arn:aws:cloudtrail:eu-west-1:123456789012:{}/1a2b3c4d-5e6f-4a1b-8c2d-3e4f5a6b7c8d"
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "part"),
+    [
+        ("CreateTrail", {"name": "a-second-trail"}, "trail"),
+        ("StartLogging", None, "trail"),
+        ("PutInsightSelectors", {"trailName": "ct-trail-monitor"}, "trail"),
+        ("PutInsightSelectors", {"eventDataStore": LAKE.format("eventdatastore")}, "regional"),
+        ("PutEventConfiguration", {"trailName": "ct-trail-monitor"}, "trail"),
+        ("PutEventConfiguration", {"eventDataStore": "1a2b3c4d"}, "regional"),
+        ("PutEventConfiguration", {"omitted": True}, "trail"),
+        ("RemoveTags", {"resourceId": LAKE.format("trail")}, "trail"),
+        ("RemoveTags", {"resourceId": LAKE.format("eventdatastore")}, "regional"),
+        ("RemoveTags", {"resourceId": LAKE.format("channel")}, "regional"),
+        ("RemoveTags", {"resourceId": LAKE.format("dashboard")}, "regional"),
+        ("RemoveTags", None, "trail"),
+        ("DeleteChannel", None, "regional"),
+        ("StopImport", {"importId": "x"}, "regional"),
+        ("PutResourcePolicy", {"resourceArn": LAKE.format("channel")}, "regional"),
+        ("DeregisterOrganizationDelegatedAdmin", None, "regional"),
+    ],
+)
+def test_a_trail_is_reconfigured_at_home_and_all_else_of_cloudtrail_where_it_is(name, asked, part):
+    reconfigured = catalogue()["trail-reconfiguration"]
+    assert {one.name: one.where for one in reconfigured.parts} == {
+        "trail": "home",
+        "regional": "every-region",
+    }
+    event = copy.deepcopy(reconfigured.examples.fires[0])
+    event["detail"] |= {"eventName": name, "requestParameters": asked}
+    assert fires(reconfigured, event, SAMPLE) == {part}
 
 
 @each_detection
@@ -364,13 +400,13 @@ def test_a_drill_on_a_name_that_we_invent_fires(detection):
     assert struck == (set() if detection.id in none else {part.name for part in detection.parts})
 
 
-def test_a_drill_on_the_key_takes_an_alias_that_we_invent():
+def test_a_drill_on_the_key_takes_an_alias_or_an_id_that_we_invent():
     drills = [
         event
         for event in catalogue()["log-key-tampering"].examples.fires
-        if "alias/ctwatch-probe-" in json.dumps(event)
+        if "ctwatch-probe-" in json.dumps(event["detail"]["requestParameters"])
     ]
-    assert [event["detail"]["errorCode"] for event in drills] == ["NotFoundException"]
+    assert [event["detail"]["errorCode"] for event in drills] == ["NotFoundException"] * 2
 
 
 def test_without_a_key_only_drills_and_calls_that_hide_their_key_are_left():
@@ -384,6 +420,7 @@ def test_without_a_key_only_drills_and_calls_that_hide_their_key_are_left():
         None,
         {"reason": "requestParameters too large", "originalSize": 149893, "omitted": True},
         {"aliasName": "alias/ctwatch-probe-7f3k2"},
+        {"keyId": "ctwatch-probe-7f3k2", "pendingWindowInDays": 30},
     ]
 
 

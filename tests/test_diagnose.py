@@ -523,7 +523,7 @@ CHOOSY = {
 }
 
 
-@pytest.mark.parametrize("name", ["BUCKET", "KEY", "OWN", "TRAIL"])
+@pytest.mark.parametrize("name", ["BUCKET", "DELIVERIES", "LOG_GROUP", "KEY", "OWN", "TRAIL"])
 @pytest.mark.parametrize("wish", CHOOSY.values(), ids=CHOOSY)
 def test_who_is_told_of_some_alerts_only_may_miss_one_that_is_judged_wrongly(
     name: str, wish: dict[str, Any]

@@ -18,7 +18,6 @@ from ctwatch.listening import heard
 from ctwatch.patterns import matches
 from ctwatch.sandbox.server import Sandbox
 
-BUILDABLE = [one.id for one in catalogue().values() if one.buildable]
 KEY = f"arn:aws:kms:{PLACE.region}:{PLACE.account}:key/0a0b0c0d-0e0f-4a4b-8c8d-0123456789ab"
 OTHER_NAMES = {
     "name": "guard",
@@ -36,7 +35,7 @@ def hears(*detections: str, **changes: Any):
     return heard(config.filled(account=PLACE.account), PLACE)
 
 
-@pytest.mark.parametrize("detection", BUILDABLE)
+@pytest.mark.parametrize("detection", catalogue())
 def test_a_detection_fires_on_its_examples_by_whatever_names(detection):
     parts = [one for one in hears("insight", detection) if one.detection == detection]
     fired = [json.dumps(event, sort_keys=True) for part in parts for event in part.fires]
@@ -44,14 +43,14 @@ def test_a_detection_fires_on_its_examples_by_whatever_names(detection):
     assert all(part.fires and len(json.dumps(part.pattern)) <= 2048 for part in parts)
 
 
-@pytest.mark.parametrize("detection", BUILDABLE)
+@pytest.mark.parametrize("detection", catalogue())
 def test_no_word_of_a_pattern_is_left_unfilled_and_no_name_is_the_samples(detection):
     text = json.dumps([one.pattern for one in hears(detection)])
     assert not [word for word in ("{trail", "{bucket", "{topic", "{rules}") if word in text]
     assert not [name for name in ("ct-trail-monitor", "sns-cloudtrail-alarm") if name in text]
 
 
-@pytest.mark.parametrize("detection", BUILDABLE)
+@pytest.mark.parametrize("detection", catalogue())
 def test_what_must_not_fire_does_not(detection):
     quiet = catalogue()[detection].examples.quiet
     assert not [one for part in hears(detection) for one in quiet if matches(part.pattern, one)]
@@ -91,9 +90,17 @@ def touched(parameters):
 
 def test_what_each_region_sees_is_heard_in_all_that_are_asked_for():
     asked = {"regions": ["eu-west-1", PLACE.region, "us-east-1"]}
-    found = {one.detection: one.regions for one in hears(*BUILDABLE, **asked)}
+    found = {one.detection: one.regions for one in hears(*catalogue(), **asked)}
     assert found["security-group-ingress"] == (PLACE.region, "eu-west-1", "us-east-1")
     assert (found["root-login"], found["trail-tampering"]) == (("us-east-1",), (PLACE.region,))
+
+
+def test_what_is_changed_about_trails_is_heard_at_home_and_about_lake_everywhere():
+    found = {one.name: one.regions for one in hears("trail-reconfiguration", regions=["eu-west-1"])}
+    assert found == {
+        "rule-0-trail": (PLACE.region,),
+        "rule-0-regional": (PLACE.region, "eu-west-1"),
+    }
 
 
 def test_the_guard_stands_wherever_there_is_a_rule():

@@ -496,7 +496,7 @@ def test_severity_follows_the_table_and_drops_a_step_for_an_attempt(changes, lev
         ({"eventSelectors": ALL}, "high"),
         ({"eventSelectors": [*READS, *ALL]}, "high"),
         ({"eventSelectors": [{}]}, "high"),
-        ({"eventSelectors": []}, "high"),
+        ({"advancedEventSelectors": None}, "high"),
         ({"advancedEventSelectors": [{"fieldSelectors": [MANAGEMENT]}]}, "high"),
         ({"advancedEventSelectors": [{"fieldSelectors": [MANAGEMENT, ONLY_READS]}]}, "critical"),
         ({"advancedEventSelectors": [{"fieldSelectors": None}]}, "critical"),
@@ -507,6 +507,29 @@ def test_selectors_that_blind_the_watch_are_critical(asked, level):
     assert severity(unpack(told)[0], watch()) == level
     blind = "no longer records write events" in str(body(told)["embeds"][0].get("description"))
     assert blind == (level == "critical")
+
+
+@pytest.mark.parametrize("asked", [
+    {"eventSelectors": []},
+    {"advancedEventSelectors": []},
+    {"eventSelectors": [], "advancedEventSelectors": []},
+])  # fmt: skip
+def test_an_empty_list_which_aws_refuses_is_an_attempt_like_that_of_selectors_that_blind(asked):
+    refused = {"errorCode": "InvalidEventSelectorsException"}
+    told, other = (
+        event(
+            eventName="PutEventSelectors", requestParameters={"trailName": TRAIL, **one}, **refused
+        )
+        for one in (asked, {"eventSelectors": READS})
+    )
+    assert severity(unpack(told)[0], watch()) == severity(unpack(other)[0], watch()) == "high"
+    assert "no longer records" not in body(told)["embeds"][0]["description"]
+
+
+def test_selectors_beside_an_empty_list_are_what_counts():
+    asked = {"trailName": TRAIL, "eventSelectors": ALL, "advancedEventSelectors": []}
+    told = event(eventName="PutEventSelectors", requestParameters=asked)
+    assert severity(unpack(told)[0], watch()) == "high"
 
 
 def test_selectors_that_were_refused_are_a_step_lower_and_blind_nobody():

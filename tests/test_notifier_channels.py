@@ -770,6 +770,9 @@ def test_what_is_the_watchs_own_is_read_when_it_is_there():
     assert (full.bucket, full.key, full.own) == ("b", "", {"topic", "rule"})
     bare = read(entry)
     assert (bare.bucket, bare.key, bare.own) == (None, None, None)
+    assert (bare.log_group, bare.deliveries) == ("", "")
+    delivering = read(entry, CTWATCH_LOG_GROUP="arn:g", CTWATCH_DELIVERIES="arn:t")
+    assert (delivering.log_group, delivering.deliveries) == ("arn:g", "arn:t")
 
 
 @pytest.mark.parametrize("text", ["nonsense", "{}", "7", "null"])

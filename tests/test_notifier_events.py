@@ -265,6 +265,40 @@ def test_a_console_that_names_the_watchs_own_bucket_and_key_again_moves_nothing(
     assert "changes" not in facts(came, bucket=BUCKET, key=KEY)
 
 
+GROUP = "arn:aws:logs:ap-northeast-2:123456789012:log-group:/aws/cloudtrail/ct-trail-monitor"
+NEWS = "arn:aws:sns:ap-northeast-2:123456789012:ctwatch-deliveries"
+DELIVERING = {"log_group": GROUP, "deliveries": NEWS}
+
+
+@pytest.mark.parametrize(
+    ("asked", "follows"),
+    [
+        ({"cloudWatchLogsLogGroupArn": ""}, {"drops_log_group"}),
+        ({"cloudWatchLogsLogGroupArn": f"{GROUP}-2:*"}, {"drops_log_group"}),
+        ({"cloudWatchLogsLogGroupArn": f"{GROUP}:*"}, set()),
+        ({"snsTopicName": ""}, {"drops_topic"}),
+        ({"snsTopicName": "evil"}, {"drops_topic"}),
+        ({"snsTopicName": NEWS.replace("123456789012", "999999999999")}, {"drops_topic"}),
+        ({"snsTopicName": NEWS}, set()),
+        ({"snsTopicName": "ctwatch-deliveries"}, set()),
+    ],
+)
+def test_what_the_watchs_own_trail_delivers_to_is_dropped_when_it_is_another_or_none(
+    asked, follows
+):
+    came = update(**asked)
+    assert following(came, **DELIVERING) == follows
+    assert level(came, **DELIVERING) == ("high" if follows else "medium")
+    assert (following(came), level(came)) == (set(), "medium")  # there was none to be dropped
+    others = event(eventName="UpdateTrail", requestParameters={"name": "other", **asked})
+    assert following(others, **DELIVERING) == set()
+
+
+def test_what_it_delivered_to_before_is_said():
+    told = facts(update(snsTopicName="", cloudWatchLogsLogGroupArn=f"{GROUP}:*"), **DELIVERING)
+    assert told["changes"] == f"Delivery notification topic: {NEWS} → nothing"
+
+
 def test_without_a_key_an_empty_one_takes_nothing_away():
     assert following(update(kmsKeyId=""), key="") == set()
     assert following(update(kmsKeyId=""), key=KEY) == {"changes_key"}

@@ -43,6 +43,8 @@ def watch(language):
         channels=(),
         bucket=SAMPLE["bucket"],
         key="",
+        log_group="arn:aws:logs:ap-northeast-2:123456789012:log-group:/aws/cloudtrail/ct-trail-monitor",
+        deliveries="arn:aws:sns:ap-northeast-2:123456789012:ctwatch-deliveries",
         own=frozenset(own),
     )
 

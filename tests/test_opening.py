@@ -55,6 +55,27 @@ def test_a_region_that_is_none_is_refused(config):
         opened(Choice(config(), region="us-wset-2"))
 
 
+def test_a_region_that_aws_itself_has_named_is_in_no_doubt(config, monkeypatch):
+    monkeypatch.setattr("ctwatch.config._REGIONS", ("ap-northeast-2",))  # as of long ago
+    found = opened(Choice(config(regions="all")))
+    assert {"ap-northeast-2", "eu-west-1"} < set(found.config.regions)
+    assert found.doubts == ()
+    [doubt] = opened(Choice(config(regions=["ap-northeast-2", "eu-west-1"]))).doubts
+    assert doubt.path == "regions[1]"
+
+
+@pytest.mark.parametrize(("region", "doubted"), [("ap-northeast-9", True), ("eu-west-1", False)])
+def test_where_aws_does_not_say_who_we_are_a_region_that_is_not_known_is_doubted(
+    config, monkeypatch, region, doubted
+):
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    with pytest.raises(AwsError) as told:
+        opened(Choice(config(region=region)))
+    assert told.value.hint.startswith(f"region: '{region}' is no region") is doubted
+    assert ("beside it are ap-northeast-1, ap-northeast-2" in told.value.hint) is doubted
+
+
 def test_a_profile_that_is_not_there_is_refused(config):
     with pytest.raises(ConfigError, match="--profile"):
         opened(Choice(config(), profile="nobody"))

@@ -38,7 +38,7 @@ def complaints(document: Mapping[str, Any]) -> list[Complaint]:
         ("trail", PLACE.arn("s3", "key/x"), "neither 'create' nor the ARN"),
         ("trail", KEY.replace(PLACE.region, "us-east-1"), "has to be in the home region"),
         ("topic", KEY.replace(PLACE.account, "210987654321"), "account 210987654321's"),
-        ("trail", True, "must be text, not true or false"),
+        ("trail", True, "must be 'create' or the ARN of a KMS key; for none, remove the line"),
         ("trail", None, ""),
         ("trail", "create", ""),
         ("trail", KEY, ""),

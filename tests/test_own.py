@@ -22,13 +22,9 @@ WATCHED: dict[str, Any] = {
     "topic": {"name": "the-topic"},
     "function": {"name": "the-function"},
     "trail": {"name": "the-trail", "insights": ["api-call-rate"], "kms": KEY},
-    "rules": [
-        {"name": f"rule-on-{one.id}", "detection": one.id}
-        for one in catalogue().values()
-        if one.buildable
-    ],
+    "rules": [{"name": f"rule-on-{one}", "detection": one} for one in catalogue()],
 }
-BUILT = sorted(OWN & {one.id for one in catalogue().values() if one.buildable})
+BUILT = sorted(OWN & set(catalogue()))
 
 
 def environment(config: dict[str, Any]) -> dict[str, str]:

@@ -24,6 +24,7 @@ from ctwatch.render import (
     heading,
     ladder,
     panel,
+    part_head,
     plan_summary,
     plan_view,
     show_steps,
@@ -440,7 +441,17 @@ def test_the_catalogue_is_a_table_that_hangs_in_its_last_column(language):
     ],
 )
 def test_a_detection_says_where_it_can_be_seen(where, said):
-    told = lines(
-        *detection_view(replace(catalogue()["trail-tampering"], where=where), "en"), width=100
-    )
+    [part] = catalogue()["trail-tampering"].parts
+    one = replace(catalogue()["trail-tampering"], parts=(replace(part, where=where),))
+    told = lines(*detection_view(one, "en"), width=100)
     assert f"Severity critical, seen in {said}. MITRE ATT&CK T1562.008, T1685.002." in told
+    assert lines(part_head(one.parts[0])) == ["Event pattern"]
+
+
+def test_one_of_several_parts_says_where_each_of_them_can_be_seen():
+    one = catalogue()["trail-reconfiguration"]
+    told = lines(*detection_view(one, "en"), *map(part_head, one.parts), width=100)
+    both = "the trail's home region and the region of the call"
+    assert any(line.startswith(f"Severity medium, seen in {both}.") for line in told)
+    assert "Event pattern: trail, seen in the trail's home region" in told
+    assert "Event pattern: regional, seen in the region of the call" in told

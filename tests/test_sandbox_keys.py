@@ -78,8 +78,22 @@ def test_a_key_that_waits_to_be_deleted_can_only_be_taken_back(kms):
 
 def test_a_policy_that_is_none_is_refused_and_so_is_a_key_that_is_not_there(kms):
     assert code(kms.create_key, Policy="nonsense") == "MalformedPolicyDocumentException"
+    every = {"Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*"}
     absent = PLACE.arn("kms", "key/0a0b0c0d-0e0f-4a4b-8c8d-0123456789ab")
-    assert code(kms.enable_key, KeyId=absent) == "NotFoundException"
+    for call, more in (
+        (kms.enable_key, {}),
+        (kms.delete_imported_key_material, {}),
+        (kms.put_key_policy, {"Policy": policy(every)}),
+        (kms.revoke_grant, {"GrantId": "0a0b0c"}),
+    ):
+        assert code(call, KeyId=absent, **more) == "NotFoundException"
+
+
+def test_a_policy_is_put_without_its_name_which_is_always_the_same(kms):
+    arn = key(kms)
+    text = policy({"Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*"})
+    kms.put_key_policy(KeyId=arn, Policy=text)
+    assert kms.get_key_policy(KeyId=arn, PolicyName="default")["Policy"] == text
 
 
 def test_a_deny_to_one_is_not_a_deny_to_all(kms):

@@ -91,7 +91,8 @@ def test_an_unknown_one_is_told_with_the_nearest(name, guess):
 def test_all_is_what_the_watch_listens_for():
     heard = ["trail-reconfiguration", "root-login"]
     assert names("all", listened=heard) == [
-        "put-insight-selectors", "start-logging", "remove-tags", "root-login",
+        "put-insight-selectors", "start-logging", "remove-tags", "delete-resource-policy",
+        "root-login",
     ]  # fmt: skip
     with pytest.raises(ConfigError, match=r"no technique strikes .* listens for: my-own"):
         chosen(["all"], ["my-own"])
@@ -130,7 +131,7 @@ def test_what_can_only_be_made_up_says_why_and_is_all_that_its_detection_has(tec
 
 PLACE = Place("aws", "123456789012", "ap-northeast-2")
 DECOY_OF_NOBODY = Decoy(f"{DECOY}0123456789ab", PLACE)
-HEARD = [one for one in catalogue() if catalogue()[one].buildable]
+HEARD = list(catalogue())
 EVERYTHING = {
     **PLAIN,
     "trail": {"insights": ["api-call-rate"], "kms": "create"},
@@ -480,6 +481,12 @@ def test_every_part_of_a_detection_that_is_struck_hears_one(struck):
         if one.id in struck_at
         for part in one.parts
     }
+
+
+def test_every_call_that_harms_a_key_is_struck():
+    [part] = catalogue()["log-key-tampering"].parts
+    struck_at = {one.operation for one in techniques_of("log-key-tampering")}
+    assert struck_at == set(part.pattern["detail"]["eventName"])
 
 
 @each_probe

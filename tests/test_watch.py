@@ -302,6 +302,14 @@ def test_the_notifier_is_told_the_watch_the_trail_and_how_alerts_read():
     }
 
 
+def test_the_notifier_is_told_what_else_the_trail_delivers_to():
+    trail = {"cloudwatch_logs": True, "delivery_notifications": True}
+    variables = planned({**CHANNEL, "name": "mine", "trail": trail}).function.environment
+    group = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/cloudtrail/ct-trail-monitor"
+    assert variables["CTWATCH_LOG_GROUP"] == group
+    assert variables["CTWATCH_DELIVERIES"] == f"arn:aws:sns:{REGION}:{ACCOUNT}:mine-deliveries"
+
+
 def test_an_entry_of_a_channel_says_nothing_of_what_is_the_default():
     given = [
         {"type": "slack", "url": "env:A", "min_severity": "low", "only": []},

@@ -123,16 +123,6 @@ class Detection:
         """The first part's pattern, its words not filled in."""
         return self.parts[0].pattern
 
-    @property
-    def lacking(self) -> str:
-        """Why this version makes no rule of it; "" when it does."""
-        return _LACKING.get(self.id, "")
-
-    @property
-    def buildable(self) -> bool:
-        """Whether this version makes rules of it."""
-        return not self.lacking
-
     def fires_on(self, names: Names) -> tuple[Event, ...]:
         """The examples that its parts match, as if a watch with these names had seen them.
 
@@ -190,9 +180,6 @@ def _translations(names: Names) -> Iterator[tuple[str, str]]:
 def _several(value: str | Sequence[str]) -> Sequence[str]:
     return (value,) if isinstance(value, str) else value
 
-
-_LACKING: dict[str, str] = {}
-"""Why this version makes no rule of a detection, by id: nothing is lacking at present."""
 
 _REQUIRED = frozenset({"id", "title", "why", "severity", "mitre", "where", "read_only"})
 _OPTIONAL = frozenset({"scope"})

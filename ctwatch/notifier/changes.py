@@ -2,7 +2,7 @@
 
 A record holds what was asked for and never what was before; only an Insights event tells both.
 A console sends the settings that stay as they are along with those that change, so a parameter
-that is named may be an old one: severity.py knows this watch's own bucket and key and compares.
+that is named may be an old one: severity.py knows what this watch's own trail has and compares.
 """
 
 import re
@@ -31,6 +31,15 @@ class Change:
 def undated(name: str) -> str:
     """The API's own name: PutFunctionConcurrency20171031 -> PutFunctionConcurrency."""
     return _DATED.sub("", name)
+
+
+def same(named: str, known: str) -> bool:
+    """Whether what a caller typed is what is known by its name or ARN.
+
+    A topic may be named without the rest of its ARN, and a log group's ARN may end in ":*".
+    https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_UpdateTrail.html
+    """
+    return named.removesuffix(":*") in {known, known.rpartition(":")[2]}
 
 
 # (eventSource up to the first dot, event name) -> parameter -> what it is called.
@@ -112,8 +121,13 @@ def insight_changes(details: Any) -> tuple[Change, ...]:
 def _update_trail(asked: dict[str, Any]) -> Iterator[str]:
     if asked.get("s3BucketName"):
         yield "moves_bucket"
-    if "kmsKeyId" in asked:  # "" takes the encryption away
-        yield "changes_key"
+    for parameter, consequence in (  # "" takes it away, any other puts another in its place
+        ("kmsKeyId", "changes_key"),
+        ("cloudWatchLogsLogGroupArn", "drops_log_group"),
+        ("snsTopicName", "drops_topic"),
+    ):
+        if parameter in asked:
+            yield consequence
     for parameter, consequence in (
         ("isMultiRegionTrail", "single_region"),
         ("includeGlobalServiceEvents", "no_global_events"),
@@ -129,12 +143,18 @@ def _put_event_selectors(asked: dict[str, Any]) -> Iterator[str]:
 
     EventBridge gets only what a trail records:
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail.html
+
+    An empty list has none that does. AWS refuses it, as a trail has one to five selectors, so that
+    it comes as a call that failed; what it asks for is as bad as what a list of others asks for.
+    https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_PutEventSelectors.html
     """
     basic, advanced = asked.get("eventSelectors"), asked.get("advancedEventSelectors")
     if isinstance(advanced, list) and advanced:
         records = any(_records_writes_advanced(mapping(selector)) for selector in advanced)
     elif isinstance(basic, list) and basic:
         records = any(_records_writes(mapping(selector)) for selector in basic)
+    elif isinstance(basic, list) or isinstance(advanced, list):
+        records = False
     else:
         return
     if not records:

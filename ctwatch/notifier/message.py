@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 
-from .changes import Change
+from .changes import Change, same
 from .detections import DETECTIONS, described, detections_of
 from .event import INSIGHT, OBJECT, SIGN_IN, SUCCEEDED, Event
 from .inert import units
@@ -331,10 +331,15 @@ class _Composer:
 
     def changes(self) -> Iterator[str]:
         """Before -> after, one a line; what this watch's own trail had before is known."""
-        known = {"change.bucket": self.settings.bucket, "change.key": self.settings.key}
+        known = {
+            "change.bucket": self.settings.bucket,
+            "change.key": self.settings.key,
+            "change.log_group": self.settings.log_group,
+            "change.topic": self.settings.deliveries,
+        }
         for one in self.event.changes:
             before = one.before or (known.get(one.what) if self.ours else "")
-            if before != one.after:
+            if before is None or not same(one.after, before):
                 yield self.change(one, before or "")
 
     def change(self, one: Change, before: str) -> str:

@@ -4,6 +4,8 @@
     CTWATCH_TRAIL      ARN of the watch's own trail
     CTWATCH_BUCKET     the bucket that trail delivers to, if known
     CTWATCH_KEY        ARN of the key it encrypts with, "" for none; left out when not known
+    CTWATCH_LOG_GROUP  ARN of the log group that it delivers to; left out when there is none
+    CTWATCH_DELIVERIES ARN of the topic that it tells of log files; left out when there is none
     CTWATCH_OWN        JSON list of the names of what else is the watch's: rules, topic, function,
                        role, queues, log groups, parameters, bucket, ids of keys; no ARNs. Left
                        out, as it is where there is no room for it: every resource counts as the
@@ -76,6 +78,8 @@ class Settings:
     channels: tuple[Channel, ...]
     bucket: str | None = None
     key: str | None = None
+    log_group: str = ""
+    deliveries: str = ""
     own: frozenset[str] | None = None
     custom: tuple[Custom, ...] = ()
 
@@ -95,6 +99,8 @@ def read_settings(environ: Mapping[str, str], custom: tuple[Custom, ...] = ()) -
         channels=_channels(environ.get("CTWATCH_CHANNELS", "")),
         bucket=environ.get("CTWATCH_BUCKET"),
         key=environ.get("CTWATCH_KEY"),
+        log_group=environ.get("CTWATCH_LOG_GROUP", ""),
+        deliveries=environ.get("CTWATCH_DELIVERIES", ""),
         own=_own(environ.get("CTWATCH_OWN", "")),
         custom=custom,
     )

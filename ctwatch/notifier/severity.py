@@ -6,10 +6,11 @@
     a step     lower for a trail that is not this watch's, and for a call that did not succeed
 
 A console sends settings that stay along with those that change. Where the trail is this watch's
-own, its bucket and key are known, and naming them again is no consequence.
+own, what it delivers to and its key are known, and naming them again is no consequence; a log group
+and a topic count as dropped only where it has one.
 """
 
-from .changes import undated
+from .changes import same, undated
 from .detections import DETECTIONS, OWN, custom_of, described, detections_of
 from .event import OBJECT, SUCCEEDED, Event
 from .settings import LEVELS, Settings
@@ -83,6 +84,8 @@ CONSEQUENCES = {
     "no_global_events": "critical",
     "no_validation": "high",
     "changes_key": "high",
+    "drops_log_group": "high",
+    "drops_topic": "high",
     "no_organization": "high",
     "suspends_versioning": "high",
     "silences_rule": "critical",
@@ -113,11 +116,22 @@ def follows(event: Event, settings: Settings) -> frozenset[str]:
         found -= _OF_OWN
     if _is_root_login(event) and event.mfa == "no" and event.result == SUCCEEDED:
         found |= {"without_mfa"}
+    named = {change.what: change.after for change in event.changes}
+    if not _is_another(named.get("change.log_group"), event, settings, settings.log_group):
+        found -= {"drops_log_group"}
+    if not _is_another(named.get("change.topic"), event, settings, settings.deliveries):
+        found -= {"drops_topic"}
     if event.is_on(settings.trail):
-        named = {change.what: change.after for change in event.changes}
         found -= {"moves_bucket"} if named.get("change.bucket") == settings.bucket else set()
         found -= {"changes_key"} if named.get("change.key") == settings.key else set()
     return found
+
+
+def _is_another(named: str | None, event: Event, settings: Settings, ours: str) -> bool:
+    """Whether this watch's own trail no longer delivers to that ARN; "" is none."""
+    if not ours or not event.is_on(settings.trail):
+        return False
+    return not same(named or "", ours)
 
 
 def _base(event: Event, settings: Settings) -> str:

@@ -139,6 +139,14 @@ _TABLE = {
         "로그를 암호화하는 키가 바뀌었습니다. 로그를 계속 읽을 수 있는지 확인하세요.",
         "The key that encrypts the logs was changed. Check that they can still be read.",
     ),
+    "note_drops_log_group": (
+        "추적이 원래의 CloudWatch 로그 그룹으로 더는 전송하지 않아 그 로그를 보는 경보가 멈춥니다.",
+        "The trail no longer delivers to its log group: alarms that read it fall silent.",
+    ),
+    "note_drops_topic": (
+        "추적이 새 로그 파일을 더 이상 원래의 주제에 알리지 않습니다.",
+        "The trail no longer tells its topic of new log files: who waits for that waits in vain.",
+    ),
     "note_no_organization": (
         "조직 추적이 아니게 되었습니다. 다른 계정의 일이 기록되지 않습니다.",
         "It is no longer an organization's trail: other accounts are not recorded.",

@@ -98,6 +98,15 @@ def _rotation(call: Call, forward: Forward, cloud: Cloud) -> dict[str, Any]:
     return {**answer, "KeyRotationEnabled": False} if found.state == _PENDING else answer
 
 
+def _put_policy(call: Call, forward: Forward, cloud: Cloud) -> dict[str, Any]:
+    """A key has one policy, which need not be named.
+
+    https://docs.aws.amazon.com/kms/latest/APIReference/API_PutKeyPolicy.html
+    """
+    named, _ = _named(call, cloud, "KeyId")
+    return forward(named.but(PolicyName=call.params.get("PolicyName", "default")))
+
+
 def check_policy(call: Call, _: Cloud) -> None:
     """Refuse a policy that is none."""
     text = call.params.get("Policy")
@@ -137,11 +146,14 @@ def for_trail(cloud: Cloud, trail: str, name: str) -> str:
 RULES: dict[str, Rule] = {
     "CancelKeyDeletion": _cancel,
     "CreateAlias": _unless(_PENDING, member="TargetKeyId"),
+    "DeleteImportedKeyMaterial": _unless(),
     "DisableKey": _unless(_PENDING),
     "DisableKeyRotation": _unless(_PENDING, _DISABLED),
     "EnableKey": _unless(_PENDING),
     "EnableKeyRotation": _unless(_PENDING, _DISABLED),
     "GetKeyRotationStatus": _rotation,
+    "PutKeyPolicy": _put_policy,
+    "RevokeGrant": _unless(),
     "ScheduleKeyDeletion": _unless(_PENDING),
     "TagResource": _unless(_PENDING),
     "UntagResource": _unless(_PENDING),

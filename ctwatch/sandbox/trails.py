@@ -464,6 +464,15 @@ def _tags(call: Call, forward: Forward, cloud: Cloud) -> dict[str, Any]:
     return forward(call)
 
 
+def _no_lake(call: Call, _: Forward, __: Cloud) -> dict[str, Any]:
+    """There is no CloudTrail Lake here, and so nothing of it that has a policy.
+
+    https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_DeleteResourcePolicy.html
+    """
+    arn = call.params["ResourceArn"]
+    raise Refusal("ResourceNotFoundException", f"The resource {arn} was not found.")
+
+
 RULES: dict[str, Rule] = {
     "CreateTrail": _create,
     "UpdateTrail": _update,
@@ -480,4 +489,5 @@ RULES: dict[str, Rule] = {
     "AddTags": _tags,
     "RemoveTags": _tags,
     "ListTags": _tags,
+    "DeleteResourcePolicy": _no_lake,
 }
