@@ -95,7 +95,7 @@ def test_up_again_writes_nothing(world: World) -> None:
 
 
 FACTS = ("Event: StopLogging", "TrailNotFoundException", "Trail: {}", "Actor: arn:aws:iam::",
-         "Source IP: 127.0.0.1", "Region: ap-northeast-2", "Account: 123456789012", "MFA: ",
+         "Source IP: 127.0.0.1", "Region: ap-northeast-2", "Account: 123456789012", "MFA",
          "Event ID: ", "Request ID: ", " UTC")  # fmt: skip
 
 
