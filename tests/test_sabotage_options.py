@@ -1,12 +1,24 @@
-"""The same for what a watch has only when asked: keys, CloudWatch Logs, news of log files, tags."""
+"""The same for what a watch has only when asked: keys, CloudWatch Logs, news of log files, tags,
+text messages."""
 
 import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hands import inline_policy, on_log_group, on_role, set_topic, topic_policy, trust, update_trail
+from hands import (
+    inline_policy,
+    on_log_group,
+    on_role,
+    set_subscription,
+    set_topic,
+    topic_policy,
+    trust,
+    unsubscribe,
+    update_trail,
+)
 from sabotage import (
+    ARMED,
     MUTE,
     Break,
     Document,
@@ -37,7 +49,7 @@ pytestmark = pytest.mark.usefixtures("unmeasured")
 OPTIONS: dict[str, Any] = {
     **PLAIN,
     "trail": {"kms": "create", "cloudwatch_logs": True, "delivery_notifications": True},
-    "topic": {**PLAIN["topic"], "kms": "create"},
+    "topic": {**PLAIN["topic"], "sms": ["+821012345678"], "kms": "create"},
     "rules": [
         {"name": "eventbridge-ct-detect", "detection": "trail-tampering"},
         {"name": "log-key", "detection": "log-key-tampering"},
@@ -63,6 +75,7 @@ def parts(watch: Watch) -> dict[str, Resource]:
         "delivered": trail.log_group,
         "deliverer": trail.log_role,
         "deliveries": trail.deliveries,
+        "phone": watch.people[1],
         "topic": watch.topic,
         "topic key": watch.topic.key,
         "bucket": watch.bucket,
@@ -75,7 +88,7 @@ def parts(watch: Watch) -> dict[str, Resource]:
     }
 
 
-ADDED = ("key", "topic key", "delivered", "deliverer", "deliveries")
+ADDED = ("key", "topic key", "delivered", "deliverer", "deliveries", "phone")
 PLANNED = parts(planned(OPTIONS))
 
 
@@ -170,6 +183,21 @@ DELIVERIES = [
 ]  # fmt: skip
 
 
+# The text messages
+
+THEIR_QUEUE = json.dumps({"deadLetterTargetArn": PLACE.arn("sqs", "ctwatch-dead-letter")})
+NARROW = json.dumps({"severity": ["none"]})
+PHONE = [
+    impossible("phone", "confirmed", "a number is not asked: it is confirmed at once"),
+    impossible("phone", "raw", "SNS refuses raw delivery to a telephone"),
+    impossible("phone", "opted_in", "who has it does that, by no call: see test_text_messages"),
+    line("phone", "filter", set_subscription("phone", "FilterPolicy", NARROW), alone=ARMED),
+    line("phone", "dead_letter", set_subscription("phone", "RedrivePolicy", THEIR_QUEUE),
+         alone=ARMED),
+    line("phone", "", unsubscribe("phone"), alone=ARMED),
+]  # fmt: skip
+
+
 # The tags
 
 TAG = "team"
@@ -212,6 +240,7 @@ LINES = [
     *key_lines("key", Alarm.DEGRADED),
     *key_lines("topic key", MUTE),
     *DELIVERIES,
+    *PHONE,
     *TAGS,
 ]
 TABLE = Table(config=OPTIONS, parts=parts, lines=LINES, on_the_way=frozenset({"topic"}))
