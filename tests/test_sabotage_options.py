@@ -2,7 +2,8 @@
 text messages."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from hands import (
     inline_policy,
     on_log_group,
     on_role,
+    queue_url,
     set_subscription,
     set_topic,
     topic_policy,
@@ -19,6 +21,8 @@ from hands import (
 )
 from sabotage import (
     ARMED,
+    DEAF,
+    DEGRADED,
     MUTE,
     Break,
     Document,
@@ -31,6 +35,7 @@ from sabotage import (
     judged,
     leaves,
     line,
+    look,
     of_each,
     rearmed,
     shows_means_and_mends,
@@ -38,8 +43,10 @@ from sabotage import (
 )
 from watch_world import PLACE, PLAIN, World, planned
 
-from ctwatch.diagnose import Alarm
-from ctwatch.resources.base import Resource
+from ctwatch.diagnose import Alarm, faults_of
+from ctwatch.engine import build
+from ctwatch.findings import Action, Verdict
+from ctwatch.resources.base import TAG, Resource, pairs
 from ctwatch.resources.key import Key
 from ctwatch.sandbox.server import Sandbox
 from ctwatch.watch import Watch
@@ -200,40 +207,101 @@ PHONE = [
 
 # The tags
 
-TAG = "team"
-CHANGED = {TAG: "theirs"}
-PAIRS = [{"Key": key, "Value": value} for key, value in CHANGED.items()]
+TEAM = "team"
+Tags = dict[str, str]
 
 
-def retag_bucket(ground: Ground) -> None:
-    name = ground.at("bucket").name
-    found = ground.s3.get_bucket_tagging(Bucket=name)["TagSet"]
-    kept = [one for one in found if one["Key"] != TAG]
-    ground.s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": kept})
+@dataclass(frozen=True)
+class Tagging:
+    """How tags are put on one kind of thing by hand, and how they are taken off."""
+
+    put: Callable[[Ground, Tags], Any]
+    take: Callable[[Ground, str], Any]
 
 
-def retag_queue(ground: Ground) -> None:
-    url = ground.sqs.get_queue_url(QueueName=ground.at("queue").name)["QueueUrl"]
-    ground.sqs.untag_queue(QueueUrl=url, TagKeys=[TAG])
+def _listed(tags: Tags, key: str = "Key", value: str = "Value") -> list[Any]:
+    return [{key: one, value: tags[one]} for one in tags]
 
 
-TAGS = [
-    line(at, f"tags.{TAG}", by)
-    for at, by in (
-        ("bucket", retag_bucket),
-        ("trail", lambda g: g.cloudtrail.add_tags(ResourceId=g.at("trail").arn, TagsList=PAIRS)),
-        ("topic", lambda g: g.sns.tag_resource(ResourceArn=g.at("topic").arn, Tags=PAIRS)),
-        ("queue", retag_queue),
-        ("rule", lambda g: g.events.untag_resource(ResourceARN=g.at("rule").arn, TagKeys=[TAG])),
-        ("function", lambda g: g.lambda_.tag_resource(Resource=g.at("function").arn, Tags=CHANGED)),
-        ("role", on_role("untag_role", TagKeys=[TAG])),
-        ("log group",
-         lambda g: g.logs.tag_resource(resourceArn=g.at("log group").arn, tags=CHANGED)),
-        ("secret", lambda g: g.ssm.remove_tags_from_resource(
-            ResourceType="Parameter", ResourceId=g.at("secret").name, TagKeys=[TAG])),
-        ("key", on_key("untag_resource", "key", TagKeys=[TAG])),
-    )
-]  # fmt: skip
+def _on_bucket(change: Callable[[Tags], Tags]) -> Break:
+    """S3 puts all tags at once."""
+
+    def by(ground: Ground) -> None:
+        name = ground.at("bucket").name
+        found = pairs(ground.s3.get_bucket_tagging(Bucket=name)["TagSet"])
+        ground.s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": _listed(change(found))})
+
+    return by
+
+
+def _of_parameter(ground: Ground) -> dict[str, str]:
+    return {"ResourceType": "Parameter", "ResourceId": ground.at("secret").name}
+
+
+def _led_to(ground: Ground) -> str:
+    """The watch's key, or else the one that its alias leads to, whosever that is."""
+    key = ground.at("key")
+    if found := key.found(ground.aws):
+        return str(found)
+    return str(ground.kms.describe_key(KeyId=key.alias)["KeyMetadata"]["Arn"])
+
+
+HANDS = {
+    "bucket": Tagging(
+        lambda g, tags: _on_bucket(lambda found: {**found, **tags})(g),
+        lambda g, key: _on_bucket(lambda found: {k: found[k] for k in found if k != key})(g),
+    ),
+    "trail": Tagging(
+        lambda g, tags: g.cloudtrail.add_tags(
+            ResourceId=g.at("trail").arn, TagsList=_listed(tags)),
+        lambda g, key: g.cloudtrail.remove_tags(
+            ResourceId=g.at("trail").arn, TagsList=[{"Key": key}]),
+    ),
+    "topic": Tagging(
+        lambda g, tags: g.sns.tag_resource(ResourceArn=g.at("topic").arn, Tags=_listed(tags)),
+        lambda g, key: g.sns.untag_resource(ResourceArn=g.at("topic").arn, TagKeys=[key]),
+    ),
+    "queue": Tagging(
+        lambda g, tags: g.sqs.tag_queue(QueueUrl=queue_url(g, "queue"), Tags=tags),
+        lambda g, key: g.sqs.untag_queue(QueueUrl=queue_url(g, "queue"), TagKeys=[key]),
+    ),
+    "rule": Tagging(
+        lambda g, tags: g.events.tag_resource(ResourceARN=g.at("rule").arn, Tags=_listed(tags)),
+        lambda g, key: g.events.untag_resource(ResourceARN=g.at("rule").arn, TagKeys=[key]),
+    ),
+    "function": Tagging(
+        lambda g, tags: g.lambda_.tag_resource(Resource=g.at("function").arn, Tags=tags),
+        lambda g, key: g.lambda_.untag_resource(Resource=g.at("function").arn, TagKeys=[key]),
+    ),
+    "role": Tagging(
+        lambda g, tags: on_role("tag_role", Tags=_listed(tags))(g),
+        lambda g, key: on_role("untag_role", TagKeys=[key])(g),
+    ),
+    "log group": Tagging(
+        lambda g, tags: g.logs.tag_resource(resourceArn=g.at("log group").arn, tags=tags),
+        lambda g, key: g.logs.untag_resource(resourceArn=g.at("log group").arn, tagKeys=[key]),
+    ),
+    "secret": Tagging(
+        lambda g, tags: g.ssm.add_tags_to_resource(**_of_parameter(g), Tags=_listed(tags)),
+        lambda g, key: g.ssm.remove_tags_from_resource(**_of_parameter(g), TagKeys=[key]),
+    ),
+    "key": Tagging(
+        lambda g, tags: g.kms.tag_resource(
+            KeyId=_led_to(g), Tags=_listed(tags, "TagKey", "TagValue")),
+        lambda g, key: g.kms.untag_resource(KeyId=_led_to(g), TagKeys=[key]),
+    ),
+}  # fmt: skip
+
+
+def taken_and_changed(at: str) -> list[Line]:
+    hand = HANDS[at]
+    return [
+        line(at, f"tags.{TEAM}", lambda ground: hand.take(ground, TEAM)),
+        line(at, f"tags.{TEAM}", lambda ground: hand.put(ground, {TEAM: "theirs"})),
+    ]
+
+
+TAGS = [one for at in HANDS for one in taken_and_changed(at)]
 
 LINES = [
     *TRAIL,
@@ -266,6 +334,36 @@ def test_every_promise_that_an_option_changes_has_a_line() -> None:
 def test_whatever_carries_tags_has_a_line_for_its_kind() -> None:
     told = {PLANNED[one.at].kind for one in TAGS}
     assert {one.kind for one in planned(OPTIONS).resources if one.tagged} == told
+
+
+LOST = {
+    "rule": (DEAF, DEAF),
+    "topic": (MUTE, MUTE),
+    "function": (DEGRADED, MUTE),
+    "role": (DEGRADED, MUTE),
+    "secret": (DEGRADED, MUTE),
+}
+"""What is said of a thing that is not known to be ours, with the people and without them."""
+
+
+@pytest.mark.parametrize("at", HANDS)
+def test_what_has_lost_our_tag_is_left_alone_until_a_person_puts_it_on_again(
+    at: str, ground: Ground
+) -> None:
+    one, hand = ground.at(at), HANDS[at]
+    hand.take(ground, TAG)
+    [found] = look(ground, [one])
+    verdicts = judged(ground, [found])
+    with ground.world.sandbox.recording() as calls:
+        [step] = list(build([found], ground.aws))
+    hand.put(ground, {TAG: ground.watch.name})
+    [again] = look(ground, [one])
+    assert (found.verdict, again.verdict) == (Verdict.FOREIGN, Verdict.OK)
+    assert verdicts == LOST.get(at, (DEGRADED, DEGRADED))
+    assert (step.action, [x.operation for x in calls if x.writes]) == (Action.SKIPPED, [])
+    [fault] = faults_of(found)
+    assert fault.sentence.endswith("is not this watch's: it lacks the tag ctwatch:watch=ctwatch")
+    assert "If this watch made it, put that tag on it again" in fault.remedy
 
 
 def prepare(world: World) -> None:
