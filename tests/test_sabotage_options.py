@@ -53,10 +53,11 @@ from ctwatch.watch import Watch
 
 pytestmark = pytest.mark.usefixtures("unmeasured")
 
+PHONE_NUMBER = "+821012345678"
 OPTIONS: dict[str, Any] = {
     **PLAIN,
     "trail": {"kms": "create", "cloudwatch_logs": True, "delivery_notifications": True},
-    "topic": {**PLAIN["topic"], "sms": ["+821012345678"], "kms": "create"},
+    "topic": {**PLAIN["topic"], "sms": [PHONE_NUMBER], "kms": "create"},
     "rules": [
         {"name": "eventbridge-ct-detect", "detection": "trail-tampering"},
         {"name": "log-key", "detection": "log-key-tampering"},
@@ -334,6 +335,33 @@ def test_every_promise_that_an_option_changes_has_a_line() -> None:
 def test_whatever_carries_tags_has_a_line_for_its_kind() -> None:
     told = {PLANNED[one.at].kind for one in TAGS}
     assert {one.kind for one in planned(OPTIONS).resources if one.tagged} == told
+
+
+WITHIN = {
+    "key": ("rotation", "trail"),
+    "delivered": ("retention", "trail"),
+    "deliverer": ("attached", "trail"),
+    "deliveries": ("key", "trail"),
+    "topic key": ("rotation", "topic"),
+    "phone": ("filter", PHONE_NUMBER),
+    "rule": ("tags.team", "rule"),
+    "function": ("tags.team", "discord"),
+}
+"""Of each thing that an option adds or labels, a path, and the hop of `status` that shows it."""
+
+
+def test_each_option_has_its_place_in_status(ground: Ground) -> None:
+    whole = dict(ground.whole)
+    ground.whole.clear()
+    for at, (path, _) in WITHIN.items():
+        next(one.by for one in LINES if one.by and (one.at, one.paths) == (at, (path,)))(ground)
+    told = json.loads(ground.world.run("status", "--json").out)
+    hops = {(fault["resource"], fault["path"], hop["hop"], hop["flow"] != "ok")
+            for hop in told["hops"] for fault in hop["faults"]}  # fmt: skip
+    assert told["verdict"] == "DEGRADED"
+    assert hops == {(ground.at(at).title, *place, True) for at, place in WITHIN.items()}
+    assert ground.world.run("up").code == 0
+    ground.whole.update(whole)
 
 
 LOST = {
