@@ -586,7 +586,8 @@ _UNASKED = "whether it takes alerts cannot be checked from here, ctwatch simulat
 
 def _unheard(finding: Finding) -> bool:
     state = _state(finding)
-    return not state["confirmed"] or state["filter"] is not None
+    stopped = not state.get("opted_in", True)
+    return stopped or not state["confirmed"] or state["filter"] is not None
 
 
 def _silent(
@@ -757,6 +758,7 @@ _MEANS = {
     ("rule", "targets.home"): "removed, nothing from there reaches the home region",
     ("topic", "policy.AllowEventBridgePublish"): "removed, EventBridge may not publish",
     ("subscription", "confirmed"): "not yet, nobody has followed the link in the mail",
+    ("subscription", "opted_in"): "no, somebody has answered STOP and gets no text message now",
     ("subscription", "filter"): "a filter keeps alerts back",
     ("function", "code"): "not the code that ctwatch uploaded",
     ("function", "concurrency"): "limited, at 0 the function never runs",

@@ -103,8 +103,11 @@ class Step:
 def foreign(finding: Finding) -> ForeignError:
     """The sentence for a thing that has our name without our tag, or is known to be another's."""
     one, facts = finding.resource, finding.live.facts if finding.live else {}
-    why = facts.get("anothers") or f"it lacks the tag ctwatch:watch={one.watch}"
-    return ForeignError(
-        f"{one.title} is there already and is not this watch's: {why}",
-        "Choose another name in the config, or delete it yourself if nobody needs it.",
-    )
+    anothers = facts.get("anothers")
+    why = anothers or f"it lacks the tag ctwatch:watch={one.watch}"
+    hint = _HINT if anothers else f"{_HINT} {_LOST}"
+    return ForeignError(f"{one.title} is there already and is not this watch's: {why}", hint)
+
+
+_HINT = "Choose another name in the config, or delete it yourself if nobody needs it."
+_LOST = "If this watch made it, put that tag on it again."

@@ -106,6 +106,7 @@ def _to(target: Resource, whole: str, words: str, aws: Aws) -> Any:
 def rendered(transformer: Mapping[str, Any], event: State) -> str:
     """The text that an InputTransformer makes of an event; what the event lacks is empty.
 
+    As EventBridge does: nothing is escaped, and a list within a string has no quotation marks.
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-transform-target-input.html
     """
     found = {name: _at(path, event) for name, path in transformer["InputPathsMap"].items()}
@@ -117,4 +118,6 @@ def _at(path: str, event: Any) -> str:
         event = event.get(key) if isinstance(event, dict) else None
     if event is None:
         return ""
-    return event if isinstance(event, str) else json.dumps(event)
+    if isinstance(event, str):
+        return event
+    return json.dumps(event, ensure_ascii=False, separators=(",", ":")).replace('"', "")

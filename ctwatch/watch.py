@@ -29,7 +29,7 @@ from ctwatch.config import CREATE, TOPIC, ChannelConfig, Config, deliveries_name
 from ctwatch.detections.names import with_derived
 from ctwatch.diff import State
 from ctwatch.listening import OF_OBJECTS, Heard, has_notifier, heard, names_of, own_detections
-from ctwatch.readable import subject_of, transformer
+from ctwatch.readable import transformer
 from ctwatch.resources.base import Resource
 from ctwatch.resources.bucket import Bucket
 from ctwatch.resources.function import Function
@@ -377,7 +377,7 @@ def _rules(
             dead_letter=dead_letter,
             read_only=one.read_only,
             fires=one.fires,
-            text=None if config.route == "fanout" else _text(config, one),
+            text=None if config.route == "fanout" else _text(config, ends.topic.place, one),
         )
         for one in listened
     )
@@ -388,11 +388,10 @@ def _targets(config: Config, one: Heard, ends: _Ends) -> tuple[Resource, ...]:
     return tuple(end for way, end in ends._asdict().items() if end and way in ways)
 
 
-def _text(config: Config, one: Heard) -> State:
+def _text(config: Config, place: Place, one: Heard) -> State:
     """What a mail says that no function writes."""
-    subject = subject_of(one.pattern.get("detail-type", []))
-    language = config.alerts.language
-    return transformer(config.known[one.detection], subject, language, config.name)
+    told = config.known[one.detection]
+    return transformer(told, one.pattern, config.alerts.language, config.name, place.partition)
 
 
 def _told_by(bucket: Bucket, rules: Sequence[Rule]) -> tuple[Rule, ...]:

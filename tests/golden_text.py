@@ -12,6 +12,7 @@ from itertools import groupby
 from pathlib import Path
 
 GOLDEN = Path(__file__).parent / "golden"
+WRITES = os.environ.get("CTWATCH_GOLDEN") == "write"
 CHANGING = {
     r"ctwatch-probe-[0-9a-f]{12}": "ctwatch-probe-000000000000",
     r"\d\d:\d\d:\d\d": "00:00:00",
@@ -52,8 +53,13 @@ def runs(text: str):
 
 def compare(name: str, told: object) -> None:
     """Hold a command's whole output against the golden file of that name."""
-    path, text = GOLDEN / f"{name}.txt", masked(str(told))
-    if os.environ.get("CTWATCH_GOLDEN") == "write":
+    hold(GOLDEN / f"{name}.txt", masked(str(told)))
+
+
+def hold(path: Path, text: str) -> None:
+    """Hold a text against a golden file as it is."""
+    if WRITES:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
+    assert path.is_file(), f"{path.name} is missing: run with CTWATCH_GOLDEN=write"
     assert text == path.read_text("utf-8")

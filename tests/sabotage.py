@@ -349,20 +349,20 @@ def told_of(ground: Ground, findings: Sequence[Finding]) -> set[tuple[str, str]]
 
 
 def judged(ground: Ground, findings: Sequence[Finding]) -> tuple[Alarm, Alarm]:
-    """What `status` says of them, with the mail and without it."""
+    """What `status` says of them, with the people and without them."""
     seen = {**ground.whole, **{one.resource: one for one in findings}}
     with_mail = diagnose(ground.watch, [seen[one] for one in ground.watch.resources], ground.aws)
     alone, topic = replace(ground.watch, people=()), ground.watch.topic
-    seen[topic] = _without_mail(seen[topic])
+    seen[topic] = _without_people(seen[topic])
     without = diagnose(alone, [seen[one] for one in alone.resources], ground.aws)
     return with_mail.verdict, without.verdict
 
 
-def _without_mail(topic: Finding) -> Finding:
-    """The topic as it would be if nobody had asked for mail."""
+def _without_people(topic: Finding) -> Finding:
+    """The topic as it would be if nobody had asked for mail or text messages."""
     if not topic.live:
         return topic
-    listeners = [one for one in topic.live.facts["subscriptions"] if one[0] != "email"]
+    listeners = [x for x in topic.live.facts["subscriptions"] if x[0] not in {"email", "sms"}]
     return replace(topic, live=replace(topic.live, facts={"subscriptions": listeners}))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
-from watch_world import PLACE, PLAIN, World, planned, world_of
+from watch_world import PLACE, PLAIN, Ran, World, planned, world_of
 
 from ctwatch.config import Complaint, InvalidConfigError, parse
 from ctwatch.resources.base import TAG
@@ -304,6 +304,106 @@ def test_a_function_that_may_not_use_the_key_cannot_write_to_the_topic(world: Wo
     status = world.run("status")
     assert (status.code, status.out.split()[0]) == (3, "MUTE")
     assert world.run("up").code == 0
+
+
+# Switched on in a watch that is there already, and cleared away
+
+LATER: dict[str, tuple[Any, list[str]]] = {
+    "trail.kms": (
+        "create",
+        ["+ created key ctwatch-trail", "~ repaired trail ct-trail-monitor: key"],
+    ),
+    "trail.cloudwatch_logs": (
+        True,
+        [
+            "+ created log group /aws/cloudtrail/ct-trail-monitor",
+            "+ created role ctwatch-trail-logs",
+            "~ repaired trail ct-trail-monitor: log_group, log_role",
+        ],
+    ),
+    "trail.delivery_notifications": (
+        True,
+        ["+ created topic ctwatch-deliveries", "~ repaired trail ct-trail-monitor: notifications"],
+    ),
+    "topic.kms": (
+        "create",
+        [
+            "+ created key ctwatch-topic",
+            "~ repaired topic ctwatch-deliveries: key",
+            "~ repaired topic sns-cloudtrail-alarm: key",
+        ],
+    ),
+    "tags.team": ("security", []),
+}
+DATA = [
+    "bucket s3-cloudtrail-monitor-123456789012-ap-northeast-2-an",
+    "key ctwatch-trail",
+    "log group /aws/cloudtrail/ct-trail-monitor",
+    "key ctwatch-topic",
+]
+
+
+def asked_for(config: Mapping[str, Any], option: str) -> dict[str, Any]:
+    """The config with that option, too."""
+    section, name = option.split(".")
+    return {**config, section: {**config.get(section, {}), name: LATER[option][0]}}
+
+
+def told(ran: Ran, but: str) -> list[str]:
+    """The steps of a command, without those of one kind of resource."""
+    lines = [line for line in ran.err_lines if line[:2] in {"+ ", "~ ", "- "}]
+    return sorted(line for line in lines if not but or f" {but} " not in line)
+
+
+def test_each_option_is_switched_on_later_without_a_gap_and_cleared_away_with_the_rest(
+    world: World,
+) -> None:
+    """Nothing is recorded twice or not at all: a trail need not be stopped to be changed.
+
+    https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_UpdateTrail.html
+    """
+    config: dict[str, Any] = PLAIN
+    world.use(config)
+    assert world.run("up").code == 0
+    world.click()
+    there = {one.title for one in planned(config).resources if one.tagged}
+    for option, (_, steps) in LATER.items():
+        config = asked_for(config, option)
+        world.config.write_text(json.dumps(config), encoding="utf-8")
+        with world.sandbox.recording() as calls:
+            up = world.run("up")
+        assert up.code == 0, (option, up.text)
+        there |= {step.removeprefix("+ created ") for step in steps if step.startswith("+ ")}
+        labelled = sorted(f"~ repaired {one}: {option}" for one in there)
+        assert told(up, but="function" if steps else "") == (steps or labelled), option
+        touched = {one.operation for one in calls if one.service == "cloudtrail" and one.writes}
+        assert touched <= {"UpdateTrail", "AddTags"}, option
+        assert world.run("status").out.split()[0] == "ARMED", option
+    tell(world, "ctwatch-probe-later")
+    assert mailed(world, "ctwatch-probe-later")
+    cleared_away(world)
+
+
+def cleared_away(world: World) -> None:
+    """What holds data is kept, and goes when that is asked for."""
+    down = world.run("down", "--yes", "--wait", "0")
+    assert down.code == 0
+    assert [line for line in down.err_lines if line.startswith("Kept: ")] == [
+        f"Kept: {one}" for one in DATA
+    ]
+    listed = [one for one in world.sandbox.listing() if not one.startswith("kms key ")]
+    assert listed == [
+        "kms alias alias/ctwatch-topic",
+        "kms alias alias/ctwatch-trail",
+        "logs log-group /aws/cloudtrail/ct-trail-monitor",
+        f"s3 {DATA[0]}",
+    ]
+    assert len(own_keys(world)) == 2
+    down = world.run("down", "--yes", "--wait", "0", "--delete-logs")
+    assert down.code == 0
+    assert told(down, but="") == sorted(f"- deleted {one}" for one in DATA)
+    assert down.err.count("KMS deletes it in 30 days") == 2
+    assert world.sandbox.listing() == []
 
 
 # A key of the user's

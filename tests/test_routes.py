@@ -3,10 +3,12 @@
 import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import pairwise, permutations
 from typing import Any
 
 import pytest
-from watch_world import ADDRESS, DISCORD, MAIL_ONLY, World, planned, world_of
+from watch_world import ADDRESS, DISCORD, MAIL_ONLY, PLACE, World, planned, world_of
 
 from ctwatch.sandbox.server import Sandbox
 
@@ -95,7 +97,7 @@ def test_up_again_writes_nothing(world: World) -> None:
 
 
 FACTS = ("Event: StopLogging", "TrailNotFoundException", "Trail: {}", "Actor: arn:aws:iam::",
-         "Source IP: 127.0.0.1", "Region: ap-northeast-2", "Account: 123456789012", "MFA: ",
+         "Source IP: 127.0.0.1", "Region: ap-northeast-2", "Account: 123456789012", "MFA",
          "Event ID: ", "Request ID: ", " UTC")  # fmt: skip
 
 
@@ -238,35 +240,144 @@ def made(world: World) -> list[str]:
     return sorted(re.sub(r"[0-9a-f-]{36}", "id", one) for one in world.sandbox.listing())
 
 
-@pytest.mark.parametrize(
-    ("first", "second"),
-    [
-        ("fanout", "direct"),
-        ("direct", "formatted"),
-        ("formatted", "fanout"),
-        ("fanout", "formatted"),
+# From each route to each other one
+
+FAR = "us-east-1"
+GUARDED = {
+    **BOTH,
+    "rules": [
+        {"name": RULE, "detection": "trail-tampering"},
+        {"name": "root-login", "detection": "root-login"},
+        {"name": "guard", "detection": "pipeline-tampering"},
     ],
-)
+}
+WALK = ("fanout", "direct", "formatted", "fanout", "formatted", "direct", "fanout")
+
+
+def by(route: str) -> dict[str, Any]:
+    return {**GUARDED, "route": route}
+
+
+def test_the_walk_goes_from_each_route_to_each_other_one_once() -> None:
+    assert sorted(pairwise(WALK)) == sorted(permutations(ROUTES, 2))
+
+
+@contextmanager
+def unheard(world: World) -> Iterator[None]:
+    """Drop what `up` sets off: the guard tells of every call, which is shown in `test_guard`."""
+    work = world.sandbox._delivery._work
+    work._paused = True
+    try:
+        yield
+    finally:
+        work._paused = False
+
+
+def holds(world: World) -> dict[str, Any]:
+    """All there is, with every policy, target and setting in which a route could leave a trace."""
+    found: dict[str, Any] = {"made": made(world)}
+    for region in (PLACE.region, FAR):
+        found |= _rules_of(world, region) | _queues_of(world, region)
+    sns, iam, function = world.client("sns"), world.client("iam"), world.client("lambda")
+    topic = sns.get_topic_attributes(TopicArn=PLACE.arn("sns", TOPIC))["Attributes"]
+    listed = sns.list_subscriptions_by_topic(TopicArn=PLACE.arn("sns", TOPIC))["Subscriptions"]
+    found["topic"] = json.loads(topic["Policy"])
+    found["listeners"] = sorted((one["Protocol"], one["Endpoint"]) for one in listed)
+    for role, policy in ((ROLE, "notifier"), ("ctwatch-forwarder", "forwarder")):
+        trust = iam.get_role(RoleName=role)["Role"]["AssumeRolePolicyDocument"]
+        inline = iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
+        found[role] = (trust, inline)
+    found["variables"] = function.get_function_configuration(FunctionName=FUNCTION)["Environment"]
+    invokers = json.loads(function.get_policy(FunctionName=FUNCTION)["Policy"])["Statement"]
+    found["invokers"] = sorted(invokers, key=lambda one: one["Sid"])
+    return found
+
+
+def _rules_of(world: World, region: str) -> dict[str, Any]:
+    events, found = world.client("events", region), {}
+    for rule in events.list_rules()["Rules"]:
+        targets = events.list_targets_by_rule(Rule=rule["Name"])["Targets"]
+        found[rule["Arn"]] = rule, sorted(targets, key=lambda one: one["Id"])
+    return found
+
+
+def _queues_of(world: World, region: str) -> dict[str, Any]:
+    sqs, kept = world.client("sqs", region), ("Policy", "VisibilityTimeout", "RedrivePolicy")
+    listed = sqs.list_queues().get("QueueUrls", [])
+    asked = [
+        (url, sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])) for url in listed
+    ]
+    return {f"{region} {url}": {name: found["Attributes"].get(name) for name in kept}
+            for url, found in asked}  # fmt: skip
+
+
+Letter = tuple[bool, bool]
+"""Whether a mail has a subject of its own, and whether it is the event itself."""
+AS_EVENT, AS_TEXT, WRITTEN = (False, True), (False, False), (True, False)
+
+
+def letters(world: World, name: str) -> list[Letter]:
+    """What mails told of the name; each is told by a text message and by Discord, too."""
+    inbox = world.sandbox.inbox
+    mails = [one for one in inbox.mails if name in one.text]
+    assert len(mails) == len([one for one in inbox.texts if name in one.text])
+    assert [one for one in inbox.posts if one.status == 200 and name in str(one.payload)]
+    return [(one.subject != "AWS Notification Message", one.text.startswith("{")) for one in mails]
+
+
+# A rule of the guard's tells by the topic, and its twin straight to the function.
+WAYS = {
+    "fanout": ([AS_EVENT], {AS_EVENT}),
+    "direct": ([AS_TEXT], {AS_TEXT}),
+    "formatted": ([WRITTEN], {AS_TEXT, WRITTEN}),
+}
+
+
+def strike_both(world: World, step: int) -> tuple[list[Letter], set[Letter]]:
+    """Stop a trail at home, and touch a role far away; neither is there. How each was told."""
+    home, far = f"ctwatch-probe-home-{step}", f"ctwatch-probe-far-{step}"
+    cloudtrail, iam = world.client("cloudtrail"), world.client("iam")
+    with pytest.raises(cloudtrail.exceptions.TrailNotFoundException):
+        cloudtrail.stop_logging(Name=home)
+    world.settle()  # or each would start a container of its own
+    with pytest.raises(iam.exceptions.NoSuchEntityException):
+        iam.delete_role_policy(RoleName=far, PolicyName="notifier")
+    world.settle()
+    posts = [one for one in world.sandbox.inbox.posts if home in str(one.payload)]
+    assert [one.status for one in posts] == [200]
+    return letters(world, home), {*letters(world, far)}
+
+
+@pytest.fixture(scope="module")
+def fresh(worlds: World) -> dict[str, dict[str, Any]]:
+    """What a watch of each route holds that never had another one."""
+    found = {}
+    for route in ("direct", "formatted", "fanout"):
+        worlds.use(by(route))
+        with unheard(worlds):
+            assert worlds.run("up").code == 0
+        found[route] = holds(worlds)
+    return found
+
+
 def test_another_route_converges_and_leaves_nothing_of_the_old_one(
-    first: str, second: str, worlds: World
+    fresh: dict[str, dict[str, Any]], worlds: World
 ) -> None:
-    worlds.use(ROUTES[second])
-    assert worlds.run("up").code == 0
-    fresh = made(worlds)
-    worlds.use(ROUTES[first])
-    assert worlds.run("up").code == 0
+    """The world that `fresh` leaves is that of the walk's first route."""
     worlds.click()
-    rewrite(worlds, ROUTES[second])
-    plan, up = worlds.run("plan"), worlds.run("up")
-    assert up.code == 0, up.text
-    assert made(worlds) == fresh
-    if first == "fanout":
-        assert "- remove subscription function" in plan.out
-        assert "- deleted subscription function" in up.err
-    assert verdict(worlds) == "ARMED"
-    assert struck(worlds, "ctwatch-probe-switched") == (True, True)
-    down = worlds.run("down", "--yes", "--delete-logs")
-    assert (down.code, made(worlds)) == (0, [])
+    for step, (first, second) in enumerate(pairwise(WALK)):
+        worlds.config.write_text(json.dumps(by(second)), encoding="utf-8")
+        with unheard(worlds):
+            up = worlds.run("up")
+        assert up.code == 0, up.text
+        assert ("- deleted subscription function" in up.err) is (first == "fanout")
+        assert holds(worlds) == fresh[second], (first, second)
+        assert verdict(worlds) == "ARMED", (first, second)
+        assert "Nothing to do" in worlds.run("plan").err, (first, second)
+        assert strike_both(worlds, step) == WAYS[second], (first, second)
+    with unheard(worlds):
+        assert worlds.run("down", "--yes", "--wait", "0").code == 0
+    assert made(worlds) == [f"s3 bucket {worlds.open().watch.bucket.name}"]
 
 
 def rewrite(world: World, config: dict[str, Any]) -> None:

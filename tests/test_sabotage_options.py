@@ -1,12 +1,28 @@
-"""The same for what a watch has only when asked: keys, CloudWatch Logs, news of log files, tags."""
+"""The same for what a watch has only when asked: keys, CloudWatch Logs, news of log files, tags,
+text messages."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from hands import inline_policy, on_log_group, on_role, set_topic, topic_policy, trust, update_trail
+from hands import (
+    inline_policy,
+    on_log_group,
+    on_role,
+    queue_url,
+    set_subscription,
+    set_topic,
+    topic_policy,
+    trust,
+    unsubscribe,
+    update_trail,
+)
 from sabotage import (
+    ARMED,
+    DEAF,
+    DEGRADED,
     MUTE,
     Break,
     Document,
@@ -19,6 +35,7 @@ from sabotage import (
     judged,
     leaves,
     line,
+    look,
     of_each,
     rearmed,
     shows_means_and_mends,
@@ -26,18 +43,21 @@ from sabotage import (
 )
 from watch_world import PLACE, PLAIN, World, planned
 
-from ctwatch.diagnose import Alarm
-from ctwatch.resources.base import Resource
+from ctwatch.diagnose import Alarm, faults_of
+from ctwatch.engine import build
+from ctwatch.findings import Action, Verdict
+from ctwatch.resources.base import TAG, Resource, pairs
 from ctwatch.resources.key import Key
 from ctwatch.sandbox.server import Sandbox
 from ctwatch.watch import Watch
 
 pytestmark = pytest.mark.usefixtures("unmeasured")
 
+PHONE_NUMBER = "+821012345678"
 OPTIONS: dict[str, Any] = {
     **PLAIN,
     "trail": {"kms": "create", "cloudwatch_logs": True, "delivery_notifications": True},
-    "topic": {**PLAIN["topic"], "kms": "create"},
+    "topic": {**PLAIN["topic"], "sms": [PHONE_NUMBER], "kms": "create"},
     "rules": [
         {"name": "eventbridge-ct-detect", "detection": "trail-tampering"},
         {"name": "log-key", "detection": "log-key-tampering"},
@@ -63,6 +83,7 @@ def parts(watch: Watch) -> dict[str, Resource]:
         "delivered": trail.log_group,
         "deliverer": trail.log_role,
         "deliveries": trail.deliveries,
+        "phone": watch.people[1],
         "topic": watch.topic,
         "topic key": watch.topic.key,
         "bucket": watch.bucket,
@@ -75,7 +96,7 @@ def parts(watch: Watch) -> dict[str, Resource]:
     }
 
 
-ADDED = ("key", "topic key", "delivered", "deliverer", "deliveries")
+ADDED = ("key", "topic key", "delivered", "deliverer", "deliveries", "phone")
 PLANNED = parts(planned(OPTIONS))
 
 
@@ -170,48 +191,125 @@ DELIVERIES = [
 ]  # fmt: skip
 
 
+# The text messages
+
+THEIR_QUEUE = json.dumps({"deadLetterTargetArn": PLACE.arn("sqs", "ctwatch-dead-letter")})
+NARROW = json.dumps({"severity": ["none"]})
+PHONE = [
+    impossible("phone", "confirmed", "a number is not asked: it is confirmed at once"),
+    impossible("phone", "raw", "SNS refuses raw delivery to a telephone"),
+    impossible("phone", "opted_in", "who has it does that, by no call: see test_text_messages"),
+    line("phone", "filter", set_subscription("phone", "FilterPolicy", NARROW), alone=ARMED),
+    line("phone", "dead_letter", set_subscription("phone", "RedrivePolicy", THEIR_QUEUE),
+         alone=ARMED),
+    line("phone", "", unsubscribe("phone"), alone=ARMED),
+]  # fmt: skip
+
+
 # The tags
 
-TAG = "team"
-CHANGED = {TAG: "theirs"}
-PAIRS = [{"Key": key, "Value": value} for key, value in CHANGED.items()]
+TEAM = "team"
+Tags = dict[str, str]
 
 
-def retag_bucket(ground: Ground) -> None:
-    name = ground.at("bucket").name
-    found = ground.s3.get_bucket_tagging(Bucket=name)["TagSet"]
-    kept = [one for one in found if one["Key"] != TAG]
-    ground.s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": kept})
+@dataclass(frozen=True)
+class Tagging:
+    """How tags are put on one kind of thing by hand, and how they are taken off."""
+
+    put: Callable[[Ground, Tags], Any]
+    take: Callable[[Ground, str], Any]
 
 
-def retag_queue(ground: Ground) -> None:
-    url = ground.sqs.get_queue_url(QueueName=ground.at("queue").name)["QueueUrl"]
-    ground.sqs.untag_queue(QueueUrl=url, TagKeys=[TAG])
+def _listed(tags: Tags, key: str = "Key", value: str = "Value") -> list[Any]:
+    return [{key: one, value: tags[one]} for one in tags]
 
 
-TAGS = [
-    line(at, f"tags.{TAG}", by)
-    for at, by in (
-        ("bucket", retag_bucket),
-        ("trail", lambda g: g.cloudtrail.add_tags(ResourceId=g.at("trail").arn, TagsList=PAIRS)),
-        ("topic", lambda g: g.sns.tag_resource(ResourceArn=g.at("topic").arn, Tags=PAIRS)),
-        ("queue", retag_queue),
-        ("rule", lambda g: g.events.untag_resource(ResourceARN=g.at("rule").arn, TagKeys=[TAG])),
-        ("function", lambda g: g.lambda_.tag_resource(Resource=g.at("function").arn, Tags=CHANGED)),
-        ("role", on_role("untag_role", TagKeys=[TAG])),
-        ("log group",
-         lambda g: g.logs.tag_resource(resourceArn=g.at("log group").arn, tags=CHANGED)),
-        ("secret", lambda g: g.ssm.remove_tags_from_resource(
-            ResourceType="Parameter", ResourceId=g.at("secret").name, TagKeys=[TAG])),
-        ("key", on_key("untag_resource", "key", TagKeys=[TAG])),
-    )
-]  # fmt: skip
+def _on_bucket(change: Callable[[Tags], Tags]) -> Break:
+    """S3 puts all tags at once."""
+
+    def by(ground: Ground) -> None:
+        name = ground.at("bucket").name
+        found = pairs(ground.s3.get_bucket_tagging(Bucket=name)["TagSet"])
+        ground.s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": _listed(change(found))})
+
+    return by
+
+
+def _of_parameter(ground: Ground) -> dict[str, str]:
+    return {"ResourceType": "Parameter", "ResourceId": ground.at("secret").name}
+
+
+def _led_to(ground: Ground) -> str:
+    """The watch's key, or else the one that its alias leads to, whosever that is."""
+    key = ground.at("key")
+    if found := key.found(ground.aws):
+        return str(found)
+    return str(ground.kms.describe_key(KeyId=key.alias)["KeyMetadata"]["Arn"])
+
+
+HANDS = {
+    "bucket": Tagging(
+        lambda g, tags: _on_bucket(lambda found: {**found, **tags})(g),
+        lambda g, key: _on_bucket(lambda found: {k: found[k] for k in found if k != key})(g),
+    ),
+    "trail": Tagging(
+        lambda g, tags: g.cloudtrail.add_tags(
+            ResourceId=g.at("trail").arn, TagsList=_listed(tags)),
+        lambda g, key: g.cloudtrail.remove_tags(
+            ResourceId=g.at("trail").arn, TagsList=[{"Key": key}]),
+    ),
+    "topic": Tagging(
+        lambda g, tags: g.sns.tag_resource(ResourceArn=g.at("topic").arn, Tags=_listed(tags)),
+        lambda g, key: g.sns.untag_resource(ResourceArn=g.at("topic").arn, TagKeys=[key]),
+    ),
+    "queue": Tagging(
+        lambda g, tags: g.sqs.tag_queue(QueueUrl=queue_url(g, "queue"), Tags=tags),
+        lambda g, key: g.sqs.untag_queue(QueueUrl=queue_url(g, "queue"), TagKeys=[key]),
+    ),
+    "rule": Tagging(
+        lambda g, tags: g.events.tag_resource(ResourceARN=g.at("rule").arn, Tags=_listed(tags)),
+        lambda g, key: g.events.untag_resource(ResourceARN=g.at("rule").arn, TagKeys=[key]),
+    ),
+    "function": Tagging(
+        lambda g, tags: g.lambda_.tag_resource(Resource=g.at("function").arn, Tags=tags),
+        lambda g, key: g.lambda_.untag_resource(Resource=g.at("function").arn, TagKeys=[key]),
+    ),
+    "role": Tagging(
+        lambda g, tags: on_role("tag_role", Tags=_listed(tags))(g),
+        lambda g, key: on_role("untag_role", TagKeys=[key])(g),
+    ),
+    "log group": Tagging(
+        lambda g, tags: g.logs.tag_resource(resourceArn=g.at("log group").arn, tags=tags),
+        lambda g, key: g.logs.untag_resource(resourceArn=g.at("log group").arn, tagKeys=[key]),
+    ),
+    "secret": Tagging(
+        lambda g, tags: g.ssm.add_tags_to_resource(**_of_parameter(g), Tags=_listed(tags)),
+        lambda g, key: g.ssm.remove_tags_from_resource(**_of_parameter(g), TagKeys=[key]),
+    ),
+    "key": Tagging(
+        lambda g, tags: g.kms.tag_resource(
+            KeyId=_led_to(g), Tags=_listed(tags, "TagKey", "TagValue")),
+        lambda g, key: g.kms.untag_resource(KeyId=_led_to(g), TagKeys=[key]),
+    ),
+}  # fmt: skip
+
+
+def taken_and_changed(at: str) -> list[Line]:
+    hand = HANDS[at]
+    return [
+        line(at, f"tags.{TEAM}", lambda ground: hand.take(ground, TEAM)),
+        line(at, f"tags.{TEAM}", lambda ground: hand.put(ground, {TEAM: "theirs"})),
+    ]
+
+
+TAGS = [one for at in HANDS for one in taken_and_changed(at)]
 
 LINES = [
     *TRAIL,
     *key_lines("key", Alarm.DEGRADED),
     *key_lines("topic key", MUTE),
     *DELIVERIES,
+    *PHONE,
     *TAGS,
 ]
 TABLE = Table(config=OPTIONS, parts=parts, lines=LINES, on_the_way=frozenset({"topic"}))
@@ -237,6 +335,63 @@ def test_every_promise_that_an_option_changes_has_a_line() -> None:
 def test_whatever_carries_tags_has_a_line_for_its_kind() -> None:
     told = {PLANNED[one.at].kind for one in TAGS}
     assert {one.kind for one in planned(OPTIONS).resources if one.tagged} == told
+
+
+WITHIN = {
+    "key": ("rotation", "trail"),
+    "delivered": ("retention", "trail"),
+    "deliverer": ("attached", "trail"),
+    "deliveries": ("key", "trail"),
+    "topic key": ("rotation", "topic"),
+    "phone": ("filter", PHONE_NUMBER),
+    "rule": ("tags.team", "rule"),
+    "function": ("tags.team", "discord"),
+}
+"""Of each thing that an option adds or labels, a path, and the hop of `status` that shows it."""
+
+
+def test_each_option_has_its_place_in_status(ground: Ground) -> None:
+    whole = dict(ground.whole)
+    ground.whole.clear()
+    for at, (path, _) in WITHIN.items():
+        next(one.by for one in LINES if one.by and (one.at, one.paths) == (at, (path,)))(ground)
+    told = json.loads(ground.world.run("status", "--json").out)
+    hops = {(fault["resource"], fault["path"], hop["hop"], hop["flow"] != "ok")
+            for hop in told["hops"] for fault in hop["faults"]}  # fmt: skip
+    assert told["verdict"] == "DEGRADED"
+    assert hops == {(ground.at(at).title, *place, True) for at, place in WITHIN.items()}
+    assert ground.world.run("up").code == 0
+    ground.whole.update(whole)
+
+
+LOST = {
+    "rule": (DEAF, DEAF),
+    "topic": (MUTE, MUTE),
+    "function": (DEGRADED, MUTE),
+    "role": (DEGRADED, MUTE),
+    "secret": (DEGRADED, MUTE),
+}
+"""What is said of a thing that is not known to be ours, with the people and without them."""
+
+
+@pytest.mark.parametrize("at", HANDS)
+def test_what_has_lost_our_tag_is_left_alone_until_a_person_puts_it_on_again(
+    at: str, ground: Ground
+) -> None:
+    one, hand = ground.at(at), HANDS[at]
+    hand.take(ground, TAG)
+    [found] = look(ground, [one])
+    verdicts = judged(ground, [found])
+    with ground.world.sandbox.recording() as calls:
+        [step] = list(build([found], ground.aws))
+    hand.put(ground, {TAG: ground.watch.name})
+    [again] = look(ground, [one])
+    assert (found.verdict, again.verdict) == (Verdict.FOREIGN, Verdict.OK)
+    assert verdicts == LOST.get(at, (DEGRADED, DEGRADED))
+    assert (step.action, [x.operation for x in calls if x.writes]) == (Action.SKIPPED, [])
+    [fault] = faults_of(found)
+    assert fault.sentence.endswith("is not this watch's: it lacks the tag ctwatch:watch=ctwatch")
+    assert "If this watch made it, put that tag on it again" in fault.remedy
 
 
 def prepare(world: World) -> None:

@@ -441,6 +441,21 @@ def test_a_text_message_may_be_sent_without_a_topic(stage):
     assert stage.inbox.texts[0].to == "+821012345678"
 
 
+def test_a_telephone_that_answered_stop_gets_nothing_until_it_is_opted_in(stage):
+    topic, number = stage.topic(), "+821012345678"
+    subscribe(stage, topic, "sms", number)
+    stage.inbox.stop_texts(number)
+    assert stage.do("sns", "CheckIfPhoneNumberIsOptedOut", phoneNumber=number)["isOptedOut"]
+    publish(stage, topic, "first")
+    stage.do("sns", "Publish", PhoneNumber=number, Message="second")
+    assert stage.inbox.texts == ()
+    assert stage.told("topic", ok=False) == ["no text message: Phone number is opted out"] * 2
+    stage.do("sns", "OptInPhoneNumber", phoneNumber=number)
+    assert not stage.do("sns", "CheckIfPhoneNumberIsOptedOut", phoneNumber=number)["isOptedOut"]
+    publish(stage, topic, "third")
+    assert [one.text for one in stage.inbox.texts] == ["third"]
+
+
 def test_a_topic_may_be_the_target_arn(stage):
     topic = stage.topic()
     subscribe(stage, topic, "sms", "+821012345678")

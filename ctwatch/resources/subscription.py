@@ -1,6 +1,9 @@
 """Who hears the topic: a person by e-mail or text message, the function, the receipts queue.
 
-A subscription has no tags. One on our topic is ours; it is found by protocol and endpoint.
+A subscription has no tags. One on our topic is ours; it is found by protocol and endpoint. A number
+is subscribed without being asked; whoever answers a text message with STOP gets no more of them
+from the account, which the subscription itself does not show.
+https://docs.aws.amazon.com/sns/latest/dg/sms_manage.html
 """
 
 import json
@@ -14,10 +17,16 @@ from ctwatch.resources.queue import Queue
 from ctwatch.resources.topic import Topic
 
 PENDING = "PendingConfirmation"
+_SMS = "sms"
 
 _CLICK = (
     "Open the mail from AWS Notifications and follow Confirm subscription. No mail? Look in the "
     "spam folder. A link older than two days is void: run ctwatch up for a new one"
+)
+
+_STOPPED = (
+    "Ask whoever has that telephone whether it shall be told again, then: aws sns "
+    "opt-in-phone-number --phone-number NUMBER. AWS allows that once in 30 days"
 )
 
 
@@ -39,7 +48,7 @@ class Subscription(Resource):
 
     kind: ClassVar[str] = "subscription"
     tagged: ClassVar[bool] = False
-    by_hand = {"confirmed": _CLICK}  # noqa: RUF012 - a constant; the base class types it
+    by_hand = {"confirmed": _CLICK, "opted_in": _STOPPED}  # noqa: RUF012 - a constant; the base class types it
 
     @property
     def arn(self) -> str:
@@ -57,12 +66,13 @@ class Subscription(Resource):
 
     @property
     def wanted(self) -> State:
-        """Confirmed, unfiltered, wrapped by SNS, with its dead-letter queue."""
+        """Confirmed, unfiltered, wrapped by SNS, with its dead-letter queue; a number opted in."""
         return {
             "confirmed": True,
             "filter": None,
             "raw": False,
             "dead_letter": self.dead_letter.arn if self.dead_letter else None,
+            **({"opted_in": True} if self.protocol == _SMS else {}),
         }
 
     def read(self, aws: Aws) -> Live | None:
@@ -84,7 +94,15 @@ class Subscription(Resource):
         )
         if answer is None:
             return None
-        return Live(_state(answer["Attributes"]), owner(tags), {"arn": found, **_facts(answer)})
+        state = {**_state(answer["Attributes"]), **self._opted_in(aws)}
+        return Live(state, owner(tags), {"arn": found, **_facts(answer)})
+
+    def _opted_in(self, aws: Aws) -> State:
+        """Whether a number takes text messages of this account; nothing for others."""
+        if self.protocol != _SMS:
+            return {}
+        answer = aws.sns.check_if_phone_number_is_opted_out(phoneNumber=self.name)
+        return {"opted_in": not answer["isOptedOut"]}
 
     def _found(self, aws: Aws) -> str | None:
         """Its ARN, the literal "PendingConfirmation", or None."""

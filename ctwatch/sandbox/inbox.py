@@ -105,6 +105,7 @@ class Inbox:
         self._posts: list[Post] = []
         self._mails: list[Mail] = []
         self._texts: list[Sms] = []
+        self._stopped: set[str] = set()
         self._answers: defaultdict[str, deque[_Answer]] = defaultdict(deque)
         self._listeners: list[Callable[[Post], None]] = []
         self._server: _Server | None = None
@@ -136,6 +137,7 @@ class Inbox:
                 mail.path.unlink(missing_ok=True)
             self._posts, self._mails, self._texts = [], [], []
             self._answers.clear()
+            self._stopped.clear()
 
     @property
     def webhook_url(self) -> str:
@@ -238,6 +240,21 @@ class Inbox:
         with self._arrived:
             self._texts.append(Sms(self.clock.now(), to, text))
             self._arrived.notify_all()
+
+    def stop_texts(self, to: str) -> None:
+        """Answer a text message with STOP, as whoever has that telephone may."""
+        with self._arrived:
+            self._stopped.add(to)
+
+    def resume_texts(self, to: str) -> None:
+        """Take text messages again."""
+        with self._arrived:
+            self._stopped.discard(to)
+
+    def has_stopped(self, to: str) -> bool:
+        """Whether that telephone takes no text messages."""
+        with self._arrived:
+            return to in self._stopped
 
     def take(
         self, payload: dict[str, Any], headers: dict[str, str], status: int, service: str

@@ -95,7 +95,14 @@ _SECRETS: dict[str, dict[str, Any]] = {
 }
 
 _READS = ("Get", "List", "Describe", "Lookup", "Head", "Search", "Test", "BatchGet", "Simulate")
-_READ_CALLS = frozenset({"AssumeRole", "AssumeRoleWithSAML", "AssumeRoleWithWebIdentity"})
+_READ_CALLS = frozenset(
+    {
+        "AssumeRole",
+        "AssumeRoleWithSAML",
+        "AssumeRoleWithWebIdentity",
+        "CheckIfPhoneNumberIsOptedOut",
+    }
+)
 _RESOURCE_TYPES = {
     "cloudtrail": ("AWS::CloudTrail::Trail", ("name", "trailName")),
     "s3": ("AWS::S3::Bucket", ("bucketName",)),

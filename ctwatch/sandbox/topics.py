@@ -82,6 +82,8 @@ class Topics:
             ("sns", "DeleteTopic"): self._delete_topic,
             ("sns", "Publish"): self._publish,
             ("sns", "PublishBatch"): self._publish_batch,
+            ("sns", "CheckIfPhoneNumberIsOptedOut"): self._is_opted_out,
+            ("sns", "OptInPhoneNumber"): self._opt_in,
         }
 
     def reset(self) -> None:
@@ -509,7 +511,21 @@ class Topics:
         self._text(subscription["Endpoint"], message)
 
     def _text(self, number: str, message: Message) -> None:
+        """To a telephone, unless somebody has answered STOP there.
+
+        https://docs.aws.amazon.com/sns/latest/dg/sms_stats_cloudwatch.html
+        """
+        if self._inbox.has_stopped(number):
+            self._tell("topic", number, False, "no text message: Phone number is opted out")
+            return
         self._inbox.put_text(number, message.body("sms"))
+
+    def _is_opted_out(self, call: Call, _: Forward) -> dict[str, Any]:
+        return {"isOptedOut": self._inbox.has_stopped(call.params["phoneNumber"])}
+
+    def _opt_in(self, call: Call, _: Forward) -> dict[str, Any]:
+        self._inbox.resume_texts(call.params["phoneNumber"])
+        return {}
 
     def _from(self, topic: str) -> str:
         """A topic's display name is what its mails come from."""
