@@ -13,13 +13,16 @@ Knows AWS's listings and names, and makes resources that know nothing but their 
 looked at and deleted.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from typing import Any
 
-from ctwatch.aws import TROUBLE, Aws, complaint, unless
+from ctwatch.aws import TROUBLE, WORKERS, Aws, complaint, unless
 from ctwatch.config import deliveries_name, key_name
+from ctwatch.errors import CtwatchError
 from ctwatch.remains import Remains
 from ctwatch.resources.base import TAG, Resource, pairs
 from ctwatch.resources.function import said_of_function
@@ -57,89 +60,85 @@ def strays(watch: Watch, aws: Aws, *, thorough: bool = False) -> Strays:
         thorough: whether to list, too, and to look into every region that the account has.
     """
     search = _Search(watch, aws)
-    for region in search.regions(everywhere=thorough):
-        search.by_tag(region)
-        if thorough:
-            search.by_listing(region)
+    roles = search.roles()
+    regions = (watch.place.region, *search.elsewhere(roles, everywhere=thorough))
+    with ThreadPoolExecutor(WORKERS) as pool:
+        found = pool.map(partial(search.within, thorough=thorough), regions)
+        candidates = [*roles, *chain.from_iterable(found)]
     mine = {one.arn for one in (*watch.resources, *watch.unwanted)}
-    found = {one.arn: one for one in search.found if one.arn not in mine}
-    return Strays(tuple(found.values()), tuple(dict.fromkeys(search.warnings)))
+    by_arn = {one.arn: one for one in candidates if one.arn not in mine}
+    return Strays(tuple(by_arn.values()), tuple(search.warnings))
 
 
 class _Search:
-    """One search: what it has found so far, and where it was refused."""
+    """One search, and where it was refused."""
 
     def __init__(self, watch: Watch, aws: Aws) -> None:
         self.watch, self.aws, self.home = watch, aws, watch.place
-        self.found: list[Resource] = []
-        self.warnings: list[str] = []
+        self.refusals: list[str] = []
 
-    def regions(self, *, everywhere: bool) -> Iterator[str]:
-        """The home region, then those where something of the watch may be."""
-        yield self.home.region
-        roles = self._asked("its roles", self._roles, ())
-        self.found += roles
+    @property
+    def warnings(self) -> Iterator[str]:
+        """One for all, as what is refused in one region is mostly refused in each."""
+        if self.refusals:
+            more = f" (and {len(self.refusals) - 1} more)" * (len(self.refusals) > 1)
+            yield f"what an earlier config left may stay unseen: {self.refusals[0]}{more}"
+
+    def elsewhere(self, roles: Sequence[Role], *, everywhere: bool) -> list[str]:
+        """The other regions in which something of the watch may be."""
         known = {one.place.region for one in self.watch.resources}
         names = {one.name for one in (*roles, *self.watch.resources)}
         if everywhere or _name(self.watch, FORWARDER) in names:
             known |= set(self._asked("other regions", self.aws.regions, ()))
-        others = sorted(known - {self.home.region})
-        homes = self.aws.together(*(partial(self._is_home, one) for one in others))
-        yield from (one for one, taken in zip(others, homes, strict=True) if not taken)
+        return sorted(known - {self.home.region})
 
-    def by_tag(self, region: str) -> None:
-        """Take what the tagging API knows in a region."""
-        remains, view = self._in(region)
-        found = self._asked(
-            f"its tag in {region}", lambda: list(_tagged(view, self.watch.name)), ()
-        )
-        self._take(view, filter(None, (remains.of(arn, tags) for arn, tags in found)))
-
-    def by_listing(self, region: str) -> None:
-        """Take what the services themselves list in a region."""
-        remains, view = self._in(region)
-        for what, listing in (_AWAY if remains.away else _AT_HOME).items():
-            found = self._asked(f"{what} in {region}", partial(_all, listing, view, remains), ())
-            self._take(view, found)
-
-    def _in(self, region: str) -> tuple[Remains, Aws]:
+    def within(self, region: str, *, thorough: bool) -> list[Resource]:
+        """What one region holds, unless another watch of the same name lives there."""
         there = replace(self.home, region=region)
-        return Remains(self.watch.name, there, self.home.region), self.aws.at(region)
+        remains, view = Remains(self.watch.name, there, self.home.region), self.aws.at(region)
+        if remains.away and self._is_home(remains, view):
+            return []
+        known = _AWAY if remains.away else _AT_HOME
+        ways = {"its tag": _tagged, **(known if thorough else {})}
+        found = [
+            one
+            for what, way in ways.items()
+            for one in self._asked(f"{what} in {region}", partial(_all, way, view, remains), ())
+        ]
+        return [one for one in found if not (one.away and self._feeds_others(view, one))]
 
-    def _take(self, view: Aws, found: Iterable[Resource]) -> None:
-        """Take it, but for the rules elsewhere that feed another region than ours."""
-        for one in found:
-            if not (one.away and isinstance(one, Rule) and self._feeds_others(view, one)):
-                self.found.append(one)
+    def _feeds_others(self, view: Aws, one: Resource) -> bool:
+        """Whether it is a rule that hands on to another region than ours."""
+        if not isinstance(one, Rule):
+            return False
+        unknown = [{"Arn": "unknown"}]
+        ask = partial(unless, partial(one.listed, view), _NO_RULE)
+        targets = self._asked(f"the targets of {one.title}", ask, unknown) or ()
+        return any(target["Arn"] != default_bus(self.home) for target in targets)
 
-    def _feeds_others(self, view: Aws, rule: Rule) -> bool:
-        targets = unless(lambda: rule.listed(view), _NO_RULE) or ()
-        return any(one["Arn"] != default_bus(self.home) for one in targets)
-
-    def _roles(self) -> list[Role]:
-        """The roles that are there, which the tagging API does not know."""
-        names = [_name(self.watch, one) for one in _ROLES]
+    def roles(self) -> list[Role]:
+        """The roles that are there and not wanted, which the tagging API does not know."""
         wanted = {one.name for one in self.watch.resources if isinstance(one, Role)}
-        remains, _ = self._in(self.home.region)
-        asked = [name for name in names if name not in wanted]
-        answers = self.aws.together(*(partial(_role, self.aws, name) for name in asked))
-        return [remains.role(name) for name, there in zip(asked, answers, strict=True) if there]
+        names = [name for role in _ROLES if (name := _name(self.watch, role)) not in wanted]
+        ask = partial(self.aws.together, *(partial(_role, self.aws, name) for name in names))
+        found = self._asked("its roles", ask, [None] * len(names))
+        remains = Remains(self.watch.name, self.home, self.home.region)
+        return [remains.role(name) for name, there in zip(names, found, strict=True) if there]
 
-    def _is_home(self, region: str) -> bool:
-        """Whether another watch of the same name lives in a region."""
-        receipts = replace(self.watch.receipts, place=replace(self.home, region=region))
-        view = self.aws.at(region)
-        taken = self._asked(f"its namesakes in {region}", lambda: receipts.url(view), "unknown")
-        return taken is not None
+    def _is_home(self, remains: Remains, view: Aws) -> bool:
+        receipts = remains.queue(self.watch.receipts.name)
+        ask = partial(receipts.url, view)
+        return self._asked(f"its namesake in {view.region}", ask, "unknown") is not None
 
     def _asked(self, what: str, call: Callable[[], Any], otherwise: Any) -> Any:
         """The answer, or, with a warning, what stands in for one that AWS refuses."""
         try:
             return call()
         except TROUBLE as error:
-            why = complaint(error, f"looking for {what}").problem
-            self.warnings.append(f"what an earlier config left may stay unseen: {why}")
-            return otherwise
+            self.refusals.append(complaint(error, f"looking for {what}").problem)
+        except CtwatchError as error:
+            self.refusals.append(error.problem)
+        return otherwise
 
 
 _NO_ROLE, _NO_RULE = "NoSuchEntity", "ResourceNotFoundException"
@@ -153,15 +152,20 @@ def _name(watch: Watch, role: str) -> str:
     return f"{watch.name}-{role}"
 
 
-def _tagged(aws: Aws, watch: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """ARN and tags of all that carries our tag in a region.
+def _all(way: "_Way", aws: Aws, remains: Remains) -> list[Resource]:
+    return list(way(aws, remains))
+
+
+def _tagged(aws: Aws, remains: Remains) -> Iterator[Resource]:
+    """All that carries our tag in a region, as far as the tagging API knows.
 
     https://docs.aws.amazon.com/resourcegroupstagging/latest/APIReference/API_GetResources.html
     """
     pages = aws.client("resourcegroupstaggingapi").get_paginator("get_resources")
-    for page in pages.paginate(TagFilters=[{"Key": TAG, "Values": [watch]}]):
+    for page in pages.paginate(TagFilters=[{"Key": TAG, "Values": [remains.watch]}]):
         for one in page["ResourceTagMappingList"]:
-            yield one["ResourceARN"], pairs(one["Tags"])
+            found = remains.of(one["ResourceARN"], pairs(one["Tags"]))
+            yield from (found,) if found else ()
 
 
 def _rules(aws: Aws, remains: Remains) -> Iterator[Resource]:
@@ -239,14 +243,10 @@ def _tags_of(aws: Aws, bucket: str) -> Callable[[], dict[str, str]]:
     return ask
 
 
-def _all(listing: "_Listing", aws: Aws, remains: Remains) -> list[Resource]:
-    return list(listing(aws, remains))
+_Way = Callable[[Aws, Remains], Iterator[Resource]]
 
-
-_Listing = Callable[[Aws, Remains], Iterator[Resource]]
-
-_AWAY: dict[str, _Listing] = {"rules": _rules, "queues": _queues}
-_AT_HOME: dict[str, _Listing] = {
+_AWAY: dict[str, _Way] = {"rules": _rules, "queues": _queues}
+_AT_HOME: dict[str, _Way] = {
     "trails": _trails,
     **_AWAY,
     "functions": _functions,

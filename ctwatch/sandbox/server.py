@@ -369,8 +369,8 @@ class Sandbox(World):
 
     def listing(self) -> list[str]:
         """Everything that exists in the account, one "service kind name" line each."""
-        with self._lock:
-            regions = {one.call.region for one in self.calls if one.call.region}
+        with self._lock:  # where nothing was ever written, nothing is
+            regions = {one.call.region for one in self.calls if one.writes and one.call.region}
         return self._cloud.inventory(regions | {self.region})
 
     # Serving
