@@ -22,7 +22,12 @@ KEY = f"arn:aws:kms:{PLACE.region}:{PLACE.account}:key/0a0b0c0d-0e0f-4a4b-8c8d-0
 OTHER_NAMES = {
     "name": "guard",
     "bucket": {"name": "the-logs-of-{account}"},
-    "trail": {"name": "the-trail", "insights": ["api-call-rate"], "kms": KEY},
+    "trail": {
+        "name": "the-trail",
+        "insights": ["api-call-rate"],
+        "kms": KEY,
+        "delivery_notifications": True,
+    },
     "topic": {"name": "the-topic", "emails": ["a@example.com"]},
     "function": {"name": "the-function"},
     "channels": [{"type": "discord", "url": "env:HOOK", "name": "room"}],
