@@ -5,8 +5,8 @@ but it still carries), `CUT` (nothing passes), or `UNKNOWN` (AWS would not say).
 written down here, per kind of resource, and nowhere else; everything that differs is a fault, with
 its exact path, what it means and the one command that mends it.
 
-Pure but for one question that is asked only when our own trail is deaf: whether another trail
-records in its stead.
+Pure but for two questions: whether another trail records in our own one's stead, asked only when
+that is deaf, and what the policy of the event bus is, asked only where other regions hand on to it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +25,7 @@ from ctwatch.resources.bucket import Bucket
 from ctwatch.resources.function import Function
 from ctwatch.resources.key import ENABLED, USE, Key
 from ctwatch.resources.role import Role
-from ctwatch.resources.rule import Rule
+from ctwatch.resources.rule import Rule, bus_policy, default_bus
 from ctwatch.resources.subscription import PENDING, Subscription
 from ctwatch.resources.topic import Topic
 from ctwatch.resources.trail import other_recorders, records_writes
@@ -147,13 +147,16 @@ def diagnose(watch: Watch, findings: Sequence[Finding], aws: Aws) -> Diagnosis:
     looks = {finding.resource: finding for finding in findings}
     trail = _trail_hop(watch, looks)
     events = _events_hop(watch, looks, aws)
+    bus = _bus_hop(watch, aws)
     rules = {pair[0]: _rule_hop(pair, looks) for pair in watch.pairs}
     topic, ends = _topic_hop(watch, looks), _ends(watch, looks)
     after = [*_left_over(findings), _proof_hop(watch, looks)]
     beside = [trail, topic, *after]
     verdicts = {
         rule.name: _verdict(
-            [_told(rule, events), hop], list(_reached(watch, rule, ends, looks)), beside
+            [_told(rule, events), _fed(watch, rule, hop, bus)],
+            list(_reached(watch, rule, ends, looks)),
+            beside,
         )
         for rule, hop in rules.items()
     }
@@ -164,7 +167,7 @@ def diagnose(watch: Watch, findings: Sequence[Finding], aws: Aws) -> Diagnosis:
     verdict = max(verdicts.values(), key=order.index)
     writer = [replace(ends.publisher, name="function")] if ends.publisher else []
     channels = [_entered(watch, hop, looks) for hop in (*ends.channels, *writer)]
-    hops = (trail, events, *rules.values(), topic, *channels, *ends.people, *after)
+    hops = (trail, events, *bus, *rules.values(), topic, *channels, *ends.people, *after)
     return Diagnosis(verdict, hops, verdicts)
 
 
@@ -252,6 +255,53 @@ def _events_hop(watch: Watch, looks: Looks, aws: Aws) -> Hop:
     if finding.verdict is Verdict.UNKNOWN:
         return hop(Flow.UNKNOWN, "whether our trail records cannot be told")
     return hop(Flow.CUT, "no logging trail records what is written here")
+
+
+def _bus_hop(watch: Watch, aws: Aws) -> tuple[Hop, ...]:
+    """Whether the default bus takes what rules elsewhere hand on; none where there are none.
+
+    Its policy is asked about calls, such as a forwarder's PutEvents. Nowhere is it said to keep
+    back what a service of AWS tells of itself, so what is heard at home does not hang on it.
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-bus-perms.html
+    """
+    if not watch.away:
+        return ()
+    try:
+        found = [
+            (sid, flow, one) for sid, one in bus_policy(aws) if (flow := _kept_out(watch, one))
+        ]
+    except TROUBLE as error:
+        said = complaint(error, "looking at the policy of the default event bus").problem
+        return (Hop("bus", "default", Flow.UNKNOWN, said),)
+    faults = tuple(_bus_fault(watch, sid, flow) for sid, flow, _ in found)
+    sentence = faults[0].sentence if faults else "takes what other regions hand on"
+    return (Hop("bus", "default", worst([flow for _, flow, _ in found]), sentence, faults),)
+
+
+def _kept_out(watch: Watch, statement: State) -> Flow | None:
+    """What a statement of the bus's policy leaves of a forwarder's events; None for all of it."""
+    bus, account = default_bus(watch.place), watch.place.account
+    forwarders = {one.forwarder.arn for one in watch.away if one.forwarder}
+    if not denied(statement, "events:putevents", bus, {account, *forwarders}):
+        return None
+    conditioned = any(one.get("condition") for one in statement.values())
+    return Flow.UNKNOWN if conditioned else Flow.CUT
+
+
+def _bus_fault(watch: Watch, sid: str, flow: Flow) -> Fault:
+    which = f"statement {sid}" if sid else "a statement without a Sid"
+    what = f"event bus default: {which} of its policy keeps out what other regions hand on"
+    if flow is Flow.UNKNOWN:
+        what += ", if its condition holds, which only ctwatch simulate can tell"
+    doomed = f"--statement-id {sid}" if sid else "--remove-all-permissions"
+    remedy = f"aws events remove-permission {doomed} --region {watch.place.region}"
+    return Fault("event bus default", f"policy.{sid}".rstrip("."), what, remedy)
+
+
+def _fed(watch: Watch, rule: Rule, hop: Hop, bus: Sequence[Hop]) -> Hop:
+    """A rule's hop with what its events pass on their way from another region."""
+    handed_on = any(rule in one.targets for one in watch.away)
+    return replace(hop, flow=worst([hop.flow, *(one.flow for one in bus if handed_on)]))
 
 
 def _told(rule: Rule, events: Hop) -> Hop:

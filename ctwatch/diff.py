@@ -7,7 +7,7 @@ an intruder narrows a pattern by *adding* a key.
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -115,17 +115,21 @@ def granted(policy: State, service: str, action: str, resource: str, source: str
     return not denies and any(_from(one.get("condition"), source) for one in allows)
 
 
-def denied(policy: State, action: str, resource: str) -> bool:
+def denied(policy: State, action: str, resource: str, names: Iterable[str] | None = None) -> bool:
     """Whether a policy denies somebody an action on a resource, but for the want of TLS.
 
     Args:
         policy: its statements, as `statements` gives them.
         action: "sns:publish", in lower case.
         resource: the ARN that is acted on.
+        names: by which a policy may call somebody: his ARN, the number of his account; None for
+            anybody.
     """
+    known = {"*", *(names or ())}
     return any(
         one["effect"] == "Deny"
         and not _tls_only(one)
+        and (names is None or _meant(one, "principal", lambda who: _is_among(who, known)))
         and _meant(one, "action", lambda patterns: _matches(action, patterns))
         and _meant(one, "resource", lambda patterns: _matches(resource, patterns))
         for one in policy.values()
@@ -146,6 +150,10 @@ def _meant(statement: State, key: str, holds: Callable[[Any], bool]) -> bool:
         return holds(statement[key])
     negated = f"not{key.capitalize()}"
     return negated in statement and not holds(statement[negated])
+
+
+def _is_among(principal: State, names: Collection[str]) -> bool:
+    return not {one for who in principal.values() for one in who}.isdisjoint(names)
 
 
 def _names(principal: State, service: str) -> bool:

@@ -352,6 +352,7 @@ def names_of(
         "bucket_arn": place.bucket_arn(config.bucket.name),
         "topic": config.topic.name,
         "topic_arn": topic_arn,
+        "topic_arns": (topic_arn, *_deliveries(config, place)),
         "subscriptions_prefix": f"{topic_arn}:",
         "function": function,
         "function_arn": place.arn("lambda", f"function:{function}"),
@@ -363,6 +364,12 @@ def names_of(
         "queue_urls": tuple(map(place.queue_url, queues)),
         "keys": tuple(_keys(config, place, keys or {})),
     }
+
+
+def _deliveries(config: Config, place: Place) -> Iterator[str]:
+    """The topic that is told of each log file, if there is one."""
+    if config.trail.delivery_notifications:
+        yield place.arn("sns", deliveries_name(config.name))
 
 
 def _log_groups(config: Config) -> Iterator[str]:

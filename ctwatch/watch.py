@@ -524,10 +524,11 @@ def _own(
 ) -> list[str]:
     """The names of what is the watch's, by which the notifier knows it."""
     names = with_derived(names_of(config, place, keys))
-    single = {str(names[word]) for word in ("bucket", "topic", "function")}
+    single = {str(names[word]) for word in ("bucket", "function")}
+    topics = {arn.rpartition(":")[2] for arn in names["topic_arns"]}
     several = ("roles", "log_groups", "parameters", "queue_names", "key_names")
     ours = {one.name for one in listened}
-    return sorted(single | ours | {name for word in several for name in names[word]})
+    return sorted(single | topics | ours | {name for word in several for name in names[word]})
 
 
 def _knowing(function: Function, own: Sequence[str]) -> Function:

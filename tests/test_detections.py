@@ -466,6 +466,10 @@ TYPED = {
             f"my-{PROBE}",
         ],
     ),
+    ("aws.lambda", "resource"): (
+        [f"{FUNCTIONS}:{FUNCTION}", f"{FUNCTIONS}:{FUNCTION}:live", f"{FUNCTIONS}:{PROBE}"],
+        [f"{FUNCTIONS}:{FUNCTION}-2", f"{FUNCTIONS}:other", FUNCTION],
+    ),
     ("aws.lambda", "resourceArn"): (
         [f"{FUNCTIONS}:{FUNCTION}", f"{FUNCTIONS}:{FUNCTION}:live", f"{FUNCTIONS}:{PROBE}"],
         [f"{FUNCTIONS}:{FUNCTION}-2", f"{FUNCTIONS}:other"],
@@ -477,6 +481,10 @@ TYPED = {
         ],
         [f"{GROUP}-2", f"{GROUPS}:{GROUP}-2", f"{GROUPS}:{GROUP}-2:*"],
     ),
+    ("aws.logs", "resourceArn"): (
+        [f"{GROUPS}:{GROUP}", f"{GROUPS}:{GROUP}:*", f"{GROUPS}:{PROBE}"],
+        [f"{GROUPS}:{GROUP}-2", f"{GROUPS}:other", GROUP],
+    ),
     ("aws.logs", "resourceIdentifier"): (
         [f"{GROUPS}:{GROUP}", f"{GROUPS}:{GROUP}:*", f"{GROUPS}:{PROBE}"],
         [f"{GROUPS}:{GROUP}-2", f"{GROUPS}:other"],
@@ -484,6 +492,10 @@ TYPED = {
     ("aws.ssm", "name"): (
         ["/ctwatch/discord", PROBE, f"/{PROBE}"],
         ["/ctwatch/discord-2", "/ctwatch", "/ctwatch2/discord"],
+    ),
+    ("aws.ssm", "resourceId"): (
+        ["/ctwatch/discord", PROBE, f"/{PROBE}"],
+        ["/ctwatch/discord-2", "/ctwatch", "mi-0123"],
     ),
     ("aws.ssm", "names"): ([["/a", "/ctwatch/discord"], [PROBE], [f"/{PROBE}"]], [["/a"], []]),
     ("aws.sqs", "queueUrl"): (
@@ -499,11 +511,11 @@ TYPED = {
         ],
     ),
     ("aws.sns", "topicArn"): (
-        [f"{TOPICS}:sns-cloudtrail-alarm", f"{TOPICS}:{PROBE}"],
+        [f"{TOPICS}:sns-cloudtrail-alarm", f"{TOPICS}:ctwatch-deliveries", f"{TOPICS}:{PROBE}"],
         [f"{TOPICS}:sns-cloudtrail-alarm-2", f"{TOPICS}:other", "sns-cloudtrail-alarm"],
     ),
     ("aws.sns", "resourceArn"): (
-        [f"{TOPICS}:sns-cloudtrail-alarm", f"{TOPICS}:{PROBE}"],
+        [f"{TOPICS}:sns-cloudtrail-alarm", f"{TOPICS}:ctwatch-deliveries", f"{TOPICS}:{PROBE}"],
         [f"{TOPICS}:sns-cloudtrail-alarm-2"],
     ),
     ("aws.sns", "subscriptionArn"): (
@@ -512,6 +524,11 @@ TYPED = {
     ),
     ("aws.events", "name"): (["eventbridge-ct-detect", PROBE], ["eventbridge-ct-detect-2"]),
     ("aws.events", "rule"): (["eventbridge-ct-detect", PROBE], ["eventbridge-ct-detect-2"]),
+    ("aws.events", "eventBusName"): (["default", None, PROBE], ["orders", "default-2"]),
+    ("aws.events", "resourceARN"): (
+        [f"arn:aws:events:{HERE}:rule/any", "arn:aws:events:us-east-1:123456789012:rule/any"],
+        ["arn:aws:events:ap-northeast-2:999999999999:rule/any", f"arn:aws:events:{HERE}:archive/a"],
+    ),
     ("aws.iam", "roleName"): (
         ["ctwatch-notifier", "CTWATCH-NOTIFIER", PROBE],
         ["ctwatch-notifier-2", "notifier"],
@@ -554,7 +571,17 @@ def call(source, asked):
 )
 def test_what_is_ours_is_known_however_it_is_typed(source, parameter, typed, ours):
     detection, _ = CALLS[source]
-    assert bool(fires(detection, call(source, {parameter: typed}))) is ours
+    along = {"tagKeys": ["ctwatch:watch"]} if parameter == "resourceARN" else {}
+    assert bool(fires(detection, call(source, {parameter: typed, **along}))) is ours
+
+
+def test_whoever_names_no_bus_means_the_default_one():
+    detection, _ = CALLS["aws.events"]
+    example = next(e for e in detection.examples.fires if e["source"] == "aws.events")
+    for name in ("PutPermission", "RemovePermission", "UpdateEventBus"):
+        asked = {"statementId": "a"}
+        event = {**example["detail"], "eventName": name, "requestParameters": asked}
+        assert fires(detection, {**example, "detail": event})
 
 
 def test_every_parameter_of_a_pattern_is_among_those_that_are_typed():

@@ -1,5 +1,6 @@
 """Would I be told right now? Findings made by hand, and the verdict each of them leads to."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import replace
@@ -35,6 +36,7 @@ BOTH = planned(PLAIN)
 MAIL = planned(MAIL_ONLY)
 WEBHOOK = planned(WEBHOOK_ONLY)
 TWO_RULES = planned(RICH)
+AWAY = planned({**PLAIN, "rules": [{"name": "root", "detection": "root-login"}]})
 
 Change = Callable[[Any], Any]
 Look = Callable[[Resource], Finding]
@@ -78,8 +80,15 @@ class Account:
 
     def __init__(self, **trails: Any) -> None:
         self.trails = trails
-        self.cloudtrail = self
+        self.cloudtrail = self.events = self
         self.asked: list[str] = []
+        self.bus: Any = {"Name": "default"}
+
+    def describe_event_bus(self) -> Any:
+        self.asked.append("describe_event_bus")
+        if isinstance(self.bus, Exception):
+            raise self.bus
+        return self.bus
 
     def describe_trails(self, **_: Any) -> Any:
         self.asked.append("describe_trails")
@@ -129,7 +138,7 @@ def verdict(watch: Watch, account: Account | None = None, **looks: Look) -> Alar
     return told(watch, account, **looks).verdict
 
 
-@pytest.mark.parametrize("watch", [BOTH, MAIL, WEBHOOK, TWO_RULES])
+@pytest.mark.parametrize("watch", [BOTH, MAIL, WEBHOOK, TWO_RULES, AWAY])
 def test_all_as_promised_is_armed(watch: Watch) -> None:
     answer = told(watch)
     assert answer.verdict is ARMED
@@ -253,6 +262,70 @@ def test_another_trail_that_records_makes_it_degraded(look: Look) -> None:
 )  # fmt: skip
 def test_another_trail_that_records_nothing_does_not_help(other: Any) -> None:
     assert verdict(BOTH, Account(theirs=other), trail=missing) is BLIND
+
+
+# The bus that rules elsewhere hand on to
+
+
+BUS = AWAY.place.arn("events", "event-bus/default")
+CLOSED = {"Sid": "Closed", "Effect": "Deny", "Principal": "*", "Action": "events:PutEvents",
+          "Resource": BUS}  # fmt: skip
+ROOT = "arn:aws:iam::{}:root".format
+FORWARDER = ROOT(AWAY.place.account).replace("root", "role/ctwatch-forwarder")
+OF_ORGANIZATION = {"StringNotEquals": {"aws:PrincipalOrgID": "o-1"}}
+WITHOUT_TLS = {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def fed_by(*statements: Any) -> Diagnosis:
+    account = Account()
+    policy = {"Version": "2012-10-17", "Statement": [*statements]}
+    account.bus = {"Name": "default", "Policy": json.dumps(policy)}
+    return told(AWAY, account)
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({}, DEAF),
+        ({"Principal": {"AWS": "*"}}, DEAF),
+        ({"Principal": {"AWS": ROOT(AWAY.place.account)}}, DEAF),
+        ({"Principal": {"AWS": FORWARDER}}, DEAF),
+        ({"Action": "events:*", "Resource": "*"}, DEAF),
+        ({"Condition": OF_ORGANIZATION}, UNKNOWN),
+        ({"Condition": WITHOUT_TLS}, ARMED),
+        ({"Principal": {"AWS": ROOT("999999999999")}}, ARMED),
+        ({"Action": "events:PutRule"}, ARMED),
+        ({"Resource": f"{BUS}-2"}, ARMED),
+        ({"Effect": "Allow"}, ARMED),
+    ],
+)
+def test_a_bus_that_keeps_out_what_is_handed_on_is_deaf(changed: Any, expected: Alarm) -> None:
+    answer = fed_by({**CLOSED, **changed})
+    assert answer.verdict is expected
+    remedies = [one.remedy for one in answer.faults]
+    mended = f"aws events remove-permission --statement-id Closed --region {AWAY.place.region}"
+    assert remedies == ([] if expected is ARMED else [mended])
+
+
+def test_a_statement_without_a_name_goes_with_all_of_them() -> None:
+    nameless = {key: value for key, value in CLOSED.items() if key != "Sid"}
+    [fault] = fed_by(nameless, {**CLOSED, "Effect": "Allow"}).faults
+    assert "--remove-all-permissions" in fault.remedy
+
+
+def test_a_bus_that_may_not_be_looked_at_is_unknown() -> None:
+    account, refusal = Account(), {"Error": {"Code": "AccessDeniedException", "Message": "no"}}
+    account.bus = ClientError(refusal, "DescribeEventBus")
+    answer = told(AWAY, account)
+    assert answer.verdict is UNKNOWN
+    [bus] = [hop for hop in answer.hops if hop.name == "bus"]
+    assert "looking at the policy of the default event bus" in bus.sentence
+
+
+def test_a_bus_that_nothing_is_handed_on_to_is_not_asked_about() -> None:
+    account = Account()
+    assert verdict(BOTH, account) is ARMED
+    assert account.asked == []
 
 
 def test_our_own_stopped_trail_is_not_another() -> None:

@@ -22,7 +22,12 @@ KEY = f"arn:aws:kms:{PLACE.region}:{PLACE.account}:key/0a0b0c0d-0e0f-4a4b-8c8d-0
 OTHER_NAMES = {
     "name": "guard",
     "bucket": {"name": "the-logs-of-{account}"},
-    "trail": {"name": "the-trail", "insights": ["api-call-rate"], "kms": KEY},
+    "trail": {
+        "name": "the-trail",
+        "insights": ["api-call-rate"],
+        "kms": KEY,
+        "delivery_notifications": True,
+    },
     "topic": {"name": "the-topic", "emails": ["a@example.com"]},
     "function": {"name": "the-function"},
     "channels": [{"type": "discord", "url": "env:HOOK", "name": "room"}],
@@ -291,6 +296,27 @@ def test_either_end_cut_is_deaf_and_up_mends_it(cut: str, elsewhere: World) -> N
     assert up.code == 0
     assert elsewhere.run("status").out.split()[0] == "ARMED"
     assert told(elsewhere, f"{cut}, mended")
+
+
+def test_a_bus_that_takes_nothing_from_elsewhere_is_deaf_until_its_policy_is_gone(
+    elsewhere: World,
+) -> None:
+    events = elsewhere.client("events")
+    bus = PLACE.arn("events", "event-bus/default")
+    deny = {"Sid": "Closed", "Effect": "Deny", "Principal": "*", "Action": "events:*"}
+    policy = {"Version": "2012-10-17", "Statement": [{**deny, "Resource": bus}]}
+    events.put_permission(Policy=json.dumps(policy))
+    status = elsewhere.run("status")
+    assert (status.code, status.out.split()[0]) == (3, "DEAF")
+    assert "statement Closed of its policy keeps out what other regions hand on" in status.out
+    mended = f"aws events remove-permission --statement-id Closed --region {PLACE.region}"
+    assert mended in status.out
+    assert not told(elsewhere, "kept out")
+    rules = json.loads(elsewhere.run("status", "--json").out)["rules"]
+    assert rules == {"root-login": "DEAF", "assume-role": "ARMED"}  # heard at home
+    events.remove_permission(StatementId="Closed")
+    assert elsewhere.run("status").out.split()[0] == "ARMED"
+    assert told(elsewhere, "let in")
 
 
 def test_a_missing_dead_letter_queue_there_is_only_a_degradation(elsewhere: World) -> None:

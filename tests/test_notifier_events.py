@@ -197,6 +197,8 @@ def modified(**rule):
         (call("events", "RemoveTargets"), {"silences_rule"}, "critical"),
         (call("events", "PutRule", {"state": "DISABLED"}), {"silences_rule"}, "critical"),
         (call("events", "PutRule", {"state": "ENABLED"}), set(), "high"),
+        (call("events", "PutPermission", {"policy": "{}"}), set(), "high"),
+        (call("lambda", "UntagResource20170331v2", {"tagKeys": ["team"]}), set(), "medium"),
         (
             call("lambda", "PutFunctionConcurrency20171031", {"reservedConcurrentExecutions": 0}),
             {"throttles"},

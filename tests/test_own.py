@@ -21,7 +21,12 @@ WATCHED: dict[str, Any] = {
     "bucket": {"name": "the-logs-of-{account}"},
     "topic": {"name": "the-topic"},
     "function": {"name": "the-function"},
-    "trail": {"name": "the-trail", "insights": ["api-call-rate"], "kms": KEY},
+    "trail": {
+        "name": "the-trail",
+        "insights": ["api-call-rate"],
+        "kms": KEY,
+        "delivery_notifications": True,
+    },
     "rules": [{"name": f"rule-on-{one}", "detection": one} for one in catalogue()],
 }
 BUILT = sorted(OWN & set(catalogue()))

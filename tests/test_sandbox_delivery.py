@@ -255,6 +255,39 @@ def test_a_bus_of_another_region_is_reached_by_a_role(stage, role_may, trusted, 
     assert (arrived, buried) == ((["us-east-1"], []) if code is None else ([], [code]))
 
 
+ORDERS = {"StringEquals": {"aws:SourceArn": "arn:aws:events:us-east-1:1:rule/orders"}}
+
+
+@pytest.mark.parametrize(
+    ("changed", "handed_on"),
+    [
+        ({}, False),
+        ({"Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}}, False),
+        ({"Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:role/forward"}}, False),
+        ({"Principal": {"AWS": "arn:aws:iam::999999999999:root"}}, True),
+        ({"Action": "events:PutRule"}, True),
+        ({"Effect": "Allow"}, True),
+        ({"Condition": ORDERS}, True),
+    ],
+)
+def test_a_bus_that_denies_takes_from_services_alone(stage, changed, handed_on):
+    home = f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/default"
+    role = stage.role("forward", (["events:PutEvents"], home), trusted=EVENTS)
+    stage.rule({"Arn": home, "RoleArn": role}, name="far", region="us-east-1")
+    queue = stage.queue("q", EVENTS)
+    stage.rule(queue)
+    statement = {"Sid": "s", "Effect": "Deny", "Principal": "*", "Action": "events:PutEvents",
+                 "Resource": home, **changed}  # fmt: skip
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    stage.do("events", "PutPermission", Policy=policy)
+    for region in ("us-east-1", REGION):
+        stage.deliver(event(region=region), region)
+    arrived = {json.loads(one["Body"])["region"] for one in stage.messages(queue)}
+    assert arrived == {REGION, *(["us-east-1"] if handed_on else [])}
+    refused = [one for one in stage.told("rule", ok=False) if "refuses it: statement" in one]
+    assert bool(refused) is not handed_on
+
+
 def test_an_event_is_handed_from_bus_to_bus_only_once(stage):
     for region, other in (("us-east-1", REGION), (REGION, "us-east-1")):
         bus = f"arn:aws:events:{other}:{ACCOUNT}:event-bus/default"

@@ -26,6 +26,7 @@ SAMPLE: dict[str, str | tuple[str, ...]] = {
     "bucket_arn": f"arn:aws:s3:::s3-cloudtrail-monitor-{_ACCOUNT}-{_REGION}-an",
     "topic": "sns-cloudtrail-alarm",
     "topic_arn": _TOPIC_ARN,
+    "topic_arns": (_TOPIC_ARN, f"arn:aws:sns:{_REGION}:{_ACCOUNT}:ctwatch-deliveries"),
     "subscriptions_prefix": f"{_TOPIC_ARN}:",
     "function": "lambda-ct-detect-alarm",
     "function_arn": f"arn:aws:lambda:{_REGION}:{_ACCOUNT}:function:lambda-ct-detect-alarm",

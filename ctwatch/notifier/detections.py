@@ -100,30 +100,35 @@ _CALLS: dict[str, dict[str, str]] = {
     },
     "events": {
         "pipeline-tampering": "DisableRule DeleteRule PutRule PutTargets RemoveTargets "
-        "UpdateEventBus"
+        "UpdateEventBus PutPermission RemovePermission TagResource UntagResource"
     },
     "sns": {
         "pipeline-tampering": "DeleteTopic SetTopicAttributes AddPermission RemovePermission "
-        "PutDataProtectionPolicy Subscribe Unsubscribe SetSubscriptionAttributes"
+        "PutDataProtectionPolicy Subscribe Unsubscribe SetSubscriptionAttributes TagResource "
+        "UntagResource"
     },
     "lambda": {
         "pipeline-tampering": "DeleteFunction* UpdateFunction* PutFunction* AddPermission* "
-        "RemovePermission* PutRuntimeManagementConfig* PutResourcePolicy* DeleteResourcePolicy*"
+        "RemovePermission* PutRuntimeManagementConfig* PutResourcePolicy* DeleteResourcePolicy* "
+        "TagResource* UntagResource*"
     },
     "logs": {
         "pipeline-tampering": "DeleteLogGroup DeleteLogStream PutRetentionPolicy "
         "DeleteSubscriptionFilter DeleteMetricFilter AssociateKmsKey PutDataProtectionPolicy "
-        "PutLogGroupDeletionProtection"
+        "PutLogGroupDeletionProtection TagLogGroup UntagLogGroup TagResource UntagResource"
     },
-    "ssm": {"pipeline-tampering": "PutParameter DeleteParameter DeleteParameters"},
+    "ssm": {
+        "pipeline-tampering": "PutParameter DeleteParameter DeleteParameters AddTagsToResource "
+        "RemoveTagsFromResource"
+    },
     "sqs": {
         "pipeline-tampering": "DeleteQueue PurgeQueue SetQueueAttributes AddPermission "
-        "RemovePermission"
+        "RemovePermission TagQueue UntagQueue"
     },
     "iam": {
         "pipeline-tampering": "DeleteRole DeleteRolePolicy PutRolePolicy AttachRolePolicy "
         "DetachRolePolicy UpdateAssumeRolePolicy PutRolePermissionsBoundary "
-        "DeleteRolePermissionsBoundary"
+        "DeleteRolePermissionsBoundary TagRole UntagRole"
     },
     "sts": {"assume-role": "AssumeRole AssumeRoleWithSAML AssumeRoleWithWebIdentity AssumeRoot"},
     "dynamodb": {"dynamodb-delete-table": "DeleteTable"},

@@ -60,7 +60,10 @@ _TARGET_KEYS = (
     "channel",
     "importId",
     "resourceArn",
+    "resourceARN",
+    "resource",
     "resourceId",
+    "eventBusName",
     "memberAccountId",
     "delegatedAdminAccountId",
 )

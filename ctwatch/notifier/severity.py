@@ -42,32 +42,43 @@ _BASE: dict[str, dict[str, str]] = {
         "medium": "DeleteAlias UpdateAlias",
         "low": "DisableKeyRotation",
     },
-    "events": {"high": "PutRule PutTargets UpdateEventBus"},
+    "events": {
+        "high": "PutRule PutTargets UpdateEventBus PutPermission",
+        "medium": "RemovePermission TagResource UntagResource",
+    },
     "sns": {
         "critical": "DeleteTopic",
         "high": "SetTopicAttributes SetSubscriptionAttributes Unsubscribe RemovePermission "
         "PutDataProtectionPolicy",
-        "medium": "AddPermission Subscribe",
+        "medium": "AddPermission Subscribe TagResource UntagResource",
     },
     "lambda": {
         "critical": "DeleteFunction RemovePermission DeleteResourcePolicy",
         "high": "UpdateFunctionCode UpdateFunctionConfiguration PutResourcePolicy",
         "medium": "PutFunctionConcurrency AddPermission PutFunctionEventInvokeConfig "
         "UpdateFunctionEventInvokeConfig DeleteFunctionEventInvokeConfig "
-        "PutRuntimeManagementConfig",
+        "PutRuntimeManagementConfig TagResource UntagResource",
         "low": "DeleteFunctionConcurrency",
     },
     "logs": {
         "medium": "DeleteLogGroup DeleteLogStream AssociateKmsKey DeleteSubscriptionFilter "
-        "DeleteMetricFilter PutDataProtectionPolicy",
+        "DeleteMetricFilter PutDataProtectionPolicy TagLogGroup UntagLogGroup TagResource "
+        "UntagResource",
         "low": "PutRetentionPolicy PutLogGroupDeletionProtection",
     },
-    "ssm": {"critical": "DeleteParameter DeleteParameters", "high": "PutParameter"},
+    "ssm": {
+        "critical": "DeleteParameter DeleteParameters",
+        "high": "PutParameter",
+        "medium": "AddTagsToResource RemoveTagsFromResource",
+    },
     "sqs": {
         "high": "SetQueueAttributes",
-        "medium": "DeleteQueue PurgeQueue AddPermission RemovePermission",
+        "medium": "DeleteQueue PurgeQueue AddPermission RemovePermission TagQueue UntagQueue",
     },
-    "iam": {"high": "PutRolePolicy", "medium": "AttachRolePolicy DeleteRolePermissionsBoundary"},
+    "iam": {
+        "high": "PutRolePolicy",
+        "medium": "AttachRolePolicy DeleteRolePermissionsBoundary TagRole UntagRole",
+    },
     "guardduty": {"critical": "DeleteDetector", "medium": "UpdateDetector"},
 }
 _LEVELS = {

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
 from ctwatch.aws import Aws, Place, unless
-from ctwatch.diff import State
+from ctwatch.diff import State, statements
 from ctwatch.errors import AwsError
 from ctwatch.patterns import PatternError, canonical
 from ctwatch.resources.base import Live, Resource, owner, pairs
@@ -226,6 +226,17 @@ def _pattern(text: str | None) -> Any:
 def said_of_rule(watch: str) -> str:
     """How the description of every rule of a watch ends."""
     return f", for the watch {watch}"
+
+
+def bus_policy(aws: Aws) -> list[tuple[str, State]]:
+    """The default bus's policy, as (Sid or "", what `diff.statements` makes of it) by statement.
+
+    https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_DescribeEventBus.html
+    """
+    policy = json.loads(aws.events.describe_event_bus().get("Policy") or "{}")
+    listed = policy.get("Statement", [])
+    raw = listed if isinstance(listed, list) else [listed]
+    return [(one.get("Sid", ""), statements({"Statement": one})) for one in raw]
 
 
 def default_bus(place: Place) -> str:

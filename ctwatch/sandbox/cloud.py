@@ -298,6 +298,12 @@ def bucket_region(account: str, arn: str) -> str | None:
     return found.region_name if found and ":s3:::" in arn else None
 
 
+def bus_policy(account: str, region: str, bus: str) -> str | None:
+    """The policy of a bus that is there, None for none; as cheap as `rules`."""
+    policy: str | None = events_backends[account][region].event_buses[bus].policy
+    return policy
+
+
 def tells_eventbridge(account: str, bucket: str) -> bool:
     """Whether a bucket sends its notifications to EventBridge, which moto keeps and never says."""
     found = s3_backends[account]["aws"].buckets.get(bucket)

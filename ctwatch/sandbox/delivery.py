@@ -19,8 +19,9 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from ctwatch import patterns
+from ctwatch.sandbox import policies
 from ctwatch.sandbox.calls import Call, Forward, Handler, Hop, Refusal, World
-from ctwatch.sandbox.cloud import rules
+from ctwatch.sandbox.cloud import bus_policy, rules
 from ctwatch.sandbox.faults import Undeliverable
 from ctwatch.sandbox.functions import Functions
 from ctwatch.sandbox.inbox import Inbox, Post
@@ -237,7 +238,24 @@ class Delivery:
         region, bus = arn.split(":")[3], arn.rsplit("/", 1)[-1]
         if rules(self._world.account, region, bus) is None:
             raise Undeliverable("NO_RESOURCE", f"event bus {bus} does not exist in {region}")
+        self._admitted(errand, region, bus)
         self._enter(errand.event, region, bus, errand.hops + 1)
+
+    def _admitted(self, errand: _Errand, region: str, bus: str) -> None:
+        """Ask the policy of a bus, which is about calls: what services tell, it is not asked of.
+
+        https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-bus-perms.html
+        """
+        decision = policies.forbids(
+            bus_policy(self._world.account, region, bus),
+            principal=errand.target["RoleArn"],
+            action="events:PutEvents",
+            resource=errand.target["Arn"],
+            context={"aws:SourceArn": errand.rule_arn, "aws:SourceAccount": self._world.account},
+        )
+        if not decision.allowed:
+            said = f"event bus {bus} of {region} refuses it: {decision.reason}"
+            raise Undeliverable("NO_PERMISSIONS", said)
 
     def _by_role(self, errand: _Errand, action: str, arn: str) -> None:
         role = errand.target["RoleArn"]

@@ -63,6 +63,18 @@ def explain(
     return _judge([document] if document else [], request)
 
 
+def forbids(
+    document: Document, *, principal: str, action: str, resource: str, context: Mapping[str, str]
+) -> Decision:
+    """The same, for who has the right by his own policies: only a deny takes it away.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic_policy-eval-basics-id-rdp.html
+    """
+    own = {"Statement": {"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}}
+    request = _Request(principal, action, resource, _completed(context, principal))
+    return _judge([document, own] if document else [own], request)
+
+
 def explain_identity(
     documents: Iterable[Document], *, action: str, resource: str, context: Mapping[str, str]
 ) -> Decision:
