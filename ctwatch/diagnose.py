@@ -19,7 +19,7 @@ from ctwatch.aws import TROUBLE, Aws, complaint
 from ctwatch.config import TOPIC
 from ctwatch.diff import MISSING, Difference, State, denied, granted
 from ctwatch.findings import Finding, Verdict, foreign
-from ctwatch.patterns import PatternError, compile_pattern
+from ctwatch.patterns import PatternError, compiled
 from ctwatch.resources.base import Resource
 from ctwatch.resources.bucket import Bucket
 from ctwatch.resources.function import Function
@@ -388,7 +388,7 @@ def _fires(rule: Rule, pattern: Any) -> bool:
     Where no example says what that is, only the pattern that was promised is believed to.
     """
     try:
-        live = compile_pattern(pattern)
+        live = compiled(pattern)
     except (PatternError, TypeError):
         return False
     if not rule.fires:

@@ -30,7 +30,7 @@ from ctwatch.detections import SAMPLE, Detection, Part
 from ctwatch.errors import ConfigError
 from ctwatch.lint import exclusions, leaves_out
 from ctwatch.looping import Doing, doings, filings
-from ctwatch.patterns import PatternError, canonical, compile_pattern, split
+from ctwatch.patterns import PatternError, canonical, compiled, split
 
 _LONGEST = 64  # https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html
 
@@ -129,7 +129,7 @@ class _Listener:
         for part in detection.filled(self.names):
             name = _name(rule, detection, part)
             for number, pattern in enumerate(_patterns(key, rule, part), 1):
-                hears = compile_pattern(pattern).matches
+                hears = compiled(pattern).matches
                 yield Heard(
                     name=_fitting(key, name if number == 1 else f"{name}-{number}"),
                     detection=detection.id,
@@ -199,7 +199,7 @@ def _causes(told: Sequence[Doing]) -> Iterator[str]:
 
 def _told(mine: Sequence[Heard], done: Sequence[Doing]) -> list[Doing]:
     """What of it the rules tell of."""
-    ears = [(rule.read_only, compile_pattern(rule.pattern).matches) for rule in mine]
+    ears = [(rule.read_only, compiled(rule.pattern).matches) for rule in mine]
     return [
         one
         for one in done

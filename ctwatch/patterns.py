@@ -803,6 +803,15 @@ def _compiled(text: str) -> Pattern:
     return compile_pattern(text)
 
 
+def compiled(pattern: Mapping[str, Any]) -> Pattern:
+    """The same as `compile_pattern` for what came out of JSON, remembered.
+
+    Raises:
+        PatternError: AWS would refuse the pattern.
+    """
+    return _compiled(json.dumps(pattern, ensure_ascii=False))
+
+
 def matches(pattern: Mapping[str, Any] | str, event: Mapping[str, Any]) -> bool:
     """Tell whether `event` matches `pattern`; compiled patterns are remembered by their JSON.
 

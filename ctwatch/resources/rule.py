@@ -8,6 +8,7 @@ https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-cross-region.html
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any, ClassVar, cast
 
 from ctwatch.aws import Aws, Place, unless
@@ -104,12 +105,16 @@ class Rule(Resource):
     def wanted(self) -> State:
         """Its pattern, enabled, and its targets by id."""
         return {
-            "pattern": canonical(self.pattern),
+            "pattern": self._canonical,
             "state": self.state,
             "schedule": None,
             "role": None,
             "targets": _by_id(self._targets),
         }
+
+    @cached_property
+    def _canonical(self) -> dict[str, Any]:
+        return canonical(self.pattern)
 
     def read(self, aws: Aws) -> Live | None:
         """Look at the rule, its targets and its tags."""
@@ -213,6 +218,7 @@ def _by_id(targets: list[Any]) -> State:
     return {one["Id"]: {k: v for k, v in one.items() if k != "Id"} for one in targets}
 
 
+@lru_cache(maxsize=256)
 def _pattern(text: str | None) -> Any:
     """The live pattern in canonical form; as it stands where it is none that AWS would take."""
     if not text:

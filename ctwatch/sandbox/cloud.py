@@ -33,6 +33,8 @@ from werkzeug.test import run_wsgi_app
 from ctwatch.sandbox import wire
 from ctwatch.sandbox.calls import Call, Refusal
 from ctwatch.sandbox.identities import ACCESS_KEY, SECRET_KEY
+from ctwatch.sandbox.memory import Memory
+from ctwatch.sandbox.records import is_read
 
 # 501 rather than 500, because botocore retries the latter.
 NOT_IMPLEMENTED = 501
@@ -73,6 +75,7 @@ class Cloud:
         self._lock = threading.RLock()
         self._clients: dict[tuple[str, str], Any] = {}
         self._clients_lock = threading.Lock()
+        self.memory = Memory()
         self._judged = _Bucket.get_permission
         self._announced = _Notifications._send_event_bridge_message  # noqa: SLF001 - silenced here
         self._judged_key = _Kms.validate_policy
@@ -114,6 +117,7 @@ class Cloud:
         """Empty the account."""
         url = f"{self.url}/moto-api/reset"
         self.send(wire.environ_of("POST", url, {}, b""), b"")
+        self.memory.forget()
 
     def send(self, environ: Mapping[str, Any], body: bytes) -> wire.Answer:
         """Let moto answer a WSGI request.
@@ -163,6 +167,7 @@ class Cloud:
             config=config,
         )
         client.meta.events.register("before-send", straight(self.send))
+        self.memory.watch(client, is_read)
         return client
 
     def forward(self, call: Call) -> dict[str, Any]:

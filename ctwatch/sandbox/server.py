@@ -463,6 +463,8 @@ class Sandbox(World):
             self._tell("call", environ.get("PATH_INFO", "/"), refusal.message)
             said = f'{{"__type":"{refusal.code}","message":"not available in the sandbox"}}'
             return wire.Answer(refusal.status, {"x-amzn-ErrorType": refusal.code}, said.encode())
+        finally:
+            self._cloud.memory.forget()
 
     def _serve(self, request: wire.Request, environ: dict[str, Any], body: bytes) -> wire.Answer:
         call = request.call
@@ -472,9 +474,22 @@ class Sandbox(World):
             self._see(Observed(call, refusal.code, refusal.message))
             return wire.encode_refusal(request, refusal)
         watched = records.is_management(call) and trails.watching(self._cloud, call)
-        answer, outcome = self._attempt(request, _Exchange(self._cloud, request, environ, body))
+        with self._changing(call):
+            answer, outcome = self._attempt(request, _Exchange(self._cloud, request, environ, body))
         self._observe(request, outcome, identity.element, watched=watched)
         return answer
+
+    @contextmanager
+    def _changing(self, call: Call) -> Iterator[None]:
+        """What was read before a call that changes something, or while it is made, is forgotten."""
+        memory, changes = self._cloud.memory, not records.is_read(call.operation)
+        if changes:
+            memory.changed(call.service, call.operation)
+        try:
+            yield
+        finally:
+            if changes:
+                memory.changed(call.service, call.operation)
 
     def _attempt(
         self, request: wire.Request, exchange: "_Exchange"
