@@ -144,7 +144,7 @@ class Aws:
         self._session = session
         self._clients: dict[tuple[str, str], Any] = {}
         self._lock = threading.Lock()
-        self._pool = ThreadPoolExecutor(2 * WORKERS, thread_name_prefix="aws")
+        self._pool = _pool()
 
     def at(self, region: str) -> "Aws":
         """The same account seen from `region`; clients are shared."""
@@ -373,6 +373,12 @@ def _session(profile: str | None, region: str) -> boto3.Session:
     core = botocore.session.Session(profile=profile)
     core.register_component("data_loader", _loader(core.get_config_variable("data_path")))
     return boto3.Session(botocore_session=core, region_name=region)
+
+
+@functools.cache
+def _pool() -> ThreadPoolExecutor:
+    """One pool a process: threads that are made anew for each door cost more than their calls."""
+    return ThreadPoolExecutor(2 * WORKERS, thread_name_prefix="aws")
 
 
 @functools.cache

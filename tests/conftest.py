@@ -32,7 +32,8 @@ CONFIG: dict[str, Any] = {
 
 SLOWEST = (
     *("cli", "channels", "sabotage", "simulate", "laws", "routes", "guard", "techniques"),
-    *("sandbox_command", "demo", "sabotage_options", "options", "proof", "examples", "regions"),
+    *("sandbox_command", "demo", "sabotage_options", "options", "strays", "proof", "listening"),
+    *("examples", "sandbox_delivery_functions", "regions"),
 )
 
 

@@ -27,6 +27,9 @@ ADDRESS = "security@example.com"
 PLACE = Place("aws", "123456789012", "ap-northeast-2")
 HOOK = "http://127.0.0.1:1/api/webhooks/1/planned"
 
+ENABLED = ("ap-northeast-1", "ap-northeast-2", "eu-west-1", "sa-east-1", "us-east-1")
+"""The regions of a world's account: fewer than most have, as `down` looks into each."""
+
 DISCORD = [{"type": "discord", "url": "env:DISCORD_WEBHOOK_URL"}]
 PLAIN: dict[str, Any] = {
     "topic": {"emails": [ADDRESS]},
@@ -191,6 +194,7 @@ def world_of(sandbox: Sandbox, folder: Path) -> Iterator[World]:
         for name, value in {**sandbox.env(), "COLUMNS": "1000", "LANG": "C.UTF-8"}.items():
             patch.setenv(name, value)
         patch.setattr("ctwatch.aws.boto3.Session", sharing(wire))
+        patch.setattr("ctwatch.sandbox.server._BY_DEFAULT", ENABLED)
         yield world
 
 
