@@ -10,7 +10,7 @@ import boto3
 import coverage
 import pytest
 import yaml
-from shared_clients import past_sockets, sharing
+from shared_clients import lead, past_sockets, sharing
 from unmeasured import look_away
 
 from ctwatch.cli import main
@@ -87,7 +87,7 @@ def sandbox(
         monkeypatch.delenv(name, raising=False)
     for name, value in {**running.env(), "COLUMNS": "100", "LANG": "C.UTF-8"}.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("ctwatch.aws.boto3.Session", session)
+    lead(monkeypatch, session)
     return running
 
 

@@ -13,12 +13,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from email.utils import formatdate
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar, cast
 
 import boto3
 import coverage
+import pytest
 from botocore.awsrequest import AWSResponse
 
+from ctwatch import aws
 from ctwatch.sandbox.cloud import straight
 from ctwatch.sandbox.server import Sandbox
 from ctwatch.sandbox.wire import Answer
@@ -56,6 +58,24 @@ def without_socket(sandbox: Sandbox) -> Callable[[Mapping[str, Any], bytes], Ans
     return send
 
 
+def _variables() -> frozenset[tuple[str, str]]:
+    return frozenset(one for one in os.environ.items() if one[0].startswith("AWS_"))
+
+
+def lead(patch: pytest.MonkeyPatch, shared: type[boto3.Session]) -> None:
+    """Let ctwatch make its clients by `shared`, of which runs of one account share the session."""
+    make, known = cast("Any", aws)._session, cast("Any", shared).sessions
+
+    def session(profile: str | None, region: str) -> boto3.Session:
+        key = (profile, region, _variables())
+        if key not in known:
+            known[key] = make(profile, region)
+        return known[key]
+
+    patch.setattr("ctwatch.aws.boto3.Session", shared)
+    patch.setattr("ctwatch.aws._session", session)
+
+
 def sharing(prepare: Callable[[boto3.Session], None] = lambda _: None) -> type[boto3.Session]:
     """A `boto3.Session` of which all instances share their clients.
 
@@ -65,10 +85,11 @@ def sharing(prepare: Callable[[boto3.Session], None] = lambda _: None) -> type[b
     made: dict[tuple[Any, ...], Any] = {}
 
     class Sharing(boto3.Session):
+        sessions: ClassVar[dict[Any, boto3.Session]] = {}
+
         def client(self, service_name: Any, **named: Any) -> Any:
-            variables = frozenset(one for one in os.environ.items() if one[0].startswith("AWS_"))
             region, config = named["region_name"], named["config"]
-            key = (service_name, region, id(config), self.profile_name, variables)
+            key = (service_name, region, id(config), self.profile_name, _variables())
             if key not in made:
                 prepare(self)
                 made[key] = super().client(service_name, **named)

@@ -12,7 +12,7 @@ import boto3
 import pytest
 import yaml
 from botocore.awsrequest import AWSResponse
-from shared_clients import hand, past_sockets, sharing
+from shared_clients import hand, lead, past_sockets, sharing
 
 from ctwatch.aws import Place
 from ctwatch.cli import main
@@ -193,7 +193,7 @@ def world_of(sandbox: Sandbox, folder: Path) -> Iterator[World]:
             patch.delenv(name, raising=False)
         for name, value in {**sandbox.env(), "COLUMNS": "1000", "LANG": "C.UTF-8"}.items():
             patch.setenv(name, value)
-        patch.setattr("ctwatch.aws.boto3.Session", sharing(wire))
+        lead(patch, sharing(wire))
         patch.setattr("ctwatch.sandbox.server._BY_DEFAULT", ENABLED)
         yield world
 
