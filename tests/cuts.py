@@ -4,7 +4,10 @@ The parts are read off the promises of the watch's resources, so that whatever i
 has to be cut here, or said to carry nothing.
 """
 
+import contextlib
+import io
 import json
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -21,11 +24,11 @@ WHOLE = {
     "rule": {"state", "pattern"},
     "topic": {ITSELF, "key"},
     "subscription": {ITSELF, "filter"},
-    "function": {ITSELF, "handler", "concurrency"},
+    "function": {ITSELF, "code", "role", "handler", "concurrency"},
     "log group": {ITSELF, "retention"},
     "secret": {ITSELF, "value"},
     "queue": {ITSELF, "policy"},
-    "role": {"trust"},
+    "role": {"trust", "attached", "boundary"},
     "key": {"state"},
 }
 EACH = {
@@ -41,10 +44,9 @@ BESIDE = {
     "rule": {"role", "schedule"},
     "secret": {"type"},
     "subscription": {"confirmed", "raw", "dead_letter", "opted_in"},
-    "function": {"code", "architecture", "role", "runtime", "timeout", "memory", "layers",
-                 "network", "on_failure", "retries"},
+    "function": {"architecture", "runtime", "timeout", "memory", "layers", "network",
+                 "on_failure", "retries"},
     "queue": {"retention", "visibility", "delay", "key", "redrive"},
-    "role": {"attached", "boundary"},
     "key": {"rotation", "alias"},
 }  # fmt: skip
 GUARDED_ELSEWHERE = {"bucket", "trail"}
@@ -80,8 +82,13 @@ def _paths(one: Resource) -> Iterator[str]:
         if key in WHOLE[one.kind] and (key != "key" or one.wanted["key"]):
             yield key
         for item in one.wanted[key] if key in EACH.get(one.kind, ()) else ():
-            if key != "environment" or item in getattr(one, "hidden", ()):
+            if key != "environment" or item == "CTWATCH_CHANNELS" or item in _hidden(one):
                 yield f"{key}.{item}"
+
+
+def _hidden(one: Resource) -> frozenset[str]:
+    """The names of a function's variables that hold a secret."""
+    return getattr(one, "hidden", frozenset())
 
 
 def unnamed(watch: Watch) -> set[str]:
@@ -200,6 +207,39 @@ def _other_variable(by: Hand) -> None:
     )
 
 
+def _other_code(by: Hand) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("notifier/main.py", "def handler(*_): return None\n")
+    by.lambda_.update_function_code(FunctionName=by.one.name, ZipFile=buffer.getvalue())
+
+
+NOTHING = "nothing"
+"""The name of the policy that whoever cuts has made for it."""
+
+
+def _denying(by: Hand) -> str:
+    """The ARN of a policy that denies everything, made by whoever cuts."""
+    arn = f"arn:aws:iam::{by.one.place.account}:policy/{NOTHING}"
+    nothing = {"Version": "2012-10-17", "Statement": [
+        {"Effect": "Deny", "Action": "*", "Resource": "*"}]}  # fmt: skip
+    with contextlib.suppress(by.iam.exceptions.EntityAlreadyExistsException):
+        by.iam.create_policy(PolicyName=NOTHING, PolicyDocument=json.dumps(nothing))
+    return arn
+
+
+def _bounded(by: Hand) -> None:
+    policy = _denying(by)
+    by.forget()
+    by.iam.put_role_permissions_boundary(RoleName=by.one.name, PermissionsBoundary=policy)
+
+
+def _denied(by: Hand) -> None:
+    policy = _denying(by)
+    by.forget()
+    by.iam.attach_role_policy(RoleName=by.one.name, PolicyArn=policy)
+
+
 CUTS: dict[tuple[str, str], Cut] = {
     ("rule", "state"): lambda by: by.events.disable_rule(Name=by.one.name),
     ("rule", "pattern"): lambda by: by.events.put_rule(
@@ -212,6 +252,9 @@ CUTS: dict[tuple[str, str], Cut] = {
     ("subscription", ITSELF): lambda by: by.sns.unsubscribe(SubscriptionArn=by.subscription),
     ("subscription", "filter"): _filter,
     ("function", ITSELF): lambda by: by.lambda_.delete_function(FunctionName=by.one.name),
+    ("function", "code"): _other_code,
+    ("function", "role"): lambda by: by.lambda_.update_function_configuration(
+        FunctionName=by.one.name, Role=by.one.place.role_arn("ctwatch-forwarder")),
     ("function", "handler"): lambda by: by.lambda_.update_function_configuration(
         FunctionName=by.one.name, Handler="notifier.main.none"),
     ("function", "concurrency"): lambda by: by.lambda_.put_function_concurrency(
@@ -229,6 +272,8 @@ CUTS: dict[tuple[str, str], Cut] = {
         QueueUrl=by.queue, Attributes={"Policy": ""}),
     ("role", "trust"): _trusting_nobody,
     ("role", "inline"): _stripped,
+    ("role", "attached"): _denied,
+    ("role", "boundary"): _bounded,
     ("key", "state"): lambda by: by.kms.disable_key(KeyId=_id(by)),
     ("key", "policy"): _key_statement,
 }  # fmt: skip

@@ -18,18 +18,24 @@ class Held:
 
     Attributes:
         documents: its policies; None when there is no such role.
+        boundary: what its permissions boundary allows at most; None when it has none.
     """
 
     role_arn: str
     documents: list[policies.Document] | None
+    boundary: policies.Document | None = None
 
     def may(self, action: str, resource: str) -> Decision:
         """Whether they allow `action` on `resource`."""
         if self.documents is None:
             return Decision(False, f"role {self.role_arn} does not exist")
-        return policies.explain_identity(
-            self.documents, action=action, resource=resource, context={}
-        )
+        asked: Any = {"action": action, "resource": resource, "context": {}}
+        decision = policies.explain_identity(self.documents, **asked)
+        if self.boundary is None or not decision.allowed:
+            return decision
+        # https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html
+        bounded = policies.explain_identity([self.boundary], **asked)
+        return bounded if bounded.allowed else Decision(False, f"boundary: {bounded.reason}")
 
 
 class Roles:
@@ -39,9 +45,10 @@ class Roles:
         self._world = world
 
     def held(self, role_arn: str) -> "Held":
-        """The role's own policies, inline and attached, as they are now."""
+        """The role's own policies, inline and attached, and its boundary, as they are now."""
+        name = role_arn.rsplit("/", 1)[-1]
         try:
-            return Held(role_arn, list(self._documents(role_arn.rsplit("/", 1)[-1])))
+            return Held(role_arn, list(self._documents(name)), self._boundary(name))
         except ClientError:
             return Held(role_arn, None)
 
@@ -72,10 +79,16 @@ class Roles:
             found = self._iam.get_role_policy(RoleName=name, PolicyName=inline)
             yield _parsed(found["PolicyDocument"])
         attached = self._iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
-        for one in attached:
-            version = self._iam.get_policy(PolicyArn=one["PolicyArn"])["Policy"]["DefaultVersionId"]
-            found = self._iam.get_policy_version(PolicyArn=one["PolicyArn"], VersionId=version)
-            yield _parsed(found["PolicyVersion"]["Document"])
+        yield from (self._managed(one["PolicyArn"]) for one in attached)
+
+    def _boundary(self, name: str) -> policies.Document | None:
+        bounded = self._iam.get_role(RoleName=name)["Role"].get("PermissionsBoundary")
+        return self._managed(bounded["PermissionsBoundaryArn"]) if bounded else None
+
+    def _managed(self, arn: str) -> policies.Document:
+        version = self._iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+        found = self._iam.get_policy_version(PolicyArn=arn, VersionId=version)
+        return _parsed(found["PolicyVersion"]["Document"])
 
 
 def _parsed(document: Any) -> policies.Document:
