@@ -292,7 +292,7 @@ def _planned(finding: Finding, *, verbose: bool) -> Text:
     text = Text(finding.resource.title)
     if finding.verdict is Verdict.STRAY:
         text.append(f"\n{_OUTLIVES if finding.outlives else 'of an earlier config'}", "dim")
-    if finding.resource.note:
+    elif finding.resource.note:
         text.append(f"\n{finding.resource.note}", "dim")
     if finding.verdict is Verdict.UNKNOWN and finding.error:
         text.append(f"\n{_without(finding.resource.title, finding.error.problem)}", "dim")

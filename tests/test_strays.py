@@ -98,6 +98,7 @@ def test_what_left_the_config_is_planned_away_goes_and_is_gone(world):
     assert plan.code == 3
     assert [line for line in LEFT if line not in plan.out] == []
     assert plan.out.count("of an earlier config") == len(LEFT)
+    assert "not compared" not in plan.out
     assert "15 to remove, 4 of an earlier config kept" in plan.err
 
     said = up(world, LITTLE)
