@@ -52,7 +52,8 @@ class Remains:
             alias = "" if self.away else tags.get(ALIAS_TAG, "")
             return self.key(alias.removeprefix("alias/"))
         prefix, make = (_AWAY if self.away else _AT_HOME).get(service, ("", None))
-        if make is None or not name.startswith(prefix):
+        on_another_bus = service == "events" and name.count("/") > 1  # where no rule of ours is
+        if make is None or on_another_bus or not name.startswith(prefix):
             return None
         return make(self, name.removeprefix(prefix).removesuffix(":*"))
 

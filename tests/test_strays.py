@@ -6,6 +6,9 @@ import pytest
 import yaml
 from watch_world import ADDRESS, PLAIN, World, world_of
 
+from ctwatch.aws import Place
+from ctwatch.remains import Remains
+
 HOME, AWAY = "ap-northeast-2", "eu-west-1"
 DATA = ("s3 bucket", "logs log-group /aws/cloudtrail", "kms")
 
@@ -216,6 +219,20 @@ def test_what_is_not_tagged_as_ours_stays(world):
         "events target rule-a/topic",
         f"sns topic arn:aws:sns:{HOME}:123456789012:topic-a",
     ]
+
+
+def test_a_rule_on_another_bus_is_nobody_s_of_ours_whatever_its_tag(world):
+    up(world, LITTLE)
+    events = world.client("events")
+    events.create_event_bus(Name="theirs")
+    tag = {"Key": "ctwatch:watch", "Value": "ctwatch"}
+    events.put_rule(
+        Name="rule-x", EventBusName="theirs", EventPattern='{"source": ["x"]}', Tags=[tag]
+    )
+    place = Place("aws", "123456789012", HOME)
+    arn = place.arn("events", "rule/theirs/rule-x")
+    assert Remains("ctwatch", place, HOME).of(arn, {"ctwatch:watch": "ctwatch"}) is None
+    assert world.run("plan", "--exit-code").code == 0
 
 
 def test_a_watch_of_the_same_name_that_lives_elsewhere_is_left_alone(world):
