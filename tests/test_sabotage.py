@@ -405,7 +405,6 @@ def permit_instead(**given: Any) -> Break:
 
 
 NO_CHANNEL = json.dumps([{"name": "discord", "type": "discord", "secret": "ssm:/theirs"}])
-NO_JUDGE = "the sandbox does not judge what a session of a role may call"
 NOT_JUDGED = "what it does to the notifier cannot be judged from here: status says the worst"
 
 
@@ -416,7 +415,7 @@ def function(paths: str, by: Break, *, alone: Alarm = DEGRADED, **more: Any) -> 
 FUNCTION = [
     function("code", on_function("update_function_code", ZipFile=code_of_theirs()), alone=MUTE),
     impossible("function", "architecture", "moto's functions keep theirs; see below"),
-    function("role", configure(Role=PLACE.role_arn(OTHER_ROLE)), alone=MUTE, unproven=NO_JUDGE),
+    function("role", configure(Role=PLACE.role_arn(OTHER_ROLE)), alone=MUTE),
     function("runtime", configure(Runtime="nodejs22.x"), alone=MUTE),
     function("handler", configure(Handler="notifier.main.nothing"), alone=MUTE),
     function("timeout", configure(Timeout=14)),
@@ -475,24 +474,24 @@ def delete_role(ground: Ground) -> None:
     on_role("delete_role")(ground)
 
 
-READS_SECRETS = of_each(PLANNED["role"].policy, "Ssm", alone=MUTE, unproven=NO_JUDGE)
+READS_SECRETS = of_each(PLANNED["role"].policy, "Ssm", alone=MUTE)
 ASSUMED = of_each(PLANNED["role"].trust, "Assume", alone=MUTE)
 
 ROLE = [
     *trust().lines(PLANNED, ASSUMED),
     *inline_policy("notifier").lines(PLANNED, READS_SECRETS),
     line("role", "inline.notifier",
-         on_role("delete_role_policy", PolicyName="notifier"), alone=MUTE, unproven=NO_JUDGE),
+         on_role("delete_role_policy", PolicyName="notifier"), alone=MUTE),
     line("role", "inline.theirs", inline("Allow", "ec2:*")),
-    line("role", "inline.theirs", inline("Deny", "ssm:*"), alone=MUTE, unproven=NO_JUDGE),
+    line("role", "inline.theirs", inline("Deny", "ssm:*"), alone=MUTE),
     line("role", "inline.theirs", inline("Deny", "sqs:*")),
     line("role", "attached", on_role("attach_role_policy", PolicyArn=managed("Deny")), alone=MUTE,
-         unproven=NO_JUDGE),
+         ),
     line("role", "attached", on_role("attach_role_policy", PolicyArn=managed("Allow")), alone=MUTE,
          unproven=NOT_JUDGED),
     line("role", "boundary", on_role(
         "put_role_permissions_boundary", PermissionsBoundary=managed("Deny")), alone=MUTE,
-        unproven=NO_JUDGE),
+        ),
     line("role", "", delete_role, alone=MUTE),
 ]  # fmt: skip
 
