@@ -24,11 +24,12 @@ from click.exceptions import Exit
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from ctwatch.cli import INTERRUPTED, main
+from ctwatch.cli import main
 from ctwatch.config import parse
 from ctwatch.errors import SandboxError
 from ctwatch.render import Hanging, Screen, heading, panel
 from ctwatch.sandbox import sandbox_class
+from ctwatch.verbs.common import INTERRUPTED
 
 if TYPE_CHECKING:
     from ctwatch.sandbox.calls import Hop

@@ -1,0 +1,133 @@
+"""What the verbs share: the options, how a watch is looked at, and what is said of it first."""
+
+import functools
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+if TYPE_CHECKING:
+    from ctwatch.diagnose import Diagnosis
+    from ctwatch.findings import Finding
+    from ctwatch.opening import Choice, Opened
+    from ctwatch.render import Screen
+
+
+AS_PROMISED, COULD_NOT, NOT_AS_PROMISED, INTERRUPTED = 0, 1, 3, 130
+
+
+@dataclass(frozen=True)
+class Options:
+    """What every command that looks at a watch takes."""
+
+    config: Path
+    profile: str | None
+    region: str | None
+    quiet: bool
+    verbose: bool
+    as_json: bool = False
+
+    @property
+    def choice(self) -> "Choice":
+        """What was chosen of config and account."""
+        from ctwatch.opening import Choice
+
+        return Choice(self.config, self.profile, self.region)
+
+    @property
+    def screen(self) -> "Screen":
+        """Where to print."""
+        from ctwatch.render import Screen
+
+        return Screen(quiet=self.quiet, verbose=self.verbose)
+
+
+config_option = click.option(
+    "-c",
+    "--config",
+    type=click.Path(path_type=Path),
+    default="config.yaml",
+    envvar="CTWATCH_CONFIG",
+    show_default=True,
+    show_envvar=True,
+    help="The watch's configuration.",
+)
+
+
+def watching(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that all of them take, as one `Options`."""
+
+    @config_option
+    @click.option("--profile", metavar="NAME", help="AWS profile; else what the environment says.")
+    @click.option("--region", metavar="REGION", help="Home region; else what the config says.")
+    @click.option("-q", "--quiet", is_flag=True, help="Print data and complaints only.")
+    @click.option("-v", "--verbose", is_flag=True, help="Also name what is as promised.")
+    @functools.wraps(command)
+    def wrapped(**given: Any) -> Any:
+        common = {one.name: given.pop(one.name) for one in fields(Options) if one.name in given}
+        return command(Options(**common), **given)
+
+    return wrapped
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+
+
+def looked(watch: "Opened") -> tuple[list["Finding"], "Diagnosis"]:
+    """What there is, and what that means."""
+    from ctwatch.diagnose import diagnose
+    from ctwatch.engine import inspect
+
+    findings = inspect(watch.watch.resources, watch.aws, watch.watch.unwanted)
+    return findings, diagnose(watch.watch, findings, watch.aws)
+
+
+def with_strays(screen: "Screen", watch: "Opened", *, thorough: bool = False) -> "Opened":
+    """The watch, with what earlier configs of it have left behind among what is unwanted."""
+    from dataclasses import replace
+
+    from ctwatch.strays import strays
+
+    found = strays(watch.watch, watch.aws, thorough=thorough)
+    for warning in found.warnings:
+        screen.talk(f"Warning: {warning}", "yellow")
+    unwanted = (*watch.watch.unwanted, *found.resources)
+    return replace(watch, watch=replace(watch.watch, unwanted=unwanted))
+
+
+def refuse_namesake(findings: Sequence["Finding"]) -> None:
+    """Refuse to do anything beside a watch of the same name in another region.
+
+    Raises:
+        ConfigError: what belongs to the account as a whole is that watch's.
+    """
+    from ctwatch.errors import ConfigError
+    from ctwatch.findings import foreign
+
+    for one in findings:
+        if one.live and "anothers" in one.live.facts:
+            hint = "Two regions need two watches: give this one a `name` of its own in its config."
+            raise ConfigError(foreign(one).problem, hint)
+
+
+def warn(screen: "Screen", watch: "Opened") -> None:
+    """Say what in the config is right, but hardly meant so."""
+    for one in watch.doubts:
+        screen.talk(f"Warning: {one}", "yellow")
+
+
+def say_which(screen: "Screen", watch: "Opened") -> None:
+    """Say which watch it is about, and in which account, before anything is done."""
+    from ctwatch.render import watch_line
+
+    place = watch.watch.place
+    screen.talk(watch_line(watch.watch.name, place.account, place.region))
+
+
+def spoken() -> Literal["en", "ko"]:
+    """The reader's language, as far as the terminal knows it."""
+    locale = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG", "")
+    return "ko" if locale.startswith("ko") else "en"

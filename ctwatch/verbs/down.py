@@ -1,0 +1,161 @@
+"""`ctwatch down`: clear away what this watch made, the alarm last."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from ctwatch.verbs.common import (
+    AS_PROMISED,
+    COULD_NOT,
+    Options,
+    looked,
+    refuse_namesake,
+    say_which,
+    watching,
+    with_strays,
+)
+
+if TYPE_CHECKING:
+    from ctwatch.findings import Finding
+    from ctwatch.opening import Opened
+    from ctwatch.render import Screen
+    from ctwatch.resources.base import Resource
+
+
+@click.command(short_help="Clear away what this watch made.")
+@click.option(
+    "--delete-logs", is_flag=True, help="Also delete the logs, and the keys that encrypt them."
+)
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "--wait",
+    type=click.FloatRange(min=0),
+    default=120.0,
+    show_default="120",
+    metavar="SECONDS",
+    help="How long to wait for the alert that the trail's own deletion raises.",
+)
+@watching
+def down(options: Options, delete_logs: bool, yes: bool, wait: float) -> int:
+    """Clear away what this watch made; logs and what encrypts them are kept unless you say so."""
+    from ctwatch.diagnose import Alarm
+    from ctwatch.engine import clear
+    from ctwatch.findings import Action, Verdict
+    from ctwatch.opening import opened
+    from ctwatch.render import show_steps
+
+    screen, watch = options.screen, opened(options.choice)
+    say_which(screen, watch)
+    with screen.working("Looking at what is there"):
+        watch = with_strays(screen, watch, thorough=True)
+        findings, diagnosis = looked(watch)
+    refuse_namesake(findings)
+    awake = diagnosis.verdict in {Alarm.ARMED, Alarm.DEGRADED}
+    would_tell = awake and watch.watch.hears_deletion and not _is_left_out(watch)
+    ours = [one for one in findings if one.verdict in {Verdict.OK, Verdict.DRIFTED, Verdict.STRAY}]
+    going = [one for one in ours if delete_logs or not one.resource.data]
+    warning = _ALERT if would_tell and any(one.resource.heard for one in going) else ""
+    if yes and warning:
+        screen.talk(warning)
+    bucket = watch.watch.bucket
+    if bucket.announces and any(one.resource is bucket for one in going):
+        screen.talk(_UNHEARD)
+    if going and not yes:
+        for one in going:
+            after = one.resource.lingers
+            screen.talk(f"- {one.resource.title}" + (f" ({after})" if after else ""))
+        these = f"these {len(going)}" if len(going) > 1 else "it"
+        if not click.confirm(f"{warning} Delete {these}?".lstrip(), err=True):
+            screen.talk("Aborted: nothing was deleted.")
+            return COULD_NOT
+    heard = [one for one in findings if one.resource.heard]
+    rest = [one for one in findings if not one.resource.heard]
+    readable = {watch.watch.receipt, watch.watch.receipts} <= {one.resource for one in ours}
+    stayed = _clear_heard(screen, watch, heard, wait if would_tell and readable else 0)
+    needed = {need for one in stayed for need in one.needs}  # a trail that stays needs its bucket
+    rest = [one for one in rest if one.resource not in needed]
+    work = clear(rest, watch.aws, keep_data=not delete_logs)
+    for step in show_steps(screen, work, "Clearing", clearing=True):
+        if step.action is Action.DELETED and step.resource.lingers:
+            screen.talk(f"{step.resource.title}: {step.resource.lingers}.")
+    return _cleared(options, watch, keep_data=not delete_logs)
+
+
+_UNHEARD = (
+    "The log bucket's own notifications are turned off first: no alert is raised for each log file."
+)
+
+
+def _is_left_out(watch: "Opened") -> bool:
+    """Whether no rule would tell of the trail's deletion, as we are the one who deletes it."""
+    from ctwatch.listening import leaving_out
+
+    if not any(rule.excepted.actors for rule in watch.config.rules):
+        return False
+    arn = watch.aws.caller()
+    heard = {
+        rule.detection
+        for rule in watch.watch.rules
+        for event in rule.fires
+        if event["detail"].get("eventName") == "DeleteTrail"
+    }
+    return all(leaving_out(watch.config, one, arn) for one in heard)
+
+
+_ALERT = "Deleting the trail (DeleteTrail) raises an alert, and that is meant."
+
+
+def _clear_heard(
+    screen: "Screen", watch: "Opened", findings: Sequence["Finding"], wait: float
+) -> list["Resource"]:
+    """Delete what the alarm itself listens for, and wait until it has been heard.
+
+    Returns:
+        What could not be deleted.
+    """
+    from ctwatch.engine import clear
+    from ctwatch.findings import Action
+    from ctwatch.render import show_steps
+    from ctwatch.simulate import heard_of_deletion
+
+    start = watch.aws.time() if wait else None
+    steps = show_steps(screen, clear(findings, watch.aws), "Clearing", clearing=True)
+    stayed = [step.resource for step in steps if step.action is Action.FAILED]
+    if start is None or not any(step.action is Action.DELETED for step in steps):
+        return stayed
+    with screen.working("Waiting for the alert that this raises"):
+        receipt = heard_of_deletion(watch.watch, watch.aws, start, wait)
+    if receipt:
+        screen.talk("  its deletion was heard: the alert has arrived", "green")
+    else:
+        screen.talk(f"  its deletion was not heard within {wait:.0f} s; going on", "yellow")
+    return stayed
+
+
+def _cleared(options: Options, watch: "Opened", *, keep_data: bool) -> int:
+    """Look, and say what is left."""
+    from ctwatch.engine import inspect
+    from ctwatch.findings import Verdict
+
+    screen = options.screen
+    left = [
+        one
+        for one in inspect(watch.watch.resources, watch.aws, watch.watch.unwanted)
+        if one.verdict not in {Verdict.MISSING, Verdict.FOREIGN}
+    ]
+    kept = [one for one in left if one.resource.data and keep_data]
+    for one in kept:
+        screen.talk(f"Kept: {one.resource.title}")
+    if kept:
+        what = "it" if len(kept) == 1 else "them"
+        screen.talk(f"To delete {what} too: ctwatch down --delete-logs")
+    stuck = [one for one in left if one not in kept]
+    for one in stuck:
+        why = f": {one.error.problem}" if one.error else ""
+        screen.talk(f"Left: {one.resource.title}{why}", "red")
+    if stuck:
+        screen.talk("Run ctwatch down again to go on.")
+        return COULD_NOT
+    screen.talk("Nothing of this watch is left." if not kept else "Nothing else is left.")
+    return AS_PROMISED

@@ -1,0 +1,32 @@
+"""`ctwatch sandbox` and `ctwatch demo`: an AWS on this machine."""
+
+import click
+
+from ctwatch.verbs.common import spoken
+
+
+@click.command(short_help="Keep a local AWS running on this machine.")
+@click.option("--region", default="ap-northeast-2", show_default=True, help="The home region.")
+@click.option("-q", "--quiet", is_flag=True, help="Tell no more than the confirmation links.")
+def sandbox(region: str, quiet: bool) -> int:
+    """Keep a local AWS running on this machine, for ctwatch and any other AWS client.
+
+    Prints the exports that lead there; every hop of every event is told as it happens. Ctrl-C ends
+    it, and with it everything in it.
+    """
+    from ctwatch.demo import keep_sandbox
+
+    return keep_sandbox(region, quiet=quiet)
+
+
+@click.command(short_help="The whole circle on this machine, no AWS needed.")
+@click.option("--language", type=click.Choice(["en", "ko"]), default=None, help="Of the alerts.")
+def demo(language: str | None) -> int:
+    """The whole circle on this machine: no AWS account, no Docker, no network.
+
+    Starts a local AWS, then: plan, up, status, simulate all, status, down; and shows the Discord
+    messages and mails that arrived.
+    """
+    from ctwatch.demo import run_demo
+
+    return run_demo(language or spoken())

@@ -1,0 +1,150 @@
+"""`ctwatch up` and `ctwatch plan`: make it so, or show what that would mean."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from ctwatch.verbs.common import (
+    AS_PROMISED,
+    COULD_NOT,
+    NOT_AS_PROMISED,
+    Options,
+    json_option,
+    looked,
+    refuse_namesake,
+    say_which,
+    warn,
+    watching,
+    with_strays,
+)
+
+if TYPE_CHECKING:
+    from ctwatch.diagnose import Diagnosis
+    from ctwatch.findings import Step
+    from ctwatch.opening import Opened
+    from ctwatch.render import Screen
+    from ctwatch.resources.base import Resource
+
+
+@click.command(short_help="Make the watch as the config wants it.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done, and stop.")
+@click.option("--exit-code", is_flag=True, help="With --dry-run: exit 3 when there is work to do.")
+@json_option
+@watching
+def up(options: Options, dry_run: bool, exit_code: bool) -> int:
+    """Make the watch as the config wants it; repeat as often as you like."""
+    if dry_run:
+        return _plan(options, exit_code)
+    if exit_code:
+        raise click.UsageError("--exit-code goes with --dry-run.")
+    from ctwatch.engine import build, inspect
+    from ctwatch.findings import Action
+    from ctwatch.opening import check_webhooks, opened
+    from ctwatch.render import show_steps
+
+    screen, watch = options.screen, opened(options.choice, need_secrets=True)
+    say_which(screen, watch)
+    warn(screen, watch)
+    for warning in check_webhooks(watch):
+        screen.talk(f"Warning: {warning}", "yellow")
+    first = _keys_first(screen, watch)
+    if any(step.action is Action.CREATED for step in first):
+        watch = opened(options.choice, need_secrets=True)  # now with the ids of its keys
+    with screen.working("Looking at what is there"):
+        watch = with_strays(screen, watch)
+        findings = inspect(watch.watch.resources, watch.aws, watch.watch.unwanted)
+    refuse_namesake(findings)
+    steps = show_steps(screen, build(findings, watch.aws), "Building")
+    return _look_again(options, watch, [*first, *steps])
+
+
+def _keys_first(screen: "Screen", watch: "Opened") -> list["Step"]:
+    """Make the watch's own keys, if any, as rules and function name them by ids that AWS gives."""
+    from ctwatch.engine import build, inspect
+    from ctwatch.findings import Verdict
+    from ctwatch.render import show_steps
+
+    lacking = [
+        one for one in inspect(watch.watch.keys, watch.aws) if one.verdict is Verdict.MISSING
+    ]
+    return show_steps(screen, build(lacking, watch.aws), "Building")
+
+
+def _look_again(options: Options, watch: "Opened", steps: Sequence["Step"]) -> int:
+    """What `up` ends with: success is what AWS says, not what was sent."""
+    from ctwatch.findings import Action
+    from ctwatch.render import click_line, diagnosis_json, status_view, step_json, verdict_line
+
+    screen, wrote = options.screen, {Action.CREATED, Action.REPAIRED}
+    with screen.working("Looking again"):
+        diagnosis = _settled(watch, {step.resource for step in steps if step.action in wrote})
+    if options.as_json:
+        by_resource = {step.resource: step for step in steps}
+        known = (*watch.watch.resources, *watch.watch.unwanted)
+        ended = [by_resource[one] for one in known if one in by_resource]
+        screen.json({"steps": [step_json(one) for one in ended], **diagnosis_json(diagnosis)})
+    if any(step.error for step in steps):
+        screen.talk("Not all could be done; run ctwatch up again when that is mended.", "yellow")
+        return COULD_NOT
+    if diagnosis.faults and not diagnosis.only_a_click:
+        if not options.as_json:
+            screen.data(*status_view(diagnosis))
+        return NOT_AS_PROMISED
+    if not any(step.action in wrote for step in steps):
+        waiting = " but what waits for a person" if diagnosis.faults else ", all is as promised"
+        screen.talk(f"Nothing to do{waiting}.")
+    screen.talk(verdict_line(diagnosis.verdict))
+    for fault in diagnosis.faults:
+        screen.talk(click_line(fault))
+    return AS_PROMISED
+
+
+_SETTLES = 30.0
+"""Seconds within which what was written is given time to be seen: SQS and SNS show it late."""
+
+
+def _settled(watch: "Opened", wrote: set["Resource"]) -> "Diagnosis":
+    """Look until all that was written shows as written, or until it had time enough to."""
+    clock = watch.aws.clock
+    end, pause = clock.monotonic() + _SETTLES, 1.0
+    while True:
+        findings, diagnosis = looked(watch)
+        late = [one for one in findings if one.resource in wrote and not one.settled]
+        if not late or clock.monotonic() + pause > end:
+            return diagnosis
+        clock.sleep(pause)
+        pause *= 2
+
+
+def _plan(options: Options, exit_code: bool) -> int:
+    from ctwatch.engine import inspect
+    from ctwatch.findings import Verdict
+    from ctwatch.opening import opened
+    from ctwatch.render import finding_json, plan_summary, plan_view
+
+    screen, watch = options.screen, opened(options.choice)
+    warn(screen, watch)
+    with screen.working("Looking at what is there"):
+        watch = with_strays(screen, watch)
+        findings = inspect(watch.watch.resources, watch.aws, watch.watch.unwanted)
+    refuse_namesake(findings)
+    if options.as_json:
+        screen.json([finding_json(one) for one in findings])
+    else:
+        say_which(screen, watch)
+        screen.data(*plan_view(findings, verbose=options.verbose))
+        screen.talk(plan_summary(findings))
+    if any(one.verdict is Verdict.UNKNOWN for one in findings):
+        return COULD_NOT
+    work = any(not one.settled for one in findings)
+    return NOT_AS_PROMISED if work and exit_code else AS_PROMISED
+
+
+@click.command(short_help="Show what `up` would do, and stop.")
+@click.option("--exit-code", is_flag=True, help="Exit 3 when there is work to do.")
+@json_option
+@watching
+def plan(options: Options, exit_code: bool) -> int:
+    """Show what `up` would do, and stop; the same as `up --dry-run`."""
+    return _plan(options, exit_code)
