@@ -27,6 +27,7 @@ from botocore.exceptions import (
     CredentialRetrievalError,
     HTTPClientError,
     NoCredentialsError,
+    ParamValidationError,
     PartialCredentialsError,
     ProfileNotFound,
     SSOError,
@@ -396,6 +397,12 @@ def is_loopback(url: str) -> bool:
         return False
 
 
+_NO_CREDENTIALS = (
+    *(NoCredentialsError, PartialCredentialsError),
+    *(SSOError, TokenRetrievalError, CredentialRetrievalError),
+)
+
+
 def complaint(error: Exception, doing: str) -> AwsError:
     """Our sentence for an exception of botocore's.
 
@@ -409,7 +416,7 @@ def complaint(error: Exception, doing: str) -> AwsError:
         hint = "Log in (aws sso login), or name a profile with --profile. No account at hand?"
         hint += " Try: ctwatch demo"
         return AwsError(f"{doing}: no AWS credentials were found", hint)
-    if isinstance(error, (SSOError, TokenRetrievalError, CredentialRetrievalError)):
+    if isinstance(error, _NO_CREDENTIALS):
         return AwsError(f"{doing}: {error}", "Log in again, with SSO by: aws sso login")
     if isinstance(error, (BotoConnectionError, HTTPClientError)) and _from_here(error):
         hint = "Is ctwatch sandbox still running? A new terminal, without its exports, leaves it."
@@ -417,6 +424,17 @@ def complaint(error: Exception, doing: str) -> AwsError:
     if isinstance(error, (BotoConnectionError, HTTPClientError)):
         return AwsError(f"{doing}: AWS cannot be reached: {error}", "Check the network; run again.")
     return AwsError(f"{doing}: {error}", "Run again; what is done already is not done twice.")
+
+
+def passing(error: Exception) -> bool:
+    """Whether what failed may well succeed a moment later, with nothing changed."""
+    if not isinstance(error, ClientError):
+        return not isinstance(error, (*_NO_CREDENTIALS, ParamValidationError))
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return code_of(error) in THROTTLED or status >= _SERVER_ERROR
+
+
+_SERVER_ERROR = 500
 
 
 def _from_here(error: Exception) -> bool:
@@ -441,14 +459,18 @@ def _hint(code: str, operation: str, message: str) -> str:
         )
     if code in {"AccessDenied", "AccessDeniedException", "AuthorizationError", "403"}:
         return f"Your credentials may not call {operation}: ask for that permission."
-    if code in _LOGGED_OUT:
+    if code in LOGGED_OUT:
         return "Your credentials have expired or are not valid: log in again."
     return _HINTS.get(code, "Run again; what is done already is not done twice.")
 
 
 # https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html, and the names that other
 # services have for the same.
-_LOGGED_OUT = {
+THROTTLED = {
+    *("ThrottlingException", "Throttling", "Throttled", "ThrottledException", "RequestThrottled"),
+    *("TooManyRequestsException", "RequestLimitExceeded", "SlowDown"),
+}
+LOGGED_OUT = {
     *("ExpiredToken", "ExpiredTokenException", "RequestExpired"),
     *("InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId"),
 }

@@ -745,7 +745,7 @@ def faults_of(finding: Finding) -> Iterator[Fault]:
             error = foreign(finding)
             yield Fault(one.title, "", error.problem, error.hint)
         case Verdict.STRAY:
-            yield Fault(one.title, "", f"{one.title} is of an earlier config of this watch", UP)
+            yield Fault(one.title, "", f"{one.title} is {one.origin} of this watch", UP)
         case Verdict.UNKNOWN if finding.error:
             yield Fault(one.title, "", finding.error.problem, finding.error.hint)
         case Verdict.DRIFTED:

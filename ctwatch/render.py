@@ -8,6 +8,7 @@ nothing moves, and a line is as long as what it says; `COLUMNS` says otherwise.
 import codecs
 import io
 import json
+import math
 import os
 import re
 import sys
@@ -20,9 +21,11 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.constrain import Constrain
 from rich.panel import Panel
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.rule import Rule
 from rich.text import Text
 
+from ctwatch.blows import Blow, On, Proof, Rung
 from ctwatch.detections import SAMPLE, Detection, Language, Part
 from ctwatch.diagnose import MEANING, Alarm, Diagnosis, Fault, Flow, Hop
 from ctwatch.diff import Difference
@@ -32,7 +35,7 @@ from ctwatch.notifier import plain
 from ctwatch.notifier.event import unpack
 from ctwatch.notifier.message import compose
 from ctwatch.notifier.settings import Settings
-from ctwatch.simulate import Blow, Drill, Proof, Rung
+from ctwatch.simulate import Drill
 from ctwatch.techniques import Probe, Synthetic, Technique, techniques_of
 
 if TYPE_CHECKING:
@@ -122,7 +125,7 @@ class Screen:
         self.err = _console(stderr=True)
         self.quiet = quiet
         self.verbose = verbose
-        self._status: Status | None = None
+        self._status: Status | Progress | None = None
 
     def data(self, *what: RenderableType) -> None:
         """Print what was asked for."""
@@ -164,6 +167,26 @@ class Screen:
             self._status = status
             try:
                 yield lambda text: status.update(self._one_line(text))
+            finally:
+                self._status = None
+
+    @contextmanager
+    def waiting(self, limit: float) -> Iterator[Callable[[str], None]]:
+        """Show how much of `limit` seconds has passed; yields what says how far things are."""
+        if self.quiet or not (self.out.file.isatty() and self.err.file.isatty()):
+            yield lambda _: None
+            return
+        said = f"Waiting for the proof, at most {limit:g} s"
+        columns = (
+            SpinnerColumn(self._spinner),
+            TextColumn("{task.description}"),
+            TimeElapsedColumn(),
+        )
+        with Progress(*columns, console=self.err, transient=True) as progress:
+            task = progress.add_task(said)
+            self._status = progress
+            try:
+                yield lambda text: progress.update(task, description=f"{said}, {text}")
             finally:
                 self._status = None
 
@@ -244,12 +267,13 @@ def show_steps(
                 if title in under_way:
                     under_way.remove(title)
                 done.append(step)
-                _show_step(screen, step, clearing=clearing)
+                show_step(screen, step, clearing=clearing)
             say(f"{what}: {', '.join(under_way)}" if under_way else what)
     return done
 
 
-def _show_step(screen: Screen, step: Step, *, clearing: bool) -> None:
+def show_step(screen: Screen, step: Step, *, clearing: bool = False) -> None:
+    """Print what was done to a resource, unless nothing was."""
     nothing = step.action is Action.SKIPPED and not step.error
     if (nothing or step.action is Action.KEPT) and not screen.verbose:
         return
@@ -291,7 +315,7 @@ def plan_view(findings: Sequence[Finding], *, verbose: bool = False) -> Iterator
 def _planned(finding: Finding, *, verbose: bool) -> Text:
     text = Text(finding.resource.title)
     if finding.verdict is Verdict.STRAY:
-        text.append(f"\n{_OUTLIVES if finding.outlives else 'of an earlier config'}", "dim")
+        text.append(f"\n{_OUTLIVES if finding.outlives else finding.resource.origin}", "dim")
     elif finding.resource.note:
         text.append(f"\n{finding.resource.note}", "dim")
     if finding.verdict is Verdict.UNKNOWN and finding.error:
@@ -407,6 +431,8 @@ def blow_line(blow: Blow) -> Text:
         handed = f"made up {technique.name} as {blow.target}"
         return Text(f"{handed}: SYNTHETIC, handed on, nothing was called", "dim")
     called = f"called {technique.operation} on {blow.target}"
+    if blow.on is not On.PROBE:
+        return _struck_line(blow, called)
     if not blow.answer:
         return Text(f"{called}: it succeeded, which no probe may: the drill failed", "red")
     why = "no such trail" if blow.answer == _NO_TRAIL else f"AWS answered {blow.answer}"
@@ -414,6 +440,22 @@ def blow_line(blow: Blow) -> Text:
 
 
 _NO_TRAIL = "TrailNotFoundException"
+
+
+def _struck_line(blow: Blow, called: str) -> Text:
+    """What became of a trail that exists."""
+    if blow.answer:
+        return Text(f"{called}: AWS answered {blow.answer}: the drill failed", "red")
+    if blow.gap is None:
+        return Text(f"{called}: it succeeded, and the canary is deleted", "dim")
+    harm = blow.technique.harm if isinstance(blow.technique, Probe) else None
+    stopped = harm is not None and (harm.changes is None or "logging" in harm.changes)
+    gap = f"{'there was no log' if stopped else 'it was otherwise'} for {_at_most(blow.gap)} s"
+    return Text(f"{called}: it succeeded, and is mended; {gap} at the most", "dim")
+
+
+def _at_most(seconds: float) -> str:
+    return f"{math.ceil(seconds * 10) / 10:.1f}"
 
 
 def ladder(drill: Drill, timeout: float) -> Iterator[RenderableType]:
@@ -625,11 +667,13 @@ def drill_json(drill: Drill) -> dict[str, Any]:
     return {
         "technique": drill.blow.technique.name,
         "kind": drill.blow.technique.kind,
+        "on": drill.blow.on,
         "proven": drill.proven,
         "called": drill.blow.at.isoformat(),
         "target": drill.blow.target,
         "request_id": drill.blow.request_id,
         "answer": drill.blow.answer,
+        "gap_seconds": drill.blow.gap,
         "event_id": drill.event_id or None,
         "hops": [vars(rung) for rung in drill.rungs],
     }

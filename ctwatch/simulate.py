@@ -1,34 +1,30 @@
 """Strike, then prove hop by hop that the alert arrived.
 
-A probe calls the real API on something that does not exist and that is named by us, so that nothing
-can be harmed; CloudTrail records a failed call as it records any other. What no such call brings
-about is SYNTHETIC: AWS is asked whether the rule would match, and the rest of the way is walked by
-an event that is made up and says so; see `synthetic`.
+All is struck first: a probe, what is made up (see `blows`), or a call on a trail that exists, which
+is mended before the next (see `striking`). Then each blow is followed. A hop is proven, not proven
+within the time, skipped (a channel that is not to be told of this), or cannot be proven by anybody
+from here (an inbox, or what a made-up event cannot walk); none is ever guessed.
 
-A hop is proven, not proven within the time, skipped (a channel that is not to be told of this), or
-cannot be proven by anybody from here (an inbox, or what a made-up event cannot walk); none is ever
-guessed.
+What came of each technique is remembered as a tag on a rule that it is for, where `ctwatch status`
+sees it from any machine.
 """
 
-import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import StrEnum
+from functools import partial
 
-from botocore.exceptions import ClientError
-
-from ctwatch.aws import TROUBLE, Aws, Place, code_of, complaint
+from ctwatch.aws import TROUBLE, Aws, complaint
+from ctwatch.blows import Blow, On, Proof, Rung, pretend, probe
 from ctwatch.config import TOPIC
-from ctwatch.diff import State
 from ctwatch.errors import CtwatchError
-from ctwatch.findings import Finding
+from ctwatch.findings import Finding, Step
 from ctwatch.proof import Delivery, Receipt, Sender, Signal, await_deliveries, await_receipts
 from ctwatch.resources.function import Function
 from ctwatch.resources.rule import Rule
 from ctwatch.resources.subscription import Subscription
-from ctwatch.synthetic import hand_over, made_up, would_match
-from ctwatch.techniques import DECOY, Decoy, Probe, Synthetic, Technique
+from ctwatch.striking import Waiting, on_canary, on_trail
+from ctwatch.techniques import Probe, Synthetic, Technique
 from ctwatch.watch import Watch
 
 DEFAULT_TIMEOUT = 600.0
@@ -38,73 +34,23 @@ https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event.html""
 _TELLING = 10.0
 """Seconds that the function is given to tell its channels; its first retry is a minute away."""
 
-# Each service has its own word for it.
-_THROTTLED = {
-    *("ThrottlingException", "Throttling", "Throttled", "ThrottledException", "RequestThrottled"),
-    *("TooManyRequestsException", "RequestLimitExceeded", "SlowDown"),
-}
-
-
 _HOPS = ("recorded", "matched", "forwarded", "topic", "function")
 """The way to the channels and the people; an event is forwarded from another region."""
 
 
-class Proof(StrEnum):
-    """What is known of a hop."""
-
-    PROVEN = "proven"
-    SILENT = "not proven"
-    SKIPPED = "skipped"
-    UNPROVABLE = "cannot be proven"
-
-
 @dataclass(frozen=True)
-class Rung:
-    """One hop of the ladder.
+class Order:
+    """What is to be done.
 
     Attributes:
-        hop: "recorded", "matched", "forwarded", "topic", "function", or a channel's name or
-            address.
-        proof: what is known.
-        seconds: after the call, by the hop's own clock or by that of the next; None if unknown.
-        by: whether `seconds` is the next hop's, as this one has no clock of its own.
-        note: what else there is to say, "200" or "confirmed, handed to SNS".
+        techniques: what to strike with.
+        limit: seconds to wait for all the proof.
+        on: what is struck.
     """
 
-    hop: str
-    proof: Proof
-    seconds: float | None = None
-    by: bool = False
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Blow:
-    """One call that was made, or one event that was made up and handed on.
-
-    Attributes:
-        technique: which.
-        target: what the call named; of an event that was made up, the name of its run.
-        at: when AWS answered, in UTC, by AWS's clock in whole seconds.
-        request_id: AWS's id of the call, or of handing the event on.
-        answer: AWS's error code; "" when the call succeeded, which no probe's may.
-        event_id: of an event that was made up.
-        known: of such an event, what is known of the hops that it did not walk.
-    """
-
-    technique: Technique
-    target: str
-    at: datetime
-    request_id: str
-    answer: str
-    event_id: str = ""
-    known: tuple[Rung, ...] = ()
-
-    def is_in(self, receipt: Receipt) -> bool:
-        """Whether an alert is of this blow."""
-        return any(
-            receipt.mentions(one) for one in (self.target, self.request_id, self.event_id) if one
-        )
+    techniques: Sequence[Technique]
+    limit: float = DEFAULT_TIMEOUT
+    on: On = On.PROBE
 
 
 @dataclass(frozen=True)
@@ -123,9 +69,14 @@ class Drill:
 
     @property
     def proven(self) -> bool:
-        """Whether every hop that can be proven was, and a probe's call failed as it had to."""
-        failed = self.blow.answer or not isinstance(self.blow.technique, Probe)
-        return bool(failed) and all(one.proof is not Proof.SILENT for one in self.rungs)
+        """Whether every hop that can be proven was, and the call ended as it had to."""
+        silent = any(one.proof is Proof.SILENT for one in self.rungs)
+        return self.blow.as_meant and not silent
+
+    @property
+    def seconds(self) -> float:
+        """From the call to the last hop that is known to have been reached."""
+        return max((one.seconds for one in self.rungs if one.seconds is not None), default=0.0)
 
     @property
     def heard(self) -> bool:
@@ -140,124 +91,38 @@ class Drill:
         return ends == {Proof.SKIPPED}
 
 
-def probe(technique: Probe, aws: Aws, place: Place) -> Blow:
-    """Make the technique's call on something that does not exist.
-
-    Raises:
-        AwsError: the call never reached the service, or was throttled away.
-    """
-    decoy = Decoy(DECOY + secrets.token_hex(6), place)
-    doing = f"calling {technique.operation} on {decoy.name}"
-    try:
-        answer, code = technique.strike(aws, decoy), ""
-    except ClientError as error:
-        answer, code = error.response, code_of(error)
-        if code in _THROTTLED or not answer.get("ResponseMetadata", {}).get("RequestId"):
-            raise complaint(error, doing) from error
-    except TROUBLE as error:
-        raise complaint(error, doing) from error
-    metadata = answer["ResponseMetadata"]
-    return Blow(technique, decoy.name, aws.date(answer), metadata["RequestId"], code)
-
-
-def pretend(
-    technique: Synthetic, rule: Rule, watch: Watch, findings: Sequence[Finding], aws: Aws
-) -> Blow:
-    """Ask AWS whether the rule would match, and hand what is made up to what the rule tells.
-
-    Args:
-        technique: what is made up.
-        rule: at home, of the technique's detection.
-        watch: whose it is.
-        findings: a fresh look at the watch, for the patterns as they are.
-        aws: the account.
-
-    Raises:
-        AwsError: AWS would not say, or did not take it.
-        CtwatchError: there is no example of what the rule fires on.
-    """
-    if not rule.fires:
-        raise CtwatchError(
-            f"{rule.title} fires on none of the examples of {rule.detection}: nothing can be made "
-            "up for it",
-            f"Compare its pattern with: ctwatch detections {rule.detection}",
-        )
-    run = DECOY + secrets.token_hex(6)
-    event = made_up(rule, run, aws.clock.now())
-    pair = next(pair for pair in watch.pairs if rule in pair)
-    looks = {one.resource: one for one in findings}
-    trouble = [_deaf(one, looks[one], event, aws) for one in pair]
-    answer = hand_over(rule, event, run, aws)
-    known = [
-        Rung("recorded", Proof.UNPROVABLE, note=_UNCALLED),
-        _tested(next(filter(None, trouble), "")),
-    ]
-    if len(pair) > 1:
-        known.append(Rung("forwarded", Proof.UNPROVABLE, note=_UNFORWARDED))
-    request_id = answer["ResponseMetadata"]["RequestId"]
-    event_id = str(event["detail"].get("eventID") or event["id"])
-    return Blow(technique, run, aws.date(answer), request_id, "", event_id, tuple(known))
-
-
-_UNCALLED = "cannot be proven, as no call was made"
-_UNFORWARDED = "cannot be proven, as AWS takes no made-up event there"
-
-
-def _tested(trouble: str) -> Rung:
-    if trouble:
-        return Rung("matched", Proof.SILENT, note=trouble)
-    return Rung("matched", Proof.PROVEN, note="by TestEventPattern")
-
-
-def _deaf(rule: Rule, look: Finding, event: State, aws: Aws) -> str:
-    """Why a rule would not pass the event on; "" when it would.
-
-    Raises:
-        CtwatchError: AWS would not say.
-    """
-    if look.error:
-        raise look.error
-    if look.live is None:
-        return f"{rule.title} is not there"
-    if look.live.state["state"] != rule.state:
-        return f"{rule.title} is in the state {look.live.state['state']}"
-    if any(one.path.startswith("targets") for one in look.differences):
-        return f"{rule.title} has not the targets that it shall have"
-    if not would_match(rule, look.live.state["pattern"], event, aws):
-        return f"{rule.title} does not match, says TestEventPattern"
-    return ""
-
-
 def _struck(
-    technique: Technique, watch: Watch, findings: Sequence[Finding], aws: Aws
-) -> Iterator[Blow]:
-    """A probe's blow, or one for each rule that something is made up for."""
-    if isinstance(technique, Probe):
-        yield probe(technique, aws, watch.place)
-    elif isinstance(technique, Synthetic):
+    technique: Technique, order: Order, watch: Watch, findings: Sequence[Finding], aws: Aws
+) -> Iterator[Blow | Step | Waiting]:
+    """A call's blow, or one for each rule that something is made up for."""
+    if isinstance(technique, Synthetic):
         for rule in watch.rules:
             if rule.detection == technique.detection:
                 yield pretend(technique, rule, watch, findings, aws)
+    elif isinstance(technique, Probe):
+        match order.on:
+            case On.PROBE:
+                yield probe(technique, aws, watch.place)
+            case On.CANARY:
+                yield from on_canary(technique, watch.canary, aws, order.limit)
+            case On.TRAIL:
+                yield from on_trail(technique, watch.trail, aws)
 
 
 def drill(
-    techniques: Sequence[Technique],
-    watch: Watch,
-    findings: Sequence[Finding],
-    aws: Aws,
-    limit: float,
-) -> Iterator[Blow | Drill]:
-    """Strike with every technique, then follow each blow; yields blows and drills as they happen.
+    order: Order, watch: Watch, findings: Sequence[Finding], aws: Aws
+) -> Iterator[Blow | Step | Waiting | Drill]:
+    """Strike with every technique, then follow each blow; yields what happens as it does.
 
     Args:
-        techniques: what to strike with.
+        order: what is to be done.
         watch: the watch that must tell.
         findings: a fresh look at it, for what cannot be proven from here.
         aws: the account.
-        limit: seconds to wait for all the proof.
 
     Raises:
-        CtwatchError: there is no receipts queue to prove anything by.
+        CtwatchError: there is no receipts queue to prove anything by, or what was struck could not
+            be mended.
         AwsError: a call never reached AWS, or AWS would not let the proof be read.
     """
     queue_url = _receipts_url(watch, aws)
@@ -265,15 +130,45 @@ def drill(
         raise CtwatchError(
             f"{watch.receipts.title} does not exist: nothing can be proven", "Run: ctwatch up"
         )
-    end = aws.clock.monotonic() + limit
+    end = aws.clock.monotonic() + order.limit
     blows: dict[str, Blow] = {}
-    for technique in techniques:
-        for blow in _struck(technique, watch, findings, aws):
-            blows[blow.target] = blow
-            yield blow
+    for technique in order.techniques:
+        for one in _struck(technique, order, watch, findings, aws):
+            if isinstance(one, Blow):
+                blows[one.request_id] = one
+            yield one
+        if order.on is On.CANARY:  # what it had to wait for is not taken from the proof's time
+            end = aws.clock.monotonic() + order.limit
     people = _people(watch, findings)
-    for one in _ladders(blows, watch, aws, queue_url, end):
-        yield replace(one, rungs=(*one.rungs, *people)) if one.heard else one
+    for ended in _ladders(blows, watch, aws, queue_url, end):
+        yield replace(ended, rungs=(*ended.rungs, *people)) if ended.heard else ended
+
+
+def remember(drills: Sequence[Drill], watch: Watch, aws: Aws) -> None:
+    """Leave what came of each technique on the first rule of its detection, as a tag.
+
+    Raises:
+        AwsError: AWS would not take one.
+    """
+    first = {rule.detection: rule for rule in reversed(watch.rules)}
+    proofs: dict[Rule, dict[str, str]] = {}
+    for one in drills:
+        if rule := first.get(one.blow.technique.detection):
+            proofs.setdefault(rule, {})[one.blow.technique.name] = _outcome(one)
+    aws.together(*(partial(_tell, aws, rule, told) for rule, told in proofs.items()))
+
+
+def _tell(aws: Aws, rule: Rule, told: Mapping[str, str]) -> None:
+    try:
+        rule.tell(aws, told)
+    except TROUBLE as error:
+        raise rule.complaint(error, "remembering the proof on") from error
+
+
+def _outcome(one: Drill) -> str:
+    """When, whether it was proven, and after how many seconds."""
+    ended = "proven" if one.proven else "silent"
+    return f"{one.blow.at:%Y-%m-%dT%H:%M:%SZ} {ended} {one.seconds:.1f}"
 
 
 def _ladders(

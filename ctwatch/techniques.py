@@ -1,6 +1,7 @@
 """The drills: what an intruder does, done to what does not exist, and what can only be made up.
 
-    Probe       one complete and valid call of the real API; it names a decoy of ours, and fails
+    Probe       one complete and valid call of the real API; it names a decoy of ours, and fails;
+                some, with their Harm, can be made on a trail that exists as well (see `striking`)
     Synthetic   what no harmless call brings about; proven by an event that is made up and says so
 
 A decoy is a name that begins with `ctwatch-probe-` and ends in a run id. What may be called is
@@ -22,7 +23,9 @@ from typing import Any, ClassVar, Literal
 from botocore import xform_name
 
 from ctwatch.aws import Aws, Place
+from ctwatch.diff import State
 from ctwatch.errors import ConfigError
+from ctwatch.resources.trail import recorded
 
 ALL = "all"
 
@@ -93,6 +96,19 @@ class Technique:
     kind: ClassVar[Literal["probe", "synthetic"]]
 
 
+@dataclass(frozen=True, eq=False)
+class Harm:
+    """What the same call does to a trail that exists, so that it can be undone.
+
+    Attributes:
+        asked: its parameters, by the trail's ARN.
+        changes: what of the trail's promise is otherwise afterwards; None: the trail is gone.
+    """
+
+    asked: Callable[[str], Mapping[str, Any]]
+    changes: State | None
+
+
 @dataclass(frozen=True)
 class Probe(Technique):
     """A call that fails because what it names does not exist.
@@ -102,19 +118,29 @@ class Probe(Technique):
         operation: the API operation.
         asked: its parameters.
         elsewhere: whether it is recorded in us-east-1 wherever it is made.
+        harm: how it is made on a trail that exists; None where that is not done.
     """
 
     service: str
     operation: str
     asked: Callable[[Decoy], Mapping[str, Any]]
     elsewhere: bool = False
+    harm: Harm | None = None
 
     kind = "probe"
 
     def strike(self, aws: Aws, decoy: Decoy) -> Any:
         """Make the call; lets botocore's ClientError pass."""
-        call = getattr(aws.client(self.service), xform_name(self.operation))
-        return call(**self.asked(decoy))
+        return self._call(aws, self.asked(decoy))
+
+    def hurt(self, aws: Aws, trail: str) -> Any:
+        """Make the call on a trail that exists; lets botocore's ClientError pass."""
+        if self.harm is None:
+            raise ValueError(f"{self.name} is struck on nothing that exists")
+        return self._call(aws, self.harm.asked(trail))
+
+    def _call(self, aws: Aws, parameters: Mapping[str, Any]) -> Any:
+        return getattr(aws.client(self.service), xform_name(self.operation))(**parameters)
 
 
 @dataclass(frozen=True)
@@ -136,6 +162,11 @@ _EXPIRE_AT_ONCE = {
     ]
 }
 _EVERY_MANAGEMENT_EVENT = {"ReadWriteType": "All", "IncludeManagementEvents": True}
+# All but what is done with keys: what the drill itself does is recorded all the same.
+_ALL_BUT_KEYS = {
+    **_EVERY_MANAGEMENT_EVENT,
+    "ExcludeManagementEventSources": ["kms.amazonaws.com"],
+}
 # RFC 5737: an address that is nobody's.
 _SSH_FROM_NOBODY = {
     "IpProtocol": "tcp",
@@ -167,6 +198,7 @@ _TRAIL = (
         "cloudtrail",
         "StopLogging",
         lambda decoy: {"Name": decoy.name},
+        harm=Harm(lambda trail: {"Name": trail}, {"logging": False}),
     ),
     Probe(
         "delete-trail",
@@ -175,6 +207,7 @@ _TRAIL = (
         "cloudtrail",
         "DeleteTrail",
         lambda decoy: {"Name": decoy.name},
+        harm=Harm(lambda trail: {"Name": trail}, None),
     ),
     Probe(
         "update-trail-bucket",
@@ -191,6 +224,9 @@ _TRAIL = (
         "cloudtrail",
         "UpdateTrail",
         lambda decoy: {"Name": decoy.name, "IsMultiRegionTrail": False},
+        harm=Harm(
+            lambda trail: {"Name": trail, "IsMultiRegionTrail": False}, {"multi_region": False}
+        ),
     ),
     Probe(
         "update-trail-global-events",
@@ -199,6 +235,10 @@ _TRAIL = (
         "cloudtrail",
         "UpdateTrail",
         lambda decoy: {"Name": decoy.name, "IncludeGlobalServiceEvents": False},
+        harm=Harm(
+            lambda trail: {"Name": trail, "IncludeGlobalServiceEvents": False},
+            {"global_events": False},
+        ),
     ),
     Probe(
         "update-trail-validation",
@@ -207,6 +247,9 @@ _TRAIL = (
         "cloudtrail",
         "UpdateTrail",
         lambda decoy: {"Name": decoy.name, "EnableLogFileValidation": False},
+        harm=Harm(
+            lambda trail: {"Name": trail, "EnableLogFileValidation": False}, {"validation": False}
+        ),
     ),
     Probe(
         "update-trail-kms",
@@ -231,6 +274,10 @@ _TRAIL = (
         "cloudtrail",
         "PutEventSelectors",
         lambda decoy: {"TrailName": decoy.name, "EventSelectors": [_EVERY_MANAGEMENT_EVENT]},
+        harm=Harm(
+            lambda trail: {"TrailName": trail, "EventSelectors": [_ALL_BUT_KEYS]},
+            {"selectors": recorded({"EventSelectors": [_ALL_BUT_KEYS]})},
+        ),
     ),
     Probe(
         "put-insight-selectors",
@@ -247,6 +294,7 @@ _TRAIL = (
         "cloudtrail",
         "StartLogging",
         lambda decoy: {"Name": decoy.name},
+        harm=Harm(lambda trail: {"Name": trail}, {}),
     ),
     Probe(
         "remove-tags",

@@ -32,6 +32,7 @@ from ctwatch.listening import OF_OBJECTS, Heard, has_notifier, heard, names_of, 
 from ctwatch.readable import transformer
 from ctwatch.resources.base import Resource
 from ctwatch.resources.bucket import Bucket
+from ctwatch.resources.canary import Canary
 from ctwatch.resources.function import Function
 from ctwatch.resources.key import USE, GivenKey, Key, for_topics, for_trail
 from ctwatch.resources.log_group import OF_FUNCTIONS, DeliveredLogs, LogGroup
@@ -73,7 +74,9 @@ class Watch:
         people: who gets mail or a text message.
         receipt: what leads from the topic to the receipts queue.
         webhook: what leads from the topic to the function, in the route `fanout`.
-        unwanted: what the same watch would have by another route, and must not have by this one.
+        canary: the disposable trail of a drill, which must not be there when none is under way.
+        unwanted: what the same watch would have by another route, and must not have by this one,
+            and a canary that was left over.
     """
 
     name: str
@@ -87,6 +90,7 @@ class Watch:
     away: tuple[Rule, ...]
     people: tuple[Subscription, ...]
     receipt: Subscription
+    canary: Canary
     function: Function | None = None
     webhook: Subscription | None = None
     unwanted: tuple[Resource, ...] = ()
@@ -166,6 +170,7 @@ def plan(
     rules = _told_by(bucket, _rules(config, listened, ends, dead_letter))
     receipt, listener, *people = _subscriptions(config, topic, receipts, notifier, dead_letter)
     listens = function is not None and config.route == "fanout"
+    canary = Canary(name=canary_name(config.trail.name), bucket=bucket, **_mine(config, place))
     return Watch(
         name=config.name,
         place=place,
@@ -178,9 +183,14 @@ def plan(
         away=_elsewhere(config, place, listened, rules),
         people=tuple(people),
         receipt=receipt,
+        canary=canary,
         function=function,
         webhook=listener if listens else None,
-        unwanted=(*(() if listens else (listener,)), *(() if function else _alone(notifier))),
+        unwanted=(
+            *(() if listens else (listener,)),
+            *(() if function else _alone(notifier)),
+            canary,
+        ),
     )
 
 

@@ -21,6 +21,8 @@ STOREYS = (
     ("verbs",),
     ("render",),
     ("simulate", "diagnose", "opening", "start", "strays"),
+    ("striking",),
+    ("blows",),
     ("watch", "engine", "techniques", "proof", "synthetic"),
     ("findings", "remains"),
     ("resources", "listening", "readable"),

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 from watch_world import PLAIN, planned
 
+from ctwatch.blows import Blow, Proof, Rung
 from ctwatch.detections import catalogue
 from ctwatch.diagnose import Alarm, Diagnosis, Fault, Flow, Hop
 from ctwatch.diff import MISSING, Difference
@@ -32,7 +33,7 @@ from ctwatch.render import (
     verdict_line,
 )
 from ctwatch.resources.base import Live
-from ctwatch.simulate import Blow, Drill, Proof, Rung
+from ctwatch.simulate import Drill
 from ctwatch.techniques import TECHNIQUES
 
 WATCH = planned(PLAIN)

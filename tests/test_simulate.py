@@ -12,22 +12,14 @@ import yaml
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from ctwatch.aws import connect
+from ctwatch.blows import Blow, Proof, Rung, probe
 from ctwatch.clock import Clock
 from ctwatch.demo import confirmation_link, follow
 from ctwatch.engine import build, inspect
 from ctwatch.errors import AwsError, CtwatchError
 from ctwatch.opening import Choice, opened
 from ctwatch.proof import Receipt
-from ctwatch.simulate import (
-    Blow,
-    Drill,
-    Proof,
-    Rung,
-    _people,
-    drill,
-    heard_of_deletion,
-    probe,
-)
+from ctwatch.simulate import Drill, Order, _people, drill, heard_of_deletion
 from ctwatch.techniques import DECOY, TECHNIQUES, Probe
 
 ADDRESS = "security@example.com"
@@ -59,7 +51,9 @@ class World:
     def drills(self, *techniques, limit=PLENTY, watch=None, findings=None):
         """The blows, and each ladder as {hop: rung}, by technique."""
         looked = self.findings() if findings is None else findings
-        told = list(drill(techniques or [STOP], watch or self.watch, looked, self.aws, limit))
+        told = list(
+            drill(Order(techniques or [STOP], limit), watch or self.watch, looked, self.aws)
+        )
         self.blows = [one for one in told if isinstance(one, Blow)]
         return [one for one in told if isinstance(one, Drill)]
 
@@ -154,7 +148,7 @@ def test_two_drills_at_once_each_find_their_own(world):
     looked = world.findings()
 
     def one_drill():
-        _, ended = drill([STOP], world.watch, looked, world.aws, PLENTY)
+        _, ended = drill(Order([STOP], PLENTY), world.watch, looked, world.aws)
         return ended
 
     first, second = world.aws.together(one_drill, one_drill)
@@ -328,7 +322,7 @@ def test_each_blow_has_a_target_of_its_own(world):
 
 def test_a_call_that_succeeds_is_a_failed_drill(broken, monkeypatch):
     taken = "abc123"
-    monkeypatch.setattr("ctwatch.simulate.secrets.token_hex", lambda _: taken)
+    monkeypatch.setattr("ctwatch.blows.secrets.token_hex", lambda _: taken)
     past_all_checks = broken.sandbox.client("cloudtrail", broken.sandbox.region)
     past_all_checks.create_trail(Name=DECOY + taken, S3BucketName=broken.watch.bucket.name)
     [one] = broken.drills()
@@ -399,7 +393,7 @@ def test_a_silent_channel_holds_back_no_other_alert(world, queue):
 
     silent, proven = technique(unheard), technique(heard)
     looked, started = world.findings(), world.aws.clock.monotonic()
-    told = drill([silent, proven], watch, looked, world.aws, 8.0)
+    told = drill(Order([silent, proven], 8.0), watch, looked, world.aws)
     first = next(one for one in told if isinstance(one, Drill))
     assert first.blow.technique is proven
     assert first.proven

@@ -11,6 +11,7 @@ from harmless import faults
 from watch_world import PLAIN, world_of
 
 from ctwatch.aws import Place
+from ctwatch.blows import Blow, probe
 from ctwatch.config import parse
 from ctwatch.detections import catalogue
 from ctwatch.engine import build, inspect
@@ -21,7 +22,7 @@ from ctwatch.patterns import compile_pattern
 from ctwatch.sandbox.identities import ACCESS_KEY
 from ctwatch.sandbox.records import envelope
 from ctwatch.sandbox.server import Observed
-from ctwatch.simulate import Blow, _way, drill, probe
+from ctwatch.simulate import Order, _way, drill
 from ctwatch.synthetic import made_up, marked, rendered
 from ctwatch.techniques import (
     DECOY,
@@ -269,7 +270,13 @@ def test_the_mail_of_a_made_up_event_says_so_in_its_subject(night):
 
 def test_nothing_is_changed_by_it_and_no_call_is_made_twice(night):
     assert not night.changed
-    written = [one for one in night.calls if one.writes or one.operation == "AssumeRole"]
+    proofs = [one for one in night.calls if one.operation == "TagResource"]  # on the rules
+    assert len(proofs) == len({one.detection for one in TECHNIQUES.values()})
+    written = [
+        one
+        for one in night.calls
+        if (one.writes or one.operation == "AssumeRole") and one not in proofs
+    ]
     assert len(written) == len([one for one in night.drills.values() if one["kind"] == "probe"])
 
 
@@ -346,7 +353,14 @@ def test_a_rule_that_no_example_fires_is_a_sentence(account, night):
     found = account.open()
     rules = tuple(replace(one, fires=()) for one in found.watch.rules)
     with pytest.raises(CtwatchError, match="rule-insight fires on none of the examples") as told:
-        [*drill([TECHNIQUES["insight"]], replace(found.watch, rules=rules), [], found.aws, 1.0)]
+        [
+            *drill(
+                Order([TECHNIQUES["insight"]], 1.0),
+                replace(found.watch, rules=rules),
+                [],
+                found.aws,
+            )
+        ]
     assert "ctwatch detections insight" in told.value.hint
 
 

@@ -2,6 +2,7 @@
 
 import io
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
@@ -180,7 +181,8 @@ def world_of(sandbox: Sandbox, folder: Path) -> Iterator[World]:
         world.refused.append(f"{service}:{model.name}")
         code, message = refusal
         answer = AWSResponse("", 403, {}, None)
-        return answer, {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {}}
+        metadata = {"RequestId": str(uuid.uuid4()), "HTTPStatusCode": 403}
+        return answer, {"Error": {"Code": code, "Message": message}, "ResponseMetadata": metadata}
 
     straight_on = past_sockets(sandbox)
 

@@ -64,6 +64,8 @@ class Resource(ABC):
     """Whether AWS lets it carry tags."""
     lingers: ClassVar[str] = ""
     """What becomes of it after it was deleted, in a sentence; "" where it is simply gone."""
+    origin: ClassVar[str] = "of an earlier config"
+    """Where it comes from when it is found and must not be there."""
     by_hand: ClassVar[Mapping[str, str]] = {}
     """Paths that AWS lets only a person mend, each with what that person does."""
 

@@ -20,6 +20,9 @@ from ctwatch.resources.bucket import Bucket
 from ctwatch.resources.queue import Queue
 from ctwatch.resources.role import Role
 
+PROOF = "ctwatch:proof:"
+"""What the keys of the tags begin with that remember proofs, before the technique's name."""
+
 _GONE = "ResourceNotFoundException"
 _CONCURRENT = "ConcurrentModificationException"
 _WIDE = "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS"
@@ -183,6 +186,16 @@ class Rule(Resource):
     def label(self, aws: Aws) -> None:
         """Put them on."""
         aws.events.tag_resource(ResourceARN=self.arn, Tags=self.tag_list)
+
+    def tell(self, aws: Aws, proofs: Mapping[str, str]) -> None:
+        """Remember the last proof of each technique on it; no part of what is compared.
+
+        Args:
+            aws: the account.
+            proofs: by the technique's name, when it was, how it ended, after how many seconds.
+        """
+        tags: Any = [{"Key": f"{PROOF}{name}", "Value": value} for name, value in proofs.items()]
+        aws.events.tag_resource(ResourceARN=self.arn, Tags=tags)
 
     def delete(self, aws: Aws) -> None:
         """Remove its targets, then the rule as soon as EventBridge sees them gone."""

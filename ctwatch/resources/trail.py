@@ -3,8 +3,9 @@
 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail.html
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from botocore.exceptions import ClientError
 
@@ -16,6 +17,8 @@ from ctwatch.resources.key import GivenKey, Key, facts_of, named
 from ctwatch.resources.log_group import LogGroup
 from ctwatch.resources.role import Role
 from ctwatch.resources.topic import Topic
+
+T = TypeVar("T")
 
 INSIGHTS = {"api-call-rate": "ApiCallRateInsight", "api-error-rate": "ApiErrorRateInsight"}
 """The config's words for CloudTrail's Insights types."""
@@ -139,7 +142,7 @@ class Trail(Resource):
             self._update(aws, have)
         name = self.arn
         if have["selectors"] != self.wanted["selectors"]:
-            self._once_loaded(
+            once_loaded(
                 aws,
                 lambda: aws.cloudtrail.put_event_selectors(
                     TrailName=name, EventSelectors=_ALL_MANAGEMENT
@@ -147,14 +150,14 @@ class Trail(Resource):
             )
         if have["insights"] != self.wanted["insights"]:
             chosen: Any = [{"InsightType": INSIGHTS[one]} for one in self.wanted["insights"]]
-            self._once_loaded(
+            once_loaded(
                 aws,
                 lambda: aws.cloudtrail.put_insight_selectors(
                     TrailName=name, InsightSelectors=chosen
                 ),
             )
         if not have["logging"]:
-            self._once_loaded(aws, lambda: aws.cloudtrail.start_logging(Name=name))
+            once_loaded(aws, lambda: aws.cloudtrail.start_logging(Name=name))
 
     def _create(self, aws: Aws) -> State:
         """Create the trail; returns the state that AWS gives a new one: it does not log yet."""
@@ -198,14 +201,6 @@ class Trail(Resource):
         aws.patiently(call, code=(*unseen, "ConflictException"))
 
     @staticmethod
-    def _once_loaded(aws: Aws, call: Any) -> None:
-        """CloudTrail may not have loaded, or not show, a trail that it has just made.
-
-        https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_StartLogging.html
-        """
-        aws.patiently(call, code=("ConflictException", "TrailNotFoundException"))
-
-    @staticmethod
     def _settings(state: State) -> State:
         return {ours: state[ours] for ours in _SETTINGS}
 
@@ -219,6 +214,14 @@ class Trail(Resource):
     def delete(self, aws: Aws) -> None:
         """Delete it while it logs: a trail stopped first would not be heard being deleted."""
         unless(lambda: aws.cloudtrail.delete_trail(Name=self.arn), "TrailNotFoundException")
+
+
+def once_loaded(aws: Aws, call: Callable[[], T]) -> T:
+    """CloudTrail may not have loaded, or not show, a trail that it has just made.
+
+    https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_StartLogging.html
+    """
+    return aws.patiently(call, code=("ConflictException", "TrailNotFoundException"))
 
 
 def _set(value: Any) -> Any:

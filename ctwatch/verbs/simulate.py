@@ -1,20 +1,37 @@
 """`ctwatch simulate`: strike, and prove that the alert arrived."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ctwatch.verbs.common import (
     AS_PROMISED,
+    COULD_NOT,
     NOT_AS_PROMISED,
     Options,
     json_option,
     looked,
+    say_which,
     watching,
 )
 
 if TYPE_CHECKING:
+    from ctwatch.findings import Finding
     from ctwatch.opening import Opened
+    from ctwatch.render import Screen
+    from ctwatch.simulate import Drill, Order
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How it is to be done, as the options say."""
+
+    target: str
+    timeout: float | None
+    yes: bool
+    heal: bool
+    listing: bool
 
 
 @click.command(short_help="Strike, and prove that the alert arrived.")
@@ -23,10 +40,11 @@ if TYPE_CHECKING:
 @click.option(
     "--on",
     "target",
-    type=click.Choice(["probe"]),
+    type=click.Choice(["probe", "canary", "trail"]),
     default="probe",
     show_default=True,
-    help="What is struck: something that does not exist, so that nothing can be harmed.",
+    help="What is struck. probe: something that does not exist, so that nothing can be harmed. "
+    "canary: a disposable trail, made and deleted. trail: the watch's own, mended at once.",
 )
 @click.option(
     "--timeout",
@@ -34,11 +52,15 @@ if TYPE_CHECKING:
     metavar="SECONDS",
     help="How long to wait for the proof.  [default: 600]",
 )
+@click.option("-y", "--yes", is_flag=True, help="Do not ask before --on trail.")
+@click.option(
+    "--heal",
+    is_flag=True,
+    help="Strike nothing: mend the own trail, and delete a canary that a killed drill left.",
+)
 @json_option
 @watching
-def simulate(
-    options: Options, techniques: tuple[str, ...], listing: bool, target: str, timeout: float | None
-) -> int:
+def simulate(options: Options, techniques: tuple[str, ...], **how: Any) -> int:
     """Strike, and prove hop by hop that the alert arrived.
 
     TECHNIQUE is the name of one (stop-logging), of a detection (trail-tampering), which means all
@@ -47,30 +69,41 @@ def simulate(
     What no harmless call brings about, such as a root login, is SYNTHETIC: AWS tests the rule's
     pattern, and an event that is made up, and says so, goes the rest of the way.
     """
-    from ctwatch.listening import check_striker
-    from ctwatch.opening import opened
-    from ctwatch.simulate import DEFAULT_TIMEOUT
-    from ctwatch.techniques import ALL, chosen
-
-    del target  # the only choice there is
-    if listing:
+    wish = Wish(**how)
+    if wish.listing:
         return _list_techniques(options)
+    if wish.heal:
+        if techniques:
+            raise click.UsageError("--heal goes with no TECHNIQUE: it strikes nothing.")
+        return _heal(options)
     if not techniques:
         raise click.UsageError("Name a TECHNIQUE. What there is: ctwatch simulate --list")
-    limit = DEFAULT_TIMEOUT if timeout is None else timeout
-    chosen(techniques)  # a slip of the fingers is told before AWS is asked
+    return _simulate(options, techniques, wish)
+
+
+def _simulate(options: Options, names: tuple[str, ...], wish: Wish) -> int:
+    from ctwatch.blows import On
+    from ctwatch.listening import check_striker
+    from ctwatch.opening import opened
+    from ctwatch.simulate import DEFAULT_TIMEOUT, Order
+    from ctwatch.striking import struck_on
+    from ctwatch.techniques import ALL, chosen
+
+    on, limit = On(wish.target), DEFAULT_TIMEOUT if wish.timeout is None else wish.timeout
+    chosen(names)  # a slip of the fingers is told before AWS is asked
     watch = opened(options.choice)
     listened = list(dict.fromkeys(rule.detection for rule in watch.watch.rules))
-    drills = chosen(techniques, listened)
+    drills = struck_on(on, chosen(names, listened), names, watch.watch)
     struck = dict.fromkeys(one.detection for one in drills)
     if any(rule.excepted.actors for rule in watch.config.rules):
         called = {one.detection for one in drills if one.kind == "probe"}
         check_striker(watch.config, sorted(called), watch.aws.caller())
-    if ALL in techniques and (left := [one for one in listened if one not in struck]):
-        options.screen.talk(f"No technique, and so no proof: {', '.join(left)}.", "yellow")
+    if ALL in names and (left := [one for one in listened if one not in struck]):
+        lacking = "No technique, and so no proof" if on is On.PROBE else f"Not struck --on {on}"
+        options.screen.talk(f"{lacking}: {', '.join(left)}.", "yellow")
     if deaf := [one for one in struck if one not in listened]:
         options.screen.talk(f"No rule of this watch listens for {', '.join(deaf)}.", "yellow")
-    return _drill(options, watch, drills, limit)
+    return _drill(options, watch, Order(drills, limit, on), asks=not wish.yes)
 
 
 def _list_techniques(options: Options) -> int:
@@ -85,12 +118,12 @@ def _list_techniques(options: Options) -> int:
     return AS_PROMISED
 
 
-def _drill(options: Options, watch: "Opened", techniques: list[Any], limit: float) -> int:
+def _drill(options: Options, watch: "Opened", order: "Order", *, asks: bool) -> int:
+    from ctwatch.blows import On
     from ctwatch.diagnose import Alarm
-    from ctwatch.render import blow_line, drill_json, ladder, verdict_line
-    from ctwatch.simulate import Blow, Drill, drill
+    from ctwatch.render import drill_json, verdict_line
 
-    screen = options.screen
+    screen, limit = options.screen, order.limit
     findings, diagnosis = looked(watch)
     if diagnosis.verdict not in {Alarm.ARMED, Alarm.DEGRADED}:
         screen.talk(verdict_line(diagnosis.verdict))
@@ -98,18 +131,109 @@ def _drill(options: Options, watch: "Opened", techniques: list[Any], limit: floa
             f"ctwatch status tells what mends that; until then, {limit:g} s may pass in vain.",
             "yellow",
         )
-    ended: list[Drill] = []
-    with screen.working(f"Waiting for the proof, at most {limit:g} s"):
-        for one in drill(techniques, watch.watch, findings, watch.aws, limit):
-            if isinstance(one, Blow):
-                screen.talk(blow_line(one))
-            else:
-                ended.append(one)
-                if not options.as_json:
-                    screen.data(*ladder(one, limit))
+    if order.on is On.TRAIL:
+        _warn_of_harm(screen, watch, order, findings, asks=asks)
+    if order.on is not On.PROBE:
+        screen.talk(_UNLABELLED)
+    ended = _followed(options, watch, order, findings)
     if options.as_json:
         screen.json([drill_json(one) for one in ended])
+    _remember(screen, watch, ended)
     if all(one.proven for one in ended):
         return AS_PROMISED
     screen.talk("Not every hop was proven. What may be the cause: ctwatch status", "yellow")
     return NOT_AS_PROMISED
+
+
+_UNLABELLED = (
+    "What succeeds is told as any other call, without the label DRILL; so is what is done before "
+    "and after it, as far as a rule listens for it."
+)
+
+
+def _warn_of_harm(
+    screen: "Screen", watch: "Opened", order: "Order", findings: list["Finding"], *, asks: bool
+) -> None:
+    """Say what it costs, and ask.
+
+    Raises:
+        click.Abort: the answer is no.
+    """
+    from ctwatch.striking import check_own, price_of
+
+    trail = watch.watch.trail
+    check_own(watch.watch, findings)
+    for one in order.techniques:
+        screen.talk(price_of(one, trail), "yellow")
+    if asks:
+        click.confirm(f"Strike {trail.title} itself?", err=True, abort=True)
+
+
+def _followed(
+    options: Options, watch: "Opened", order: "Order", findings: list["Finding"]
+) -> list["Drill"]:
+    """Strike, tell what happens, and show each ladder as it is known."""
+    from ctwatch.blows import Blow
+    from ctwatch.findings import Step
+    from ctwatch.render import blow_line, ladder, show_step
+    from ctwatch.simulate import Drill, drill
+    from ctwatch.striking import Waiting
+
+    screen, ended = options.screen, list[Drill]()
+    with screen.waiting(order.limit) as count:
+        for one in drill(order, watch.watch, findings, watch.aws):
+            match one:
+                case Blow():
+                    screen.talk(blow_line(one))
+                case Step():
+                    show_step(screen, one)
+                case Waiting():
+                    screen.talk(one.sentence)
+                case Drill():
+                    ended.append(one)
+                    count(f"{len(ended)} of {len(order.techniques)} followed")
+                    screen.data(*(ladder(one, order.limit) if not options.as_json else ()))
+    return ended
+
+
+def _remember(screen: "Screen", watch: "Opened", ended: list["Drill"]) -> None:
+    """Leave the proofs where status sees them; that this fails takes nothing from them."""
+    from ctwatch.errors import AwsError
+    from ctwatch.simulate import remember
+
+    try:
+        remember(ended, watch.watch, watch.aws)
+    except AwsError as error:
+        screen.talk(f"Warning: {error.problem}. ctwatch status will not know of it.", "yellow")
+
+
+def _heal(options: Options) -> int:
+    """Mend what a drill that was killed may have left."""
+    from ctwatch.engine import build, inspect
+    from ctwatch.errors import CtwatchError
+    from ctwatch.findings import Action, Verdict
+    from ctwatch.opening import opened
+    from ctwatch.render import show_steps, step_json
+    from ctwatch.striking import check_healed
+
+    screen, opened_watch = options.screen, opened(options.choice)
+    watch, aws = opened_watch.watch, opened_watch.aws
+    say_which(screen, opened_watch)
+    with screen.working("Looking at what is there"):
+        bucket, *findings = inspect([watch.bucket, watch.trail], aws, [watch.canary])
+    if bucket.verdict is Verdict.MISSING:
+        raise CtwatchError(
+            f"{bucket.resource.title} does not exist: there is no watch to heal", "Run: ctwatch up"
+        )
+    steps = show_steps(screen, build(findings, aws), "Healing")
+    if options.as_json:
+        screen.json([step_json(one) for one in steps])
+    if any(step.error for step in steps):
+        return COULD_NOT
+    check_healed(watch.trail, aws)
+    healed = any(step.action is not Action.KEPT for step in steps)
+    screen.talk(
+        f"{watch.trail.title} is as promised"
+        + (" again." if healed else ", and no canary is left over: nothing to heal.")
+    )
+    return AS_PROMISED
