@@ -1,0 +1,108 @@
+"""A drill that is killed at any of its calls leaves a trail that the next `up` heals."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from watch_world import MAIL_ONLY, World, world_of
+
+from ctwatch.sandbox.server import Sandbox
+
+TRAIL = "ct-trail-monitor"
+CONFIG = {**MAIL_ONLY, "trail": {"insights": ["api-error-rate"]}}
+CANARY = f"{TRAIL}-canary"
+DRILLS = {
+    "stop-logging": ("stop-logging", "--on", "trail", "--yes"),
+    "delete-trail": ("delete-trail", "--on", "trail", "--yes"),
+    "put-event-selectors": ("put-event-selectors", "--on", "trail", "--yes"),
+    "canary": ("stop-logging", "--on", "canary"),
+}
+
+
+@pytest.fixture(scope="module")
+def world(running: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with world_of(running, tmp_path_factory.mktemp("killed")) as here:
+        here.use(CONFIG)
+        assert here.run("up").code == 0
+        yield here
+
+
+@pytest.fixture(scope="module")
+def process(world: World) -> Iterator[subprocess.Popen[str]]:
+    """Leads its children to the sandbox by the environment of the world."""
+    program = [sys.executable, str(Path(__file__).with_name("killed.py"))]
+    with subprocess.Popen(
+        program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as started:
+        yield started
+        assert started.stdin
+        started.stdin.close()
+
+
+def die(process: subprocess.Popen[str], world: World, asked: Any, at: int | None) -> Any:
+    arguments = ["simulate", *asked, "--timeout", "0.1", "--config", str(world.config)]
+    assert process.stdin
+    assert process.stdout
+    process.stdin.write(json.dumps({"arguments": arguments, "at": at}) + "\n")
+    process.stdin.flush()
+    return json.loads(process.stdout.readline())
+
+
+def trails(world: World) -> dict[str, Any]:
+    """Every trail of the account, as another client sees it."""
+    cloudtrail = world.client("cloudtrail")
+    return {
+        one["Name"]: {
+            **one,
+            "logging": cloudtrail.get_trail_status(Name=one["Name"])["IsLogging"],
+            "selectors": cloudtrail.get_event_selectors(TrailName=one["Name"])["EventSelectors"],
+        }
+        for one in cloudtrail.describe_trails()["trailList"]
+    }
+
+
+def is_write(call: str) -> bool:
+    service, operation = call.split(":")
+    return service == "cloudtrail" and not operation.startswith(("Describe", "Get", "List"))
+
+
+def amiss(before: dict[str, Any], now: dict[str, Any]) -> set[str]:
+    """What a kill has left: settings of the own trail, "gone", or the name of another trail."""
+    there = now.get(TRAIL)
+    changed = {key for key, value in before[TRAIL].items() if there and there.get(key) != value}
+    return changed | ({"gone"} if there is None else set()) | {*now} - {TRAIL}
+
+
+LEFT = {
+    "stop-logging": {"logging"},
+    "delete-trail": {"gone", "logging", "HasInsightSelectors"},
+    "put-event-selectors": {"selectors", "HasCustomEventSelectors"},
+    "canary": {CANARY},
+}
+"""Per drill, what its kills leave altogether; so it is known that there was something to heal."""
+
+
+@pytest.mark.parametrize("name", DRILLS)
+def test_the_next_up_heals_what_a_killed_drill_left(
+    world: World, process: subprocess.Popen[str], name: str
+) -> None:
+    before = trails(world)
+    whole = die(process, world, DRILLS[name], None)["calls"]
+    assert trails(world) == before
+    first = next(at for at, call in enumerate(whole) if is_write(call))
+    left: set[str] = set()
+    for at in range(first, len(whole)):
+        if not die(process, world, DRILLS[name], at)["killed"]:
+            continue  # this time it has asked less often whether the alert is there
+        left |= amiss(before, trails(world))
+        if CANARY in trails(world):
+            time.sleep(1.05 - time.time() % 1)  # its drill's tenth of a second is over
+        healed = world.run("up")
+        assert healed.code == 0, (whole[at], healed.text)
+        assert trails(world) == before, whole[at]
+    assert left == LEFT[name]
