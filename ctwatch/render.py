@@ -35,6 +35,7 @@ from ctwatch.notifier import plain
 from ctwatch.notifier.event import unpack
 from ctwatch.notifier.message import compose
 from ctwatch.notifier.settings import Settings
+from ctwatch.silence import Reason
 from ctwatch.simulate import Drill
 from ctwatch.techniques import Probe, Synthetic, Technique, techniques_of
 
@@ -475,6 +476,15 @@ def ladder(drill: Drill, timeout: float) -> Iterator[RenderableType]:
             yield Hanging(Text("  "), Text(f"{rung.hop}: {rung.note}"))
         if rung.proof is Proof.SKIPPED:
             yield Hanging(Text("  "), Text(f"{rung.hop}: skipped, {rung.note}"))
+
+
+def reason_view(reasons: Sequence[Reason]) -> Iterator[RenderableType]:
+    """What says why a hop stayed silent, by who says so."""
+    if not reasons:
+        yield Text("  nothing; on AWS an event may come late, or, rarely, never", "dim")
+    for one in reasons:
+        remedy = f" → {one.remedy}" if one.remedy else ""
+        yield Hanging(Text(f"  {one.source}: "), _inert(Text(f"{one.sentence}{remedy}")))
 
 
 class _Chain:

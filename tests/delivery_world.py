@@ -17,6 +17,7 @@ from ctwatch.clock import Clock
 from ctwatch.sandbox.calls import Call, Refusal
 from ctwatch.sandbox.delivery import Delivery
 from ctwatch.sandbox.inbox import Inbox
+from ctwatch.sandbox.metrics import Metrics
 
 REGION = "ap-northeast-2"
 ACCOUNT = "123456789012"
@@ -81,6 +82,7 @@ class Stage:
 
     def __init__(self, folder, speed):
         self.clock = Clock(speed)
+        self.metrics = Metrics(self.clock)
         self.hops = []
         self.faults = {}
         self.inbox = Inbox(folder / "mail", self.clock)

@@ -20,6 +20,7 @@ STOREYS = (
     ("cli",),
     ("verbs",),
     ("render",),
+    ("silence",),
     ("simulate", "diagnose", "opening", "start", "strays"),
     ("striking",),
     ("blows",),

@@ -74,12 +74,20 @@ class Account(Protocol):
         """A boto3 client that reaches moto past checks, records and delivery."""
 
 
+class Counting(Protocol):
+    """What CloudWatch will know: `metrics.Metrics`."""
+
+    def count(self, namespace: str, metric: str, arn: str) -> None:
+        """Add one to a metric of what an ARN names."""
+
+
 class World(Account, Protocol):
     """What every part of the sandbox may lean on."""
 
     region: str
     clock: Clock
     url: str
+    metrics: Counting
 
     def credentials(self, role_arn: str, session: str) -> dict[str, str]:
         """The `AWS_*` variables of a session of that role, endpoint and region included."""

@@ -26,6 +26,7 @@ from ctwatch.sandbox.faults import Undeliverable
 from ctwatch.sandbox.functions import Functions
 from ctwatch.sandbox.inbox import Inbox, Post
 from ctwatch.sandbox.inputs import shape
+from ctwatch.sandbox.metrics import EVENTS
 from ctwatch.sandbox.queues import Queues, text
 from ctwatch.sandbox.roles import Roles
 from ctwatch.sandbox.topics import Topics
@@ -125,6 +126,7 @@ class Delivery:
         received = self._world.clock.now()
         for rule in rules(self._world.account, region, bus) or ():
             if self._fires(rule, event):
+                self._world.metrics.count(EVENTS, "MatchedEvents", rule["Arn"])
                 self._tell_fired(rule["Name"], rule["Targets"])
                 for target in rule["Targets"]:
                     errand = _Errand(event, rule["Arn"], target, received, hops)
@@ -171,6 +173,7 @@ class Delivery:
             again = replace(errand, retries=errand.retries + 1)
             self._work.later(wait, partial(self._attempt, again))
         else:
+            self._world.metrics.count(EVENTS, "Invocations", errand.rule_arn)
             self._tell_target(errand, True, "delivered")
 
     def _hand_over(self, errand: _Errand, given: str) -> None:
@@ -276,6 +279,8 @@ class Delivery:
 
         https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
         """
+        for metric in ("Invocations", "FailedInvocations"):
+            self._world.metrics.count(EVENTS, metric, errand.rule_arn)
         retried = f" after {errand.retries} retries" if errand.retries else ", without a retry"
         queue = (errand.target.get("DeadLetterConfig") or {}).get("Arn")
         if not queue:

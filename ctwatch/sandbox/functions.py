@@ -28,6 +28,7 @@ from ctwatch.sandbox.calls import Call, Forward, Handler, Hop, Refusal, World
 from ctwatch.sandbox.containers import Container, Outcome
 from ctwatch.sandbox.faults import Undeliverable, translated
 from ctwatch.sandbox.functionlogs import FunctionLogs, group_of, tail
+from ctwatch.sandbox.metrics import LAMBDA
 from ctwatch.sandbox.queues import Queues
 from ctwatch.sandbox.roles import Roles
 from ctwatch.sandbox.work import Work
@@ -236,7 +237,9 @@ class Functions:
         """Run the function once in a warm or a new container; None when it is throttled."""
         arn = config["FunctionArn"]
         if not self._enter(config):
+            self._world.metrics.count(LAMBDA, "Throttles", arn)
             return None
+        self._world.metrics.count(LAMBDA, "Invocations", arn)
         try:
             with self._room:
                 began = self._world.clock.now()
@@ -244,6 +247,8 @@ class Functions:
         finally:
             with self._lock:
                 self._running[arn] -= 1
+        if outcome.error:
+            self._world.metrics.count(LAMBDA, "Errors", arn)
         write = partial(self._logs.write, config, stream, request_id, began, outcome)
         self._work.start(write)
         return outcome

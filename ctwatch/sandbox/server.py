@@ -37,6 +37,7 @@ from ctwatch.sandbox import objects, records, sessions, strictness, trails, wire
 from ctwatch.sandbox.calls import Call, Forward, Handler, Hop, Refusal, World
 from ctwatch.sandbox.cloud import NOT_IMPLEMENTED, Cloud, bucket_region, tagged
 from ctwatch.sandbox.identities import ACCESS_KEY, SECRET_KEY, Identities, Identity
+from ctwatch.sandbox.metrics import Metrics
 from ctwatch.sandbox.roles import Roles
 
 HOST = "127.0.0.1"
@@ -190,6 +191,8 @@ class Sandbox(World):
         self.region = region
         self.account = account
         self.clock = clock or Clock()
+        self._metrics = Metrics(self.clock)
+        self.metrics = self._metrics
         self.url = ""
         self.calls: list[Observed] = []
         self.story: list[Hop] = []
@@ -292,6 +295,7 @@ class Sandbox(World):
         self.inbox.reset()
         self._cloud.reset()
         self._history.clear()
+        self._metrics.clear()
         self._identities.clear()
         with self._lock:
             self.calls.clear()
@@ -597,6 +601,7 @@ class Sandbox(World):
             ("account", "ListRegions"): self._regions,
             ("resourcegroupstaggingapi", "GetResources"): self._tagged,
             ("cloudtrail", "LookupEvents"): lambda call, _: self._history.lookup(call),
+            ("cloudwatch", "GetMetricData"): self._metrics.data,
             ("sts", "GetCallerIdentity"): self._caller,
             ("sts", "AssumeRole"): self._assume_role,
             ("iam", "CreateAccessKey"): self._create_access_key,

@@ -29,6 +29,7 @@ from ctwatch.sandbox.messages import (
     requested,
     unsubscribe_link,
 )
+from ctwatch.sandbox.metrics import SNS
 from ctwatch.sandbox.queues import Queues, text
 from ctwatch.sandbox.work import Work
 
@@ -369,6 +370,7 @@ class Topics:
         self._work.start(partial(self._spread_now, message))
 
     def _spread_now(self, message: Message) -> None:
+        self._world.metrics.count(SNS, "NumberOfMessagesPublished", message.topic_arn)
         subscriptions = self._subscriptions(message.topic_arn)
         if not subscriptions:
             self._tell("topic", message.topic_arn, False, "published; nobody has subscribed")
@@ -386,6 +388,7 @@ class Topics:
         client = self._client(arn)
         settings = client.get_subscription_attributes(SubscriptionArn=arn)["Attributes"]
         if not passes(settings, message):
+            self._world.metrics.count(SNS, "NumberOfNotificationsFilteredOut", message.topic_arn)
             self._tell(
                 "topic", message.topic_arn, False, f"{target}: its filter policy held it back"
             )
@@ -415,6 +418,7 @@ class Topics:
             if wait is None:
                 said = f"{target}: {error.message}; AWS does not try again"
                 self._tell("topic", message.topic_arn, False, said)
+                self._world.metrics.count(SNS, "NumberOfNotificationsFailed", message.topic_arn)
                 self._bury(message, subscription, settings, error)
                 return
             said = f"{target}: {error.message}; AWS tries again after {wait:.0f} s"
@@ -422,6 +426,7 @@ class Topics:
             again = partial(self._hand_over, message, subscription, settings, failures + 1)
             self._work.later(wait, again)
         else:
+            self._world.metrics.count(SNS, "NumberOfNotificationsDelivered", message.topic_arn)
             self._tell("topic", message.topic_arn, True, f"{target}: delivered", id=message.id)
 
     def _bury(

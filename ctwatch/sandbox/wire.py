@@ -36,6 +36,7 @@ SERVICES = {
     "iam": "iam",
     "kms": "kms",
     "lambda": "lambda",
+    "monitoring": "cloudwatch",
     "logs": "logs",
     "organizations": "organizations",
     "s3": "s3",

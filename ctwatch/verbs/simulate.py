@@ -141,7 +141,7 @@ def _drill(options: Options, watch: "Opened", order: "Order", *, asks: bool) -> 
     _remember(screen, watch, ended)
     if all(one.proven for one in ended):
         return AS_PROMISED
-    screen.talk("Not every hop was proven. What may be the cause: ctwatch status", "yellow")
+    _say_why(screen, watch, [one for one in ended if not one.proven])
     return NOT_AS_PROMISED
 
 
@@ -194,6 +194,19 @@ def _followed(
                     count(f"{len(ended)} of {len(order.techniques)} followed")
                     screen.data(*(ladder(one, order.limit) if not options.as_json else ()))
     return ended
+
+
+def _say_why(screen: "Screen", watch: "Opened", silent: list["Drill"]) -> None:
+    """Say what AWS knows of the silence; a look at the watch as it is now is part of it."""
+    from ctwatch.render import reason_view
+    from ctwatch.silence import reasons
+
+    with screen.working("Looking for the cause"):
+        _, diagnosis = looked(watch)
+        found = reasons(silent, watch.watch, diagnosis, watch.aws)
+    screen.talk("Not every hop was proven. What AWS says of the cause:", "yellow")
+    for line in reason_view(found):
+        screen.talk(line)
 
 
 def _remember(screen: "Screen", watch: "Opened", ended: list["Drill"]) -> None:
