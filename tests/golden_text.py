@@ -15,6 +15,7 @@ GOLDEN = Path(__file__).parent / "golden"
 WRITES = os.environ.get("CTWATCH_GOLDEN") == "write"
 CHANGING = {
     r"ctwatch-probe-[0-9a-f]{12}": "ctwatch-probe-000000000000",
+    r"(?m)^([✓✗!·] )\d{4}-\d\d-\d\d(?= \d\d:)": r"\g<1>0000-00-00",
     r"\d\d:\d\d:\d\d": "00:00:00",
     r"[+-]\d+\.\d s": "+0.0 s",
     r"127\.0\.0\.1:\d+": "127.0.0.1:00000",

@@ -20,7 +20,7 @@ STOREYS = (
     ("cli",),
     ("verbs",),
     ("render",),
-    ("simulate", "diagnose", "opening", "start", "strays"),
+    ("simulate", "diagnose", "opening", "start", "strays", "alerts"),
     ("striking",),
     ("blows",),
     ("watch", "engine", "techniques", "proof", "synthetic"),
@@ -30,6 +30,7 @@ STOREYS = (
     ("lint", "looping"),
     ("aws", "detections", "bundle", "secret"),
     ("patterns", "diff"),
+    ("times",),
     ("errors", "clock"),
 )
 LEVEL = {part: level for level, storey in enumerate(STOREYS) for part in storey}
