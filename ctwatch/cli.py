@@ -9,6 +9,7 @@ import click
 from ctwatch.errors import CtwatchError
 from ctwatch.verbs.alerts import alerts
 from ctwatch.verbs.common import INTERRUPTED
+from ctwatch.verbs.confirm import confirm
 from ctwatch.verbs.detections import detections
 from ctwatch.verbs.down import down
 from ctwatch.verbs.init import init
@@ -49,7 +50,7 @@ def cli() -> None:
 
 
 _VERBS = (
-    *(init, up, plan, status, simulate, alerts, down),
+    *(init, up, plan, confirm, status, simulate, alerts, down),
     *(detections, sandbox, demo),
 )
 for _verb in _VERBS:

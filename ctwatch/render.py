@@ -29,6 +29,7 @@ from rich.text import Text
 
 from ctwatch.alerts import Alert, Lost, Taken
 from ctwatch.blows import Blow, On, Proof, Rung
+from ctwatch.confirmation import Confirmed
 from ctwatch.detections import SAMPLE, Detection, Language, Part
 from ctwatch.diagnose import MEANING, Alarm, Diagnosis, Fault, Flow, Hop
 from ctwatch.diff import Difference
@@ -610,6 +611,24 @@ def lost_view(lost: Iterable[Lost]) -> Iterator[RenderableType]:
     for one in lost:
         yield Hanging(Text("• ", "red"), Text(one.sentence))
         yield Hanging(Text("→ ", "cyan"), Text(one.remedy, "cyan"))
+
+
+def confirmed_view(found: Confirmed) -> Iterator[RenderableType]:
+    """Who was confirmed, and what that is worth."""
+    if found.pending:
+        said = f"{found.endpoint}: AWS has taken the confirmation, and does not show it yet"
+        yield Hanging(Text("! ", "yellow"), Text(said))
+        yield Hanging(Text("→ ", "cyan"), Text("ctwatch status", "cyan"))
+    elif found.protected:
+        said = f"{found.endpoint} is confirmed; the unsubscribe link in its mails does nothing"
+        yield Hanging(Text("✓ ", "green"), Text(said))
+    else:
+        said = (
+            f"{found.endpoint} was confirmed before, by somebody or something that followed the "
+            "link: whoever has one of its mails can unsubscribe it by a click, unseen by CloudTrail"
+        )
+        yield Hanging(Text("! ", "yellow"), Text(said))
+        yield Hanging(Text("→ ", "cyan"), Text(found.remedy, "cyan"))
 
 
 def detections_view(

@@ -23,7 +23,7 @@ STOREYS = (
     ("simulate", "diagnose", "opening", "start", "strays", "alerts"),
     ("striking",),
     ("blows",),
-    ("watch", "engine", "techniques", "proof", "synthetic"),
+    ("watch", "engine", "techniques", "proof", "synthetic", "confirmation"),
     ("findings", "remains"),
     ("resources", "listening", "readable"),
     ("config",),

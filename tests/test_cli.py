@@ -34,7 +34,8 @@ TOPIC = "arn:aws:sns:ap-northeast-2:123456789012:sns-cloudtrail-alarm"
 BUCKET = "s3-cloudtrail-monitor-123456789012-ap-northeast-2-an"
 WIDTHS = (80, 100)
 LOG = "/aws/lambda/lambda-ct-detect-alarm"
-WORDS = ("up", "plan", "status", "simulate stop-logging", "down --yes", "alerts")
+LINK = f"https://sns.ap-northeast-2.amazonaws.com/confirmation.html?TopicArn={TOPIC}&Token=t"
+WORDS = ("up", "plan", "status", "simulate stop-logging", "down --yes", "alerts", f"confirm {LINK}")
 
 
 class Several:
@@ -155,10 +156,22 @@ class Story:
 
     def arm(self) -> None:
         self.world.click()
+        self.tell("confirm clicked", "confirm -", stdin=self.mail())
+        sns = self.world.client("sns")
+        [person] = [one for one in sns.list_subscriptions_by_topic(TopicArn=TOPIC)["Subscriptions"]
+                    if one["Protocol"] == "email"]  # fmt: skip
+        sns.unsubscribe(SubscriptionArn=person["SubscriptionArn"])
+        told("up", "-q")
+        self.tell("confirm", "confirm", stdin=self.mail())
         self.tell("status armed", "status")
         self.tell("up nothing to do", "up")
         self.tell("plan nothing to do", "plan --exit-code")
         self.tell("plan verbose", "plan -v")
+
+    def mail(self) -> str:
+        """The newest mail as its file has it."""
+        self.world.settle()
+        return self.world.sandbox.inbox.mails[-1].path.read_text("utf-8")
 
     def look_back(self) -> None:
         """One alert by way of AWS, others by the hand of this test."""
@@ -277,6 +290,8 @@ CODES = {
     "up pending": 0,
     "plan pending": 0,
     "status pending": 3,
+    "confirm clicked": 3,
+    "confirm": 0,
     "status armed": 0,
     "up nothing to do": 0,
     "plan nothing to do": 0,
@@ -410,6 +425,7 @@ OTHERS = {
     "error no technique": "simulate",
     "error bad timeout": "simulate all --timeout 0",
     "error exit code alone": "up --exit-code",
+    "error no link": "confirm https://example.com/",
     "error bad since": "alerts --since yesterday",
     "error bad region": "plan --region nowhere",
     "error bad profile": "plan --profile nobody",

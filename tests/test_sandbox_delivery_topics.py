@@ -1,5 +1,6 @@
 import json
 import re
+from urllib.parse import quote
 
 import pytest
 from delivery_world import (
@@ -72,6 +73,7 @@ def test_an_email_waits_for_its_link(stage):
     (mail,) = stage.inbox.mails
     assert (mail.to, mail.subject) == (MAIL, "AWS Notification - Subscription Confirmation")
     assert f"{stage.url}/confirm?TopicArn=arn%3Aaws" in mail.text
+    assert f"&Endpoint={quote(MAIL, safe='')}\n" in mail.text
     assert listed(stage, topic) == ["PendingConfirmation"]
     publish(stage, topic)
     assert len(stage.inbox.mails) == 1

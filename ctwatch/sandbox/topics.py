@@ -238,7 +238,8 @@ class Topics:
             self._tell("topic", topic, False, f"{endpoint}: the sandbox calls no HTTP endpoint, "
                                               "so this subscription stays pending")  # fmt: skip
             return
-        link = f"{self._world.url}/confirm?{urlencode({'TopicArn': topic, 'Token': token})}"
+        said = {"TopicArn": topic, "Token": token, "Endpoint": endpoint}
+        link = f"{self._world.url}/confirm?{urlencode(said)}"
         self._inbox.put_mail(
             endpoint,
             "AWS Notification - Subscription Confirmation",
