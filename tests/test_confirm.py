@@ -5,6 +5,7 @@ import io
 import quopri
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from email.message import EmailMessage
 from urllib.parse import urlencode, urlsplit
 
@@ -210,6 +211,16 @@ def test_a_token_that_is_none_is_refused_and_never_repeated(world):
     assert "ConfirmSubscription answered InvalidParameter: Invalid parameter: Token" in one.err
     assert "a link is void after two days" in one.err
     assert TOKEN not in one.err
+
+
+def test_a_link_of_three_days_ago_is_void_and_up_has_a_new_one_sent(world, asked, monkeypatch):
+    later = world.sandbox.clock.now() + timedelta(days=3)
+    monkeypatch.setattr(world.sandbox.clock, "now", lambda: later)
+    one = world.run("confirm", asked)
+    assert (one.code, one.out) == (1, "")
+    assert "ctwatch up has AWS send a new one" in one.err
+    assert world.run("up").code == 0
+    assert world.run("confirm", newest(world)).code == 0
 
 
 def test_a_token_that_aws_repeats_is_not_repeated_by_us(world):
