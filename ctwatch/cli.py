@@ -7,7 +7,9 @@ from typing import NoReturn
 import click
 
 from ctwatch.errors import CtwatchError
+from ctwatch.verbs.alerts import alerts
 from ctwatch.verbs.common import INTERRUPTED
+from ctwatch.verbs.confirm import confirm
 from ctwatch.verbs.detections import detections
 from ctwatch.verbs.down import down
 from ctwatch.verbs.init import init
@@ -42,11 +44,16 @@ def cli() -> None:
     Make it so:                  ctwatch up
     Would I be told right now?   ctwatch status
     Strike, and prove it:        ctwatch simulate stop-logging
+    What was alerted lately?     ctwatch alerts
     Clear it away:               ctwatch down
     """  # noqa: D301 - \b is click's mark for lines that stay as they are
 
 
-for _verb in (init, up, plan, status, simulate, down, detections, sandbox, demo):
+_VERBS = (
+    *(init, up, plan, confirm, status, simulate, alerts, down),
+    *(detections, sandbox, demo),
+)
+for _verb in _VERBS:
     cli.add_command(_verb)
 
 

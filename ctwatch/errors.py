@@ -5,6 +5,7 @@
     │   ├── InvalidConfigError  every complaint about a config file at once (in `config`)
     │   └── PatternError        an event pattern that AWS would refuse (in `patterns`)
     ├── AwsError            an AWS call failed; names the call, the resource, AWS's own code
+    ├── NoLogError          the log that tells of alerts is not there; exit code 3 (in `alerts`)
     ├── ForeignError        something has our name but not our tag; shown, never touched
     └── SandboxError        the local AWS could not be started or is not our own
 

@@ -14,18 +14,22 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime, tzinfo
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.constrain import Constrain
+from rich.highlighter import JSONHighlighter
 from rich.panel import Panel
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.rule import Rule
 from rich.text import Text
 
+from ctwatch.alerts import Alert, Lost, Taken
 from ctwatch.blows import Blow, On, Proof, Rung
+from ctwatch.confirmation import Confirmed
 from ctwatch.detections import SAMPLE, Detection, Language, Part
 from ctwatch.diagnose import MEANING, Alarm, Diagnosis, Fault, Flow, Hop
 from ctwatch.diff import Difference
@@ -33,6 +37,7 @@ from ctwatch.errors import CtwatchError, ForeignError
 from ctwatch.findings import Action, Finding, Step, Verdict, foreign
 from ctwatch.notifier import plain
 from ctwatch.notifier.event import unpack
+from ctwatch.notifier.inert import cut
 from ctwatch.notifier.message import compose
 from ctwatch.notifier.settings import Settings
 from ctwatch.silence import Reason
@@ -87,6 +92,8 @@ _INERT = dict.fromkeys(
     {*range(32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A)} - {ord("\n")},
     "\N{REPLACEMENT CHARACTER}",
 )
+# The same in JSON, which escapes the first 32 itself and has no others but in strings.
+_ESCAPED = {code: f"\\u{code:04x}" for code in _INERT if code >= ord(" ")}
 # For a terminal that knows no more than ASCII.
 _PLAINLY = {
     "✓": "v", "✗": "x", "·": ".", "─": "-", "•": "*", "→": "->", "…": "...",
@@ -136,9 +143,20 @@ class Screen:
 
     def json(self, document: Any) -> None:
         """Print a document that a program reads."""
-        ascii_only = not self.out.encoding.startswith("utf")
         with self._still():
-            self.out.print_json(data=document, default=str, ensure_ascii=ascii_only)
+            self.out.print(self._as_json(document, indent=2), soft_wrap=True)
+
+    def json_lines(self, documents: Iterable[Any]) -> None:
+        """Print documents that a program reads as they come, each on a line of its own."""
+        for one in documents:
+            with self._still():
+                self.out.print(self._as_json(one, indent=None), soft_wrap=True)
+
+    def _as_json(self, document: Any, indent: int | None) -> Text:
+        """JSON in which nothing that a terminal would obey stands as it is."""
+        ascii_only = not self.out.encoding.startswith("utf")
+        text = json.dumps(document, indent=indent, ensure_ascii=ascii_only, default=_plain_value)
+        return JSONHighlighter()(text.translate(_ESCAPED))
 
     def talk(self, what: RenderableType, style: str = "") -> None:
         """Say something about what is being done."""
@@ -211,6 +229,11 @@ class Screen:
             yield
         finally:
             self._status.start()
+
+
+def _plain_value(value: Any) -> str:
+    """What JSON has no form for; a time as ISO 8601 writes it."""
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def _hung(what: RenderableType) -> RenderableType:
@@ -529,6 +552,95 @@ def _after(seconds: float | None) -> str:
     return f"{seconds or 0.0:+.1f} s"
 
 
+_ROW = 27
+"""Columns of a sign, a date, a time and the letters of most zones, and the gap after them."""
+_SAID = 200
+"""Characters of a stranger's text in an alert."""
+
+
+def alerts_view(alerts: Iterable[Alert], zone: tzinfo) -> Iterator[RenderableType]:
+    """An alert after another: when and what; below, who, and how each channel took it."""
+    for alert in alerts:
+        sign, colour = _alert_sign(alert)
+        when = f"{alert.received.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}"
+        yield Hanging(Text.assemble((sign, colour), f" {when} "), _alert_text(alert), _ROW)
+        yield from (Hanging(Text("  "), line) for line in _alert_lines(alert))
+
+
+def _alert_sign(alert: Alert) -> tuple[str, str]:
+    if alert.failed:
+        return _FLOWS[Flow.CUT]
+    again = any(one.retries for one in alert.channels)
+    return _FLOWS[Flow.WORN if again else Flow.OK] if alert.told else ("·", "dim")
+
+
+def _alert_text(alert: Alert) -> Text:
+    """What happened. What is a stranger's in it can neither act nor make a line of its own."""
+    about = alert.about
+    name, title, severity = (cut(one, _SAID) for one in (about.name, about.title, about.severity))
+    label = f"{about.label} " if about.label in {"DRILL", "SYNTHETIC"} else ""
+    how = filter(None, (severity, _RESULTS.get(about.result)))
+    return Text.assemble(
+        (label, "bold yellow"),
+        (": ".join(filter(None, (name, title))), "bold"),
+        "".join(f", {one}" for one in how),
+    )
+
+
+def _alert_lines(alert: Alert) -> Iterator[Text]:
+    """Who did it; then how the channels took it, those that failed apart."""
+    if alert.about.actor:
+        yield Text(f"by {cut(alert.about.actor, _SAID)}", "dim")
+    if taken := [_taken_text(one) for one in alert.channels if one.outcome != "failed"]:
+        yield Text(" · ".join(taken))
+    for one in alert.channels:
+        if one.outcome == "failed":
+            yield Text(f"✗ {_taken_text(one)}", "bold red")
+
+
+_RESULTS = {"failed": "failed attempt", "denied": "denied attempt"}
+
+
+def _taken_text(one: Taken) -> str:
+    """How one channel took it: "discord delivered 204 after 2 retries"."""
+    status = f" {one.status}" if isinstance(one.status, int) else ""
+    tried = f" after {_number(one.retries, 'retry', 'retries')}" if one.retries else ""
+    often = f", {one.times} times" if one.times > 1 else ""
+    count = one.duplicates if one.outcome != "duplicate" else 0
+    held = f", {_number(count, 'duplicate', 'duplicates')} held back" if count else ""
+    why = f": {cut(one.error, 2 * _SAID)}" if one.error else ""
+    return f"{cut(one.channel, _SAID)} {cut(one.outcome, _SAID)}{status}{tried}{often}{held}{why}"
+
+
+def _number(count: int, one: str, several: str) -> str:
+    return f"{count} {one if count == 1 else several}"
+
+
+def lost_view(lost: Iterable[Lost]) -> Iterator[RenderableType]:
+    """The dead letters, and what to do about them."""
+    for one in lost:
+        yield Hanging(Text("• ", "red"), Text(one.sentence))
+        yield Hanging(Text("→ ", "cyan"), Text(one.remedy, "cyan"))
+
+
+def confirmed_view(found: Confirmed) -> Iterator[RenderableType]:
+    """Who was confirmed, and what that is worth."""
+    if found.pending:
+        said = f"{found.endpoint}: AWS has taken the confirmation, and does not show it yet"
+        yield Hanging(Text("! ", "yellow"), Text(said))
+        yield Hanging(Text("→ ", "cyan"), Text("ctwatch status", "cyan"))
+    elif found.protected:
+        said = f"{found.endpoint} is confirmed; the unsubscribe link in its mails does nothing"
+        yield Hanging(Text("✓ ", "green"), Text(said))
+    else:
+        said = (
+            f"{found.endpoint} was confirmed before, by somebody or something that followed the "
+            "link: whoever has one of its mails can unsubscribe it by a click, unseen by CloudTrail"
+        )
+        yield Hanging(Text("! ", "yellow"), Text(said))
+        yield Hanging(Text("→ ", "cyan"), Text(found.remedy, "cyan"))
+
+
 def detections_view(
     detections: Sequence[Detection], language: Language
 ) -> Iterator[RenderableType]:
@@ -669,6 +781,23 @@ def diagnosis_json(diagnosis: Diagnosis) -> dict[str, Any]:
             }
             for hop in diagnosis.hops
         ],
+    }
+
+
+def alert_json(alert: Alert) -> dict[str, Any]:
+    """An alert for programs. The texts about the event are as they came, a stranger's."""
+    about = {key: value or None for key, value in vars(alert.about).items()}
+    channels = [{**vars(one), "error": one.error or None} for one in alert.channels]
+    return {"received": alert.received, **about, "channels": channels}
+
+
+def lost_json(lost: Lost) -> dict[str, Any]:
+    """A dead-letter queue for programs."""
+    return {
+        "queue": lost.queue.name,
+        "region": lost.queue.place.region,
+        "messages": lost.messages,
+        "remedy": lost.remedy,
     }
 
 

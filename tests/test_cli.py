@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -21,6 +22,7 @@ import yaml
 from botocore.config import Config as BotoConfig
 from botocore.exceptions import ClientError
 from golden_text import GOLDEN, Told, compare, masked
+from rich.cells import cell_len
 from rich.console import Console
 from terminal import Terminal
 from watch_world import PLAIN, World, world_of
@@ -31,7 +33,9 @@ TRAIL, RULE = "ct-trail-monitor", "eventbridge-ct-detect"
 TOPIC = "arn:aws:sns:ap-northeast-2:123456789012:sns-cloudtrail-alarm"
 BUCKET = "s3-cloudtrail-monitor-123456789012-ap-northeast-2-an"
 WIDTHS = (80, 100)
-WORDS = ("up", "plan", "status", "simulate stop-logging", "down --yes")
+LOG = "/aws/lambda/lambda-ct-detect-alarm"
+LINK = f"https://sns.ap-northeast-2.amazonaws.com/confirmation.html?TopicArn={TOPIC}&Token=t"
+WORDS = ("up", "plan", "status", "simulate stop-logging", "down --yes", "alerts", f"confirm {LINK}")
 
 
 class Several:
@@ -131,7 +135,10 @@ class Story:
         return self.told[WIDTHS[0]][name]
 
     def live(self) -> None:
-        for chapter in (self.begin, self.arm, self.drift, self.mute, self.strangers, self.end):
+        for chapter in (
+            *(self.begin, self.arm, self.look_back),
+            *(self.drift, self.mute, self.strangers, self.end),
+        ):
             chapter()
 
     def begin(self) -> None:
@@ -141,6 +148,7 @@ class Story:
         self.tell("plan exit code", "plan --exit-code -q")
         self.tell("simulate absent", "simulate stop-logging")
         self.tell("down absent", "down --yes")
+        self.tell("alerts absent", "alerts")
         self.tell("up fresh", "up")
         self.tell("up pending", "up")
         self.tell("plan pending", "plan --exit-code")
@@ -148,11 +156,49 @@ class Story:
 
     def arm(self) -> None:
         self.world.click()
+        self.tell("confirm clicked", "confirm -", stdin=self.mail())
+        sns = self.world.client("sns")
+        [person] = [one for one in sns.list_subscriptions_by_topic(TopicArn=TOPIC)["Subscriptions"]
+                    if one["Protocol"] == "email"]  # fmt: skip
+        sns.unsubscribe(SubscriptionArn=person["SubscriptionArn"])
+        told("up", "-q")
+        self.tell("confirm", "confirm", stdin=self.mail())
         self.tell("status armed", "status")
         self.tell("up nothing to do", "up")
         self.tell("plan nothing to do", "plan --exit-code")
         self.tell("plan verbose", "plan -v")
+
+    def mail(self) -> str:
+        """The newest mail as its file has it."""
+        self.world.settle()
+        return self.world.sandbox.inbox.mails[-1].path.read_text("utf-8")
+
+    def look_back(self) -> None:
+        """One alert by way of AWS, others by the hand of this test."""
+        self.tell("alerts none", "alerts")
+        told("simulate", "stop-logging", "-q", "--timeout", "60")
+        self.world.settle()
+        self.tell("alerts", "alerts")
+        self.write(*LOGGED)
+        queues = self.world.client("sqs")
+        url = queues.get_queue_url(QueueName="ctwatch-dead-letter")["QueueUrl"]
+        queues.send_message(QueueUrl=url, MessageBody="lost")
+        self.tell("alerts amiss", "alerts")
+        queues.purge_queue(QueueUrl=url)
         self.tell("simulate proven", "simulate all --timeout 60")
+
+    def write(self, *lines: dict[str, object]) -> None:
+        """Let the function's log say more, a line a second."""
+        logs, now = self.world.client("logs"), datetime.now(UTC)
+        logs.create_log_stream(logGroupName=LOG, logStreamName="hand")
+        events = [
+            {
+                "timestamp": int(at.timestamp() * 1000),
+                "message": json.dumps(one | {"received": at.isoformat(), "sent": at.isoformat()}),
+            }
+            for one, at in ((one, now + timedelta(seconds=n)) for n, one in enumerate(lines))
+        ]
+        logs.put_log_events(logGroupName=LOG, logStreamName="hand", logEvents=events)
 
     def drift(self) -> None:
         trails, buckets, events = map(self.world.client, ("cloudtrail", "s3", "events"))
@@ -210,6 +256,28 @@ NO_EVENTBRIDGE = {
     ],
 }  # fmt: skip
 
+MALLORY = "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Administrator/mallory"
+
+
+def logged(number: int, channel: str, outcome: str, **more: object) -> dict[str, object]:
+    """A line of the notifier's log, as far as it is not a time."""
+    event = {"event_id": f"event-{number}", "event_name": "DeleteTrail", "severity": "critical",
+             "title": "CloudTrail 추적 삭제", "result": "succeeded", "actor": MALLORY}  # fmt: skip
+    return {**event, "ctwatch": outcome, "channel": channel, "status": None, **more}
+
+
+GONE = "Discord answered 404, the webhook does not exist any more: `Unknown Webhook`"
+ODD = {"event_name": "StopLogging", "title": "CloudTrail 로깅 중지", "severity": "medium",
+       "result": "denied", "actor": "\x1b[31mmal\nlory"}  # fmt: skip
+LOGGED = (
+    logged(1, "discord", "failed", status=404, error=GONE),
+    logged(1, "discord", "failed", status=404, error=GONE),
+    logged(1, "slack", "delivered", status=200),
+    logged(2, "discord", "failed", status=500, error="Discord answered 500, no: ``", **ODD),
+    logged(2, "discord", "delivered", status=200, **ODD),
+    logged(2, "slack", "skipped", **ODD),
+)
+
 CODES = {
     "status absent": 3,
     "plan absent": 0,
@@ -217,14 +285,20 @@ CODES = {
     "plan exit code": 3,
     "simulate absent": 1,
     "down absent": 0,
+    "alerts absent": 3,
     "up fresh": 0,
     "up pending": 0,
     "plan pending": 0,
     "status pending": 3,
+    "confirm clicked": 3,
+    "confirm": 0,
     "status armed": 0,
     "up nothing to do": 0,
     "plan nothing to do": 0,
     "plan verbose": 0,
+    "alerts none": 0,
+    "alerts": 0,
+    "alerts amiss": 3,
     "simulate proven": 0,
     "status blind": 3,
     "plan drift": 0,
@@ -282,7 +356,7 @@ def test_no_line_is_wider_than_the_terminal_or_ends_in_blanks(story, columns):
     for name, one in story.told[columns].items():
         asked = name in {"down no", "down yes"}  # the question, and the blank that click reads by
         for line in "" if asked else (one.out + one.err).splitlines():
-            assert len(line) <= columns, name
+            assert cell_len(line) <= columns, name
             assert line == line.rstrip(), name
 
 
@@ -293,7 +367,7 @@ def test_nothing_is_coloured_where_nobody_watches(story):
 def test_a_dry_run_is_the_plan_and_writes_nothing(story):
     plan, dry = story["plan absent"], story["plan absent dry run"]
     assert (plan.out, plan.err, plan.code) == (dry.out, dry.err, dry.code)
-    quiet = [name for name in CODES if name.startswith(("plan", "status"))]
+    quiet = [name for name in CODES if name.startswith(("plan", "status", "alerts"))]
     assert [story.wrote[name] for name in quiet] == [[]] * len(quiet)
 
 
@@ -351,6 +425,8 @@ OTHERS = {
     "error no technique": "simulate",
     "error bad timeout": "simulate all --timeout 0",
     "error exit code alone": "up --exit-code",
+    "error no link": "confirm https://example.com/",
+    "error bad since": "alerts --since yesterday",
     "error bad region": "plan --region nowhere",
     "error bad profile": "plan --profile nobody",
     "error sandbox region": "sandbox --region nowhere",

@@ -973,6 +973,10 @@ def test_a_delivery_is_one_line_of_json(lambda_, fake, capsys):
         "event_id",
         "request_id",
         "event_name",
+        "title",
+        "severity",
+        "result",
+        "label",
         "actor",
         "channel",
         "status",
@@ -990,11 +994,35 @@ def test_a_delivery_is_one_line_of_json(lambda_, fake, capsys):
         "event_id": EVENT_ID,
         "request_id": REQUEST_ID,
         "event_name": "StopLogging",
+        "title": "Stop CloudTrail logging",
+        "severity": "high",
+        "result": "succeeded",
+        "label": "",
         "actor": ROLE_SESSION["arn"],
         "channel": "discord",
         "status": 200,
         "message_id": "777",
     }
+
+
+PROBED = {"requestParameters": {"name": "ctwatch-probe-1"}, "errorCode": "TrailNotFoundException"}
+MADE_UP = {**event(), "ctwatch": {"synthetic": True}}
+
+
+@pytest.mark.parametrize(
+    ("invocation", "said"),
+    [
+        (event(**PROBED), ("Stop CloudTrail logging", "medium", "failed", "DRILL")),
+        (MADE_UP, ("Stop CloudTrail logging", "high", "succeeded", "SYNTHETIC")),
+        (event(eventName="Odd"), ("", "medium", "succeeded", "")),
+        (event(errorCode="AccessDenied"), ("Stop CloudTrail logging", "medium", "denied", "")),
+        ("garbage", ("Unreadable event", "medium", "", "")),
+    ],
+)
+def test_a_line_says_what_it_is_how_bad_and_whether_it_is_real(lambda_, capsys, invocation, said):
+    lambda_(invocation, None)
+    (line,) = logged(capsys)
+    assert tuple(line[word] for word in ("title", "severity", "result", "label")) == said
 
 
 def test_a_failure_is_logged_and_raised_without_the_secret(lambda_, fake, capsys):
@@ -1008,6 +1036,7 @@ def test_a_failure_is_logged_and_raised_without_the_secret(lambda_, fake, capsys
     assert (line["ctwatch"], line["status"], line["message_id"]) == ("failed", 404, None)
     assert line["received"] <= line["sent"]
     assert "does not exist any more" in line["error"]
+    assert (line["title"], line["severity"]) == ("Stop CloudTrail logging", "high")
     assert TOKEN not in out
 
 

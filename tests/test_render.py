@@ -256,7 +256,7 @@ def test_a_plan_does_not_promise_what_only_a_person_can_do():
     findings = [found(PERSON, CLICK), found(TOPIC)]
     told = " ".join(" ".join(lines(*plan_view(findings))).split())
     assert told.startswith("! by hand subscription security@example.com confirmed: false → true")
-    assert "follow Confirm subscription" in told
+    assert "ctwatch confirm 'LINK'" in told
     assert plan_summary(findings) == "Nothing to do: 1 by hand, 1 as promised."
 
 
@@ -264,7 +264,7 @@ def test_what_a_person_and_up_do_together_is_a_change_that_names_the_persons_par
     both = [found(PERSON, CLICK, Difference("filter", None, {"a": 1}))]
     told = " ".join(" ".join(lines(*plan_view(both))).split())
     assert told.startswith("~ change subscription security@example.com")
-    assert "follow Confirm subscription" in told
+    assert "ctwatch confirm 'LINK'" in told
     assert 'filter: {"a": 1} → null' in told
     assert plan_summary(both) == "1 to change."
 

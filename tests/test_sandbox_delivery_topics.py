@@ -1,5 +1,7 @@
 import json
 import re
+from datetime import timedelta
+from urllib.parse import quote
 
 import pytest
 from delivery_world import (
@@ -72,6 +74,7 @@ def test_an_email_waits_for_its_link(stage):
     (mail,) = stage.inbox.mails
     assert (mail.to, mail.subject) == (MAIL, "AWS Notification - Subscription Confirmation")
     assert f"{stage.url}/confirm?TopicArn=arn%3Aaws" in mail.text
+    assert f"&Endpoint={quote(MAIL, safe='')}\n" in mail.text
     assert listed(stage, topic) == ["PendingConfirmation"]
     publish(stage, topic)
     assert len(stage.inbox.mails) == 1
@@ -224,6 +227,30 @@ def test_a_topic_counts_its_subscriptions(stage):
     subscribe(stage, topic, "sms", "+821012345678")
     counts = stage.do("sns", "GetTopicAttributes", TopicArn=topic)["Attributes"]
     assert (counts["SubscriptionsPending"], counts["SubscriptionsConfirmed"]) == ("1", "1")
+
+
+def test_what_nobody_confirms_is_gone_after_two_days_with_its_token(stage, monkeypatch):
+    topic, now = stage.topic(), stage.clock.now()
+    arn, token = pending(stage, topic)
+    monkeypatch.setattr(stage.clock, "now", lambda: now + timedelta(hours=47))
+    assert listed(stage, topic) == ["PendingConfirmation"]
+    monkeypatch.setattr(stage.clock, "now", lambda: now + timedelta(hours=49))
+    assert listed(stage, topic) == []
+    asked = {"TopicArn": topic, "Token": token}
+    assert refusal(stage, "ConfirmSubscription", **asked)[0] == "InvalidParameter"
+    assert pending(stage, topic)[0] != arn
+
+
+def test_a_token_is_good_for_two_days_though_its_subscription_was_asked_again(stage, monkeypatch):
+    topic, now = stage.topic(), stage.clock.now()
+    arn, first = pending(stage, topic)
+    monkeypatch.setattr(stage.clock, "now", lambda: now + timedelta(hours=30))
+    same, second = pending(stage, topic)
+    monkeypatch.setattr(stage.clock, "now", lambda: now + timedelta(hours=50))
+    asked = {"TopicArn": topic, "Token": first}
+    assert refusal(stage, "ConfirmSubscription", **asked)[0] == "InvalidParameter"
+    stage.do("sns", "ConfirmSubscription", key="", TopicArn=topic, Token=second)
+    assert listed(stage, topic) == [arn] == [same]
 
 
 def test_a_deleted_topic_takes_its_tokens_along(stage):

@@ -30,7 +30,7 @@ from .custom import read_custom
 from .detections import detections_of
 from .errors import DeliveryError
 from .event import Event, unpack
-from .message import compose
+from .message import compose, title_of
 from .post import Receipt
 from .settings import LEVELS, Channel, Secrets, Settings, read_settings
 from .severity import severity
@@ -122,13 +122,20 @@ def _tell(run: Invocation, events: list[Event], channel: Channel) -> list[Line]:
 def _deliver(run: Invocation, event: Event, channel: Channel) -> Line:
     """Try one delivery; whatever comes of it is one line in the log, and that line returned."""
     started = time.monotonic()
+    outcome: Line = {}
     try:
-        outcome = _attempt(run, event, channel)
+        outcome |= _judged(event, run.settings)
+        outcome |= _attempt(run, event, channel)
     except Exception as error:  # noqa: BLE001 - logged, the others have their turn, then raised
         run.secrets.forget(channel.secret)
-        outcome = _failure(error)
+        outcome |= _failure(error)
     outcome["ms"] = round((time.monotonic() - started) * 1000)
     return _log(run, event, channel, outcome)
+
+
+def _judged(event: Event, settings: Settings) -> Line:
+    """What it is called, and how bad it is."""
+    return {"title": title_of(event, settings)[:100], "severity": severity(event, settings)}
 
 
 def _attempt(run: Invocation, event: Event, channel: Channel) -> Line:
@@ -209,12 +216,17 @@ def _log(run: Invocation, event: Event, channel: Channel, outcome: Line) -> Line
     """One JSON line, all ASCII: `ctwatch simulate` and `ctwatch alerts` read it.
 
     `received` is when the handler was entered, `sent` when the channel answered or was given up.
+    Name and actor are a stranger's text as it came: whoever shows them makes them harmless.
     """
     line = {
         "ctwatch": "",
         "event_id": event.id[:100],
         "request_id": event.request_id[:100],
         "event_name": event.name[:100],
+        "title": "",
+        "severity": "",
+        "result": "" if event.unreadable else event.result,
+        "label": "SYNTHETIC" if event.synthetic else "DRILL" if event.drill else "",
         "actor": event.actor[:500],
         "channel": channel.name,
         "status": None,

@@ -106,6 +106,21 @@ def when(recorded: str, zone: tzinfo) -> tuple[str, ...]:
         return ()
 
 
+def title_of(event: Event, settings: Settings) -> str:
+    """What it is in our own words, or the user's: nothing of the record's; "" for what is unknown.
+
+    The detection's title, where the user wrote it, or where there is no better word for the call.
+    """
+    text, found = words(settings.language), detections_of(event, settings)
+    if event.unreadable:
+        return text["unreadable"]
+    called = text.get(f"event.{event.name}", "")
+    if found and (found[0] not in DETECTIONS or not called):
+        one = described(found[0], settings)
+        return one.ko if settings.language == "ko" else one.en
+    return called
+
+
 def time_zone(name: str) -> tzinfo:
     """The zone of this IANA name; UTC when the runtime does not know it."""
     if name in _FIXED_ZONES:
@@ -195,10 +210,9 @@ class _Composer:
         return f"CloudTrail Insights: {self.name()}" if insight else self.name()
 
     def title(self) -> Iterator[str]:
-        what = self.words.get(f"event.{self.event.name}")
-        own = self.detections[:1] and self.detections[0] not in DETECTIONS
-        if self.detections and (own or not what):
-            what = f"{self.detection_title(self.detections[0])}: {self.name()}"
+        what = title_of(self.event, self.settings)
+        if what and what != self.words.get(f"event.{self.event.name}"):
+            what = f"{what}: {self.name()}"
         first, *others = self.verdict(what or self.name())
         yield f"{MARKS[self.level]} {first}"
         yield from others
@@ -233,10 +247,6 @@ class _Composer:
         of_cloudtrail = self.event.source in {"", "cloudtrail.amazonaws.com"}
         elsewhere = self.event.kind == INSIGHT or bool(self.event.target)
         return not self.event.unreadable and of_cloudtrail and not elsewhere
-
-    def detection_title(self, one: str) -> str:
-        found = described(one, self.settings)
-        return found.ko if self.settings.language == "ko" else found.en
 
     def mitre(self) -> tuple[str, ...]:
         known = (described(one, self.settings) for one in self.detections)

@@ -20,8 +20,9 @@ PENDING = "PendingConfirmation"
 _SMS = "sms"
 
 _CLICK = (
-    "Open the mail from AWS Notifications and follow Confirm subscription. No mail? Look in the "
-    "spam folder. A link older than two days is void: run ctwatch up for a new one"
+    "Copy the link of Confirm subscription out of the mail from AWS Notifications and run: ctwatch "
+    "confirm 'LINK'. To follow it confirms, too, but then a click in any mail ends it. No mail? "
+    "Look in the spam folder. A link older than two days is void: run ctwatch up for a new one"
 )
 
 _STOPPED = (

@@ -11,6 +11,7 @@ import re
 import secrets
 import threading
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 from urllib.parse import urlencode
@@ -40,6 +41,12 @@ _BACKOFF = ((3, 0.0), (5, 1.0), (15, 10.0), (100_015, 20.0))
 
 https://docs.aws.amazon.com/sns/latest/dg/sns-message-delivery-retries.html
 """
+_LIFE = timedelta(hours=48)
+"""How long a token is good, and a subscription waits to be confirmed.
+
+https://docs.aws.amazon.com/sns/latest/api/API_Subscribe.html
+https://docs.aws.amazon.com/sns/latest/dg/sns-delete-subscription-topic.html
+"""
 _ASKED = {"email", "email-json", "http", "https"}
 _MAILBOX = re.compile(r"[^@\s,;<>]+@[^@\s,;<>]+")
 _FUNCTION = re.compile(r"arn:[\w-]+:lambda:[\w-]+:\d{12}:function:[\w-]+(:[\w$-]+)?")
@@ -65,13 +72,13 @@ class Topics:
         self._queues = queues
         self._functions = functions
         self._lock = threading.Lock()
-        self._tokens: dict[str, str] = {}
-        self._pending: set[str] = set()
+        self._tokens: dict[str, tuple[str, datetime]] = {}
+        self._pending: dict[str, datetime] = {}
         self._authenticated: dict[str, bool] = {}
 
     def handlers(self) -> dict[tuple[str, str], Handler]:
         """What this module answers itself."""
-        return {
+        answered: dict[tuple[str, str], Handler] = {
             ("sns", "Subscribe"): self._subscribe,
             ("sns", "ConfirmSubscription"): self._confirm,
             ("sns", "Unsubscribe"): self._unsubscribe,
@@ -86,6 +93,17 @@ class Topics:
             ("sns", "CheckIfPhoneNumberIsOptedOut"): self._is_opted_out,
             ("sns", "OptInPhoneNumber"): self._opt_in,
         }
+        return {name: partial(self._in_time, handler) for name, handler in answered.items()}
+
+    def _in_time(self, handler: Handler, call: Call, forward: Forward) -> dict[str, Any]:
+        """Answer after what was not confirmed in time is gone."""
+        now = self._world.clock.now()
+        with self._lock:
+            over = [arn for arn, asked in self._pending.items() if now - asked > _LIFE]
+        for arn in over:
+            self._client(arn).unsubscribe(SubscriptionArn=arn)
+            self._forget(arn)
+        return handler(call, forward)
 
     def reset(self) -> None:
         """Forget who has confirmed."""
@@ -99,19 +117,20 @@ class Topics:
 
         Args:
             topic_arn: as the link has it.
-            token: as the link has it; good more than once.
+            token: as the link has it; good more than once, for two days.
             authenticated: whether a signed call asked that only signed calls may unsubscribe.
 
         Raises:
             Refusal: InvalidParameter for a token that is not this topic's.
         """
         with self._lock:
-            arn = self._tokens.get(token, "")
-            if arn.rpartition(":")[0] != topic_arn:
+            now = self._world.clock.now()
+            arn, asked = self._tokens.get(token, ("", now))
+            if arn.rpartition(":")[0] != topic_arn or now - asked > _LIFE:
                 raise Refusal("InvalidParameter", "Invalid parameter: Token")
             if arn in self._pending:
                 self._authenticated[arn] = authenticated
-            self._pending.discard(arn)
+            self._pending.pop(arn, None)
         return arn
 
     def admit(self, arn: str) -> None:
@@ -233,13 +252,14 @@ class Topics:
         """Hold the subscription back until its endpoint says yes."""
         token = secrets.token_hex(64)
         with self._lock:
-            self._tokens[token] = arn
-            self._pending.add(arn)
+            self._pending[arn] = now = self._world.clock.now()
+            self._tokens[token] = arn, now
         if not protocol.startswith("email"):
             self._tell("topic", topic, False, f"{endpoint}: the sandbox calls no HTTP endpoint, "
                                               "so this subscription stays pending")  # fmt: skip
             return
-        link = f"{self._world.url}/confirm?{urlencode({'TopicArn': topic, 'Token': token})}"
+        said = {"TopicArn": topic, "Token": token, "Endpoint": endpoint}
+        link = f"{self._world.url}/confirm?{urlencode(said)}"
         self._inbox.put_mail(
             endpoint,
             "AWS Notification - Subscription Confirmation",
@@ -286,10 +306,10 @@ class Topics:
     def _forget(self, prefix: str) -> None:
         """Drop what is kept about a subscription, or about all of a topic."""
         with self._lock:
-            gone = {arn for arn in [*self._tokens.values(), *self._authenticated]
-                    if arn == prefix or arn.startswith(f"{prefix}:")}  # fmt: skip
-            self._pending -= gone
-            self._tokens = {t: arn for t, arn in self._tokens.items() if arn not in gone}
+            kept = [*(arn for arn, _ in self._tokens.values()), *self._authenticated]
+            gone = {arn for arn in kept if arn == prefix or arn.startswith(f"{prefix}:")}
+            self._pending = {a: asked for a, asked in self._pending.items() if a not in gone}
+            self._tokens = {t: one for t, one in self._tokens.items() if one[0] not in gone}
             self._authenticated = {a: v for a, v in self._authenticated.items() if a not in gone}
 
     def _list(self, call: Call, forward: Forward) -> dict[str, Any]:
