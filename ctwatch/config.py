@@ -13,6 +13,7 @@ import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 from zoneinfo import ZoneInfo, available_timezones
@@ -35,6 +36,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from ctwatch import lint
 from ctwatch.detections import Detection, Severity, catalogue
 from ctwatch.errors import ConfigError
+from ctwatch.existing import ExistingTrail
 from ctwatch.secret import HOW_TO_WRITE, VARIABLES, reference_fault
 
 DEFAULT_REGION = "ap-northeast-2"
@@ -221,6 +223,7 @@ _TRAIL = _Naming(
         _ADDRESS,
     ),
 )
+_TRAIL_ARN = re.compile(r"arn:aws[\w-]*:cloudtrail:[a-z0-9-]+:\d{12}:trail/(.+)")
 # https://docs.aws.amazon.com/sns/latest/api/API_CreateTopic.html
 _TOPIC = _Naming(
     "topic",
@@ -271,6 +274,16 @@ def _template(naming: _Naming) -> Callable[[str, ValidationInfo], str]:
         return value
 
     return check
+
+
+def _existing(value: str, info: ValidationInfo) -> str:
+    """Check the name or the ARN of a trail that somebody else has named."""
+    arn = _TRAIL_ARN.fullmatch(value)
+    if value.startswith("arn:") and not arn:
+        raise _wrong(f"{_shown(value)} is not the ARN of a trail")
+    name = arn[1] if arn else value
+    _template(replace(_TRAIL, longest=128))(name, info)  # it has no canary beside it
+    return value
 
 
 def _namespace(value: str, info: ValidationInfo) -> str:
@@ -507,6 +520,8 @@ class TrailConfig(_Section):
     """The trail; what else it may do is priced, and off by default.
 
     Attributes:
+        existing: the name or the ARN of a trail that is there already, which the watch then leans
+            on and never changes; nothing else may stand beside it.
         multi_region: whether it records every region, without which the home region is all that
             any rule can hear.
         insights: the Insights to record, priced by the event.
@@ -516,6 +531,7 @@ class TrailConfig(_Section):
         delivery_notifications: whether it tells a topic of each log file.
     """
 
+    existing: Annotated[str, AfterValidator(_existing)] | None = None
     name: Annotated[str, AfterValidator(_template(_TRAIL))] = "ct-trail-monitor"
     multi_region: bool = True
     insights: Annotated[tuple[Insight, ...], Strict(strict=False)] = ()
@@ -661,7 +677,11 @@ class Config(_Section):
     @property
     def document(self) -> dict[str, Any]:
         """What YAML would have given for it."""
-        return self.model_dump(by_alias=True)
+        document = self.model_dump(by_alias=True)
+        if self.trail.existing:  # beside which nothing may stand
+            del document["bucket"]
+            document["trail"] = {"existing": self.trail.existing}
+        return document
 
     def with_region(self, region: str) -> "Config":
         """The same with another home region.
@@ -890,11 +910,12 @@ def _as_a_whole(document: Mapping[str, Any]) -> Iterator[Complaint]:
     yield from _twice("rules[{}].name", [_at(each, "name") for each in rules])
     yield from _twice("topic.emails[{}]", _items(document, "topic", "emails"))
     yield from _twice("topic.sms[{}]", _items(document, "topic", "sms"))
-    yield from _out_of_hearing(document, rules)
+    yield from _regions_twice(document)
     yield from _twice("trail.insights[{}]", _items(document, "trail", "insights"))
-    for number, each in enumerate(rules):
-        if reason := _hears_nothing(document, _at(each, "detection")):
-            yield Complaint(f"rules[{number}].detection", reason)
+    if _at(document, "trail", "existing") is None:
+        yield from _unheard(document, _of_own_trail(document))
+    else:
+        yield from _beside_existing(document)
     if _at(document, "trail", "delivery_notifications") is True:
         yield from _same_topic(document)
     yield from _tags(_at(document, "tags"))
@@ -904,26 +925,87 @@ def _as_a_whole(document: Mapping[str, Any]) -> Iterator[Complaint]:
         )
 
 
-def _out_of_hearing(document: Mapping[str, Any], rules: list[Any]) -> Iterator[Complaint]:
-    """What is recorded in other regions alone, and the trail's being a trail of one region."""
-    yield from _twice("regions[{}]", _items(document, "regions"))
+def _regions_twice(document: Mapping[str, Any]) -> Iterator[Complaint]:
     regions = _items(document, "regions")
+    yield from _twice("regions[{}]", regions)
     if ALL_REGIONS in regions and len(regions) > 1:
         yield Complaint("regions", f"'{ALL_REGIONS}' stands by itself: regions: {ALL_REGIONS}")
-    if _at(document, "trail", "multi_region") is not False:
+
+
+def _beside_existing(document: Mapping[str, Any]) -> Iterator[Complaint]:
+    """What an existing trail leaves nothing to be said of."""
+    others = [f"trail.{_word(str(key))}" for key in document["trail"] if key != "existing"]
+    bucket = _at(document, "bucket")
+    named = bucket if isinstance(bucket, Mapping) else ()
+    for path in (*others, *(f"bucket.{_word(str(key))}" for key in named)):
+        yield Complaint(path, "may not stand beside trail.existing: that trail stays as it is")
+
+
+@dataclass(frozen=True)
+class _Recorded:
+    """What of a trail decides what can be heard.
+
+    Attributes:
+        one_region: why nothing of another region can be; "" where it can.
+        lacks: by detection, why there is nothing to hear for it, where there is nothing.
+    """
+
+    one_region: str
+    lacks: Mapping[str, str]
+
+
+def _of_own_trail(document: Mapping[str, Any]) -> _Recorded:
+    trail, lacks = partial(_at, document, "trail"), {}
+    if not trail("insights"):
+        lacks["insight"] = "while trail.insights is empty"
+    if not trail("kms") and not _at(document, "topic", "kms"):
+        lacks["log-key-tampering"] = "without a key: set trail.kms or topic.kms"
+    return _Recorded(_ONE_REGION if trail("multi_region") is False else "", lacks)
+
+
+_NOT_ANOTHER = "a trail of one region tells EventBridge nothing of another"
+_ONE_REGION = f"trail.multi_region is false: {_NOT_ANOTHER}"
+
+
+def check_existing(config: Config, trail: ExistingTrail) -> None:
+    """Make sure that the rules can hear something of an existing trail.
+
+    Raises:
+        ConfigError: one cannot; `complaints` holds all of it.
+    """
+    lacks = {}
+    if not trail.insights:
+        lacks["insight"] = f"while the trail {trail.name} records no Insights"
+    if not trail.kms and not config.topic.kms:
+        lacks["log-key-tampering"] = f"while the trail {trail.name} has no key: set topic.kms"
+    single = f"the trail {trail.name} is one of {trail.home} alone: {_NOT_ANOTHER}"
+    recorded = _Recorded("" if trail.multi_region else single, lacks)
+    if wrong := list(_unheard(config.document, recorded)):
+        raise InvalidConfigError("config", wrong)
+
+
+def _unheard(document: Mapping[str, Any], trail: _Recorded) -> Iterator[Complaint]:
+    """What a trail does not record, and a rule would listen for."""
+    yield from _out_of_hearing(document, trail.one_region)
+    for number, each in enumerate(_items(document, "rules")):
+        detection = _at(each, "detection")
+        if isinstance(detection, str) and detection in trail.lacks:
+            reason = f"'{detection}' hears nothing {trail.lacks[detection]}"
+            yield Complaint(f"rules[{number}].detection", reason)
+
+
+def _out_of_hearing(document: Mapping[str, Any], one_region: str) -> Iterator[Complaint]:
+    """What is recorded in other regions alone, and the trail's being a trail of one region."""
+    regions = _items(document, "regions")
+    if not one_region:
         return
     if regions or _at(document, "regions"):
-        yield Complaint("regions", _ONE_REGION)
-    for index, each in enumerate(rules):
+        yield Complaint("regions", one_region)
+    for index, each in enumerate(_items(document, "rules")):
         seen = _seen_in(_at(each, "detection"), document)
         if seen and not _records_global(str(_at(document, "region"))):
-            reason = f"'{each['detection']}' is recorded in {seen}, and {_ONE_REGION}"
+            reason = f"'{each['detection']}' is recorded in {seen}, and {one_region}"
             yield Complaint(f"rules[{index}].detection", reason)
-
-
-_ONE_REGION = (
-    "trail.multi_region is false: a trail of one region tells EventBridge nothing of another"
-)
 
 
 def _records_global(region: str) -> bool:
@@ -941,16 +1023,6 @@ def _seen_in(detection: Any, document: Mapping[str, Any]) -> str:
             each = parts.values() if isinstance(parts, Mapping) else ()
             seen |= {where for one in (own, *each) if isinstance(where := _at(one, "where"), str)}
     return "us-east-1" if "us-east-1" in seen else ""
-
-
-def _hears_nothing(document: Mapping[str, Any], detection: Any) -> str:
-    """Why a rule of this detection would hear nothing in this watch; "" when it would."""
-    if detection == "insight" and not _at(document, "trail", "insights"):
-        return "'insight' hears nothing while trail.insights is empty"
-    keys = [_at(document, section, "kms") for section in ("trail", "topic")]
-    if detection == "log-key-tampering" and not any(keys):
-        return "'log-key-tampering' hears nothing without a key: set trail.kms or topic.kms"
-    return ""
 
 
 def _same_topic(document: Mapping[str, Any]) -> Iterator[Complaint]:

@@ -23,6 +23,7 @@ from ctwatch.patterns import PatternError, compiled
 from ctwatch.resources.base import Resource
 from ctwatch.resources.bucket import Bucket
 from ctwatch.resources.function import Function
+from ctwatch.resources.given import GivenBucket, GivenTrail
 from ctwatch.resources.key import ENABLED, USE, Key
 from ctwatch.resources.role import Role
 from ctwatch.resources.rule import Rule, bus_policy, default_bus
@@ -161,7 +162,8 @@ def diagnose(watch: Watch, findings: Sequence[Finding], aws: Aws) -> Diagnosis:
         for rule, hop in rules.items()
     }
     not_ours = {Verdict.MISSING, Verdict.FOREIGN}
-    if all(one.verdict in not_ours or one.resource.data for one in findings):
+    ours = [one for one in findings if not one.resource.given and not one.resource.data]
+    if all(one.verdict in not_ours for one in ours):
         verdicts = dict.fromkeys(verdicts, Alarm.ABSENT)
     order = list(Alarm)
     verdict = max(verdicts.values(), key=order.index)
@@ -231,15 +233,21 @@ def _state(finding: Finding) -> dict[str, Any]:
 
 
 def _trail_hop(watch: Watch, looks: Looks) -> Hop:
-    others = [one for one in watch.trail.needs if one is not watch.bucket]
-    parts = [looks[one] for one in (watch.trail, watch.bucket, *others)]
-    where = "every region" if watch.trail.multi_region else "the home region alone"
+    trail, bucket = watch.trail, watch.bucket
+    others = [one for one in trail.needs if one is not bucket]
+    parts = [looks[one] for one in (trail, *([bucket] if bucket else []), *others)]
+    where = "every region" if trail.multi_region else "the home region alone"
+    if isinstance(trail, GivenTrail):
+        live = looks[trail].live
+        said = live.facts["records"] if live else ""
+        return _hop("trail", parts, None, f"it was there already, {where}, {said}")
     return _hop("trail", parts, None, f"{where}, validated")
 
 
 def _events_hop(watch: Watch, looks: Looks, aws: Aws) -> Hop:
     """Whether CloudTrail tells EventBridge anything in this region."""
     finding = looks[watch.trail]
+    which = "our trail" if watch.owns_trail else watch.trail.name
 
     def hop(flow: Flow, sentence: str) -> Hop:
         return Hop("events", "EventBridge", flow, sentence)
@@ -251,9 +259,9 @@ def _events_hop(watch: Watch, looks: Looks, aws: Aws) -> Hop:
     except TROUBLE as error:
         return hop(Flow.UNKNOWN, complaint(error, "looking for other trails").problem)
     if others:
-        return hop(Flow.WORN, f"{others[0]} records in our trail's stead")
+        return hop(Flow.WORN, f"{others[0]} records in {which}'s stead")
     if finding.verdict is Verdict.UNKNOWN:
-        return hop(Flow.UNKNOWN, "whether our trail records cannot be told")
+        return hop(Flow.UNKNOWN, f"whether {which} records cannot be told")
     return hop(Flow.CUT, "no logging trail records what is written here")
 
 
@@ -311,6 +319,8 @@ def _told(rule: Rule, events: Hop) -> Hop:
 
 def _records(finding: Finding) -> bool:
     state = _state(finding)
+    if isinstance(finding.resource, GivenTrail):
+        return not finding.differences
     return bool(state["logging"] and records_writes(state["selectors"]))
 
 
@@ -346,7 +356,7 @@ def _as_teller(finding: Finding) -> Finding:
 def _deaf(pair: Sequence[Rule], finding: Finding) -> bool:
     """Whether this rule, or what its events pass before it, lets nothing pass."""
     one, state = finding.resource, _state(finding)
-    if isinstance(one, Bucket):
+    if isinstance(one, Bucket | GivenBucket):
         return not state["eventbridge"]
     if isinstance(one, Role):
         may = [("events:putevents", str(rule.aims["home"]["Arn"]), rule.arn) for rule in pair[1:]]
@@ -740,7 +750,8 @@ def faults_of(finding: Finding) -> Iterator[Fault]:
     yield from _told_by_aws(finding)
     match finding.verdict:
         case Verdict.MISSING:
-            yield Fault(one.title, "", f"{one.title} does not exist", UP, missing=True)
+            remedy = one.by_hand.get("", UP)
+            yield Fault(one.title, "", f"{one.title} does not exist", remedy, missing=True)
         case Verdict.FOREIGN:
             error = foreign(finding)
             yield Fault(one.title, "", error.problem, error.hint)
@@ -763,9 +774,12 @@ def _told_by_aws(finding: Finding) -> Iterator[Fault]:
         yield Fault(one.title, "", why, f"Delete it, then run: {UP}")
     for fact, what in _UNDELIVERED.items():
         if facts.get(fact):
+            remedy = _ITS_OWNER if one.given else UP
             yield Fault(one.title, "", f"{one.title}: the last {what} was not delivered: "
-                        f"{facts[fact]}", UP)  # fmt: skip
+                        f"{facts[fact]}", remedy)  # fmt: skip
 
+
+_ITS_OWNER = "Its owner sees to what it delivers to, and to the policy of that"
 
 # https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_GetTrailStatus.html
 _UNDELIVERED = {
@@ -782,7 +796,7 @@ def _sentence(one: Resource, difference: Difference) -> str:
         return f"{where} was added"
     known = _MEANS.get((one.kind, difference.path))
     if known:
-        return f"{where}: {known}"
+        return f"{where}: {known.format(live=difference.live)}"
     if difference.live == MISSING:
         return f"{where} is missing"
     return f"{where} was changed"
@@ -792,6 +806,7 @@ def _sentence(one: Resource, difference: Difference) -> str:
 _MEANS = {
     ("bucket", "eventbridge"): "off, nobody would be told of a deleted log file",
     ("trail", "logging"): "stopped, CloudTrail records nothing",
+    ("trail", "records"): "{live}, so EventBridge is told nothing of what is written",
     ("trail", "validation"): "off, a forged log file would not be noticed",
     ("trail", "multi_region"): "off, other regions are not recorded",
     ("trail", "bucket"): "the log files go to another bucket",

@@ -9,9 +9,9 @@ The story, in order:
    where it is there, it is a stray.
 2. `build` first clears away the strays that would be in its way, then walks the graph of what leans
    on what and writes the findings that need it, independent ones side by side. What is foreign or
-   unknown is left alone; what leans on it is skipped by name. When all that is done, so that the
-   alarm had no gap, the other strays go. There is no rollback: whatever failed, the next `build`
-   goes on from there.
+   unknown is left alone; what leans on it is skipped by name. What was given, as it is somebody
+   else's, is only looked at. When all that is done, so that the alarm had no gap, the other strays
+   go. There is no rollback: whatever failed, the next `build` goes on from there.
 3. `clear` walks the same graph with the arrows turned and deletes what carries our tag. Data is
    kept unless told.
 
@@ -49,7 +49,7 @@ def look(resource: Resource, aws: Aws, *, unwanted: bool = False) -> Finding:
         return Finding(resource, error=trouble, unwanted=unwanted)
     except CtwatchError as error:
         return Finding(resource, error=error, unwanted=unwanted)
-    if unwanted or live is None or live.owner != resource.watch:
+    if unwanted or live is None or not (resource.given or live.owner == resource.watch):
         return Finding(resource, live, unwanted=unwanted)
     differences = (*compare(resource.wanted, live.state), *_tags_amiss(resource, live))
     return Finding(resource, live, differences)
@@ -113,6 +113,8 @@ Work = tuple[Step, Callable[[], None] | None]
 
 def _plan_build(finding: Finding, aws: Aws) -> Work:
     one = finding.resource
+    if one.given:
+        return Step(one, Action.KEPT), None
     match finding.verdict:
         case Verdict.UNKNOWN:
             return Step(one, Action.FAILED, finding.error), None
@@ -139,6 +141,8 @@ def _write(finding: Finding, aws: Aws) -> None:
 
 def _plan_clear(finding: Finding, aws: Aws, *, keep_data: bool) -> Work:
     one = finding.resource
+    if one.given:
+        return Step(one, Action.KEPT), None
     match finding.verdict:
         case Verdict.UNKNOWN:
             return Step(one, Action.FAILED, finding.error), None

@@ -60,7 +60,7 @@ class Finding:
             return Verdict.UNKNOWN
         if self.live is None:
             return Verdict.OK if self.unwanted else Verdict.MISSING
-        if self.live.owner != self.resource.watch:
+        if self.live.owner != self.resource.watch and not self.resource.given:
             return Verdict.OK if self.unwanted else Verdict.FOREIGN
         if self.unwanted:
             return Verdict.STRAY

@@ -28,6 +28,7 @@ from ctwatch.config import (
 )
 from ctwatch.detections import SAMPLE, Detection, Part
 from ctwatch.errors import ConfigError
+from ctwatch.existing import ExistingTrail
 from ctwatch.lint import exclusions, leaves_out
 from ctwatch.looping import Doing, doings, filings
 from ctwatch.patterns import PatternError, canonical, compiled, split
@@ -72,19 +73,25 @@ class Heard:
     path: _Path = "route"
 
 
-def heard(config: Config, place: Place, keys: Mapping[str, str] | None = None) -> tuple[Heard, ...]:
+def heard(
+    config: Config,
+    place: Place,
+    keys: Mapping[str, str] | None = None,
+    existing: ExistingTrail | None = None,
+) -> tuple[Heard, ...]:
     """What the rules of a config hear.
 
     Args:
         config: with account, region and regions filled in.
         place: where the watch lives.
         keys: as for `names_of`.
+        existing: as for `names_of`.
 
     Raises:
         InvalidConfigError: the name of a rule grows longer than AWS allows, an exclusion cannot
             be written into a pattern, or a rule would tell of the telling; all of it at once.
     """
-    listener = _Listener(config, place, keys)
+    listener = _Listener(config, place, keys, existing)
     found: list[tuple[int, RuleConfig, tuple[Heard, ...]]] = []
     wrong: list[Complaint] = []
     for at, rule in enumerate(config.rules):
@@ -114,9 +121,15 @@ def has_notifier(config: Config) -> bool:
 class _Listener:
     """What the rules of one config become."""
 
-    def __init__(self, config: Config, place: Place, keys: Mapping[str, str] | None) -> None:
-        self.config, self.place = config, place
-        self.names, self.known = names_of(config, place, keys), config.known
+    def __init__(
+        self,
+        config: Config,
+        place: Place,
+        keys: Mapping[str, str] | None,
+        existing: ExistingTrail | None,
+    ) -> None:
+        self.config, self.place, self.existing = config, place, existing
+        self.names, self.known = names_of(config, place, keys, existing), config.known
 
     def hear(self, at: int, rule: RuleConfig) -> tuple[Heard, ...]:
         """What one rule hears; `at` is its place in the config."""
@@ -134,15 +147,35 @@ class _Listener:
                     name=_fitting(key, name if number == 1 else f"{name}-{number}"),
                     detection=detection.id,
                     pattern=pattern,
-                    regions=_regions(part, self.config, self.place),
+                    regions=self._regions(part, detection),
                     read_only=part.read_only,
                     fires=tuple(event for event in examples if hears(event)),
                 )
 
+    def _regions(self, part: Part, detection: Detection) -> tuple[str, ...]:
+        """Where a part can be seen; none stands for wherever the watch has a rule."""
+        if part.where == "rules":
+            return ()
+        if part.where == "us-east-1":
+            return (_GLOBAL[self.place.partition],)
+        others = self.config.regions if part.where == "every-region" else ()
+        if part.where == "home" and detection.id != GUARD:
+            others = self._of_the_trail()
+        return tuple(dict.fromkeys((self.place.region, *others)))
+
+    def _of_the_trail(self) -> tuple[str, ...]:
+        """Where else an existing trail is touched; another account's is not touched in this one."""
+        ours = self.existing and self.existing.account == self.place.account
+        return self.existing.regions if self.existing and ours else ()
+
     def done(self, listened: Sequence[Heard]) -> tuple[Doing, ...]:
         """What the watch does for an alert, and what CloudTrail does for a log file."""
-        config = self.config
-        deliveries = self.place.arn("sns", deliveries_name(config.name))
+        config, existing = self.config, self.existing
+        trail = existing or config.trail
+        told = {"deliveries_arn": self.place.arn("sns", deliveries_name(config.name))}
+        roles = self.names["roles"]
+        if existing:
+            told, roles = {"deliveries_arn": existing.deliveries}, (*roles, existing.log_role)
         return doings(
             self.names,
             notified=has_notifier(config),
@@ -150,11 +183,11 @@ class _Listener:
             encrypted=bool(config.topic.kms),
             forwarded=any(set(one.regions) - {self.place.region} for one in listened),
         ) + filings(
-            {**self.names, "deliveries_arn": deliveries},
-            encrypted=bool(config.trail.kms),
+            {**self.names, **told, "roles": roles},
+            encrypted=bool(trail.kms),
             announced=any(one.detection == OF_OBJECTS for one in listened),
-            logged=bool(config.trail.log_group),
-            told=config.trail.delivery_notifications,
+            logged=bool(trail.log_group),
+            told=trail.delivery_notifications,
             sealed=bool(config.topic.kms),
         )
 
@@ -214,16 +247,6 @@ def _paths(key: str, one: Heard, *, notifier: bool) -> Iterator[Heard]:
         return
     yield replace(one, path="topic")
     yield replace(one, path="function", name=_fitting(key, f"{one.name}-b"))
-
-
-def _regions(part: Part, config: Config, place: Place) -> tuple[str, ...]:
-    """Where a part can be seen; none stands for wherever the watch has a rule."""
-    if part.where == "rules":
-        return ()
-    if part.where == "us-east-1":
-        return (_GLOBAL[place.partition],)
-    others = config.regions if part.where == "every-region" else ()
-    return tuple(dict.fromkeys((place.region, *others)))
 
 
 def _patterns(key: str, rule: RuleConfig, part: Part) -> tuple[dict[str, Any], ...]:
@@ -331,7 +354,10 @@ def _described(one: Detection, listened: Sequence[Heard]) -> dict[str, Any]:
 
 
 def names_of(
-    config: Config, place: Place, keys: Mapping[str, str] | None = None
+    config: Config,
+    place: Place,
+    keys: Mapping[str, str] | None = None,
+    existing: ExistingTrail | None = None,
 ) -> dict[str, str | Sequence[str]]:
     """What the words in the patterns stand for in this watch, as in `detections.SAMPLE`.
 
@@ -339,52 +365,62 @@ def names_of(
         config: with account and region filled in.
         place: where the watch lives.
         keys: the ARNs of its own keys, as far as AWS has made them, by their names.
+        existing: the trail in the place of one of its own.
     """
+    trail, bucket = config.trail.name, config.bucket.name
+    if existing:
+        trail, bucket = existing.name, existing.bucket
     function, topic_arn = config.function.name, place.arn("sns", config.topic.name)
     kept = config.channels if config.function.secret == "ssm" else ()  # noqa: S105 - where it is
     queues = [f"{config.name}-{role}" for role in ("receipts", "dead-letter")]
     return {
         "account": place.account,
         "region": place.region,
-        "trail": config.trail.name,
-        "trail_arn": place.arn("cloudtrail", f"trail/{config.trail.name}"),
-        "bucket": config.bucket.name,
-        "bucket_arn": place.bucket_arn(config.bucket.name),
+        "trail": trail,
+        "trail_arn": existing.arn if existing else place.arn("cloudtrail", f"trail/{trail}"),
+        "bucket": bucket,
+        "bucket_arn": place.bucket_arn(bucket),
         "topic": config.topic.name,
         "topic_arn": topic_arn,
-        "topic_arns": (topic_arn, *_deliveries(config, place)),
+        "topic_arns": (topic_arn, *_deliveries(config, place, existing)),
         "subscriptions_prefix": f"{topic_arn}:",
         "function": function,
         "function_arn": place.arn("lambda", f"function:{function}"),
         "roles": tuple(f"{config.name}-{role}" for role in ("notifier", "forwarder", "trail-logs")),
         "rules": tuple(_rule_names(config)),
         "rule_prefixes": tuple(_rule_prefixes(config)),
-        "log_groups": tuple(_log_groups(config)),
+        "log_groups": tuple(_log_groups(config, existing)),
         "parameters": tuple(f"/{config.name}/{one.name}" for one in kept),
         "queue_urls": tuple(map(place.queue_url, queues)),
-        "keys": tuple(_keys(config, place, keys or {})),
+        "keys": tuple(_keys(config, place, keys or {}, existing)),
     }
 
 
-def _deliveries(config: Config, place: Place) -> Iterator[str]:
+def _deliveries(config: Config, place: Place, existing: ExistingTrail | None) -> Iterator[str]:
     """The topic that is told of each log file, if there is one."""
-    if config.trail.delivery_notifications:
+    if existing:
+        yield from filter(None, [existing.deliveries])
+    elif config.trail.delivery_notifications:
         yield place.arn("sns", deliveries_name(config.name))
 
 
-def _log_groups(config: Config) -> Iterator[str]:
+def _log_groups(config: Config, existing: ExistingTrail | None) -> Iterator[str]:
+    trail = existing or config.trail
     if has_notifier(config):
         yield f"/aws/lambda/{config.function.name}"
-    if config.trail.log_group:
-        yield config.trail.log_group
+    if trail.log_group:
+        yield trail.log_group
 
 
-def _keys(config: Config, place: Place, known: Mapping[str, str]) -> Iterator[str]:
+def _keys(
+    config: Config, place: Place, known: Mapping[str, str], existing: ExistingTrail | None
+) -> Iterator[str]:
     """The ARNs of the keys, and of the aliases that lead to the watch's own.
 
     CloudTrail names a key by its ARN, which a new key has only when AWS has made it.
     """
-    for role, wish in (("trail", config.trail.kms), ("topic", config.topic.kms)):
+    trail = existing or config.trail
+    for role, wish in (("trail", trail.kms), ("topic", config.topic.kms)):
         name = key_name(config.name, role)
         if wish == CREATE:
             yield from (known[name],) if name in known else ()

@@ -10,8 +10,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ctwatch.aws import TROUBLE, Aws, Place, complaint, connect
-from ctwatch.config import ALL_REGIONS, Complaint, Config, load, unlisted_region, warnings
+from ctwatch.config import (
+    ALL_REGIONS,
+    Complaint,
+    Config,
+    check_existing,
+    load,
+    unlisted_region,
+    warnings,
+)
 from ctwatch.errors import AwsError, CtwatchError
+from ctwatch.existing import ExistingTrail
+from ctwatch.resources.given import NoTrailError, find, remembered
 from ctwatch.secret import ASKED, check_webhook, probe, resolve
 from ctwatch.watch import Watch, plan
 
@@ -52,12 +62,18 @@ class Opened:
     doubts: tuple[Complaint, ...] = ()
 
 
-def opened(choice: Choice, *, need_secrets: bool = False) -> Opened:
+def opened(choice: Choice, *, need_secrets: bool = False, need_trail: bool = False) -> Opened:
     """Load the config, ask AWS who we are, and plan the watch.
 
+    Args:
+        choice: the config, and whose credentials.
+        need_secrets: whether it is an error that one is not at hand.
+        need_trail: whether it is an error that the trail is not there that the config calls
+            existing. A watch that has lost it can still be looked at and cleared away.
+
     Raises:
-        ConfigError: the config is wrong, or a secret that is needed is missing.
-        AwsError: AWS would not say who we are.
+        ConfigError: the config is wrong, or something that is needed is missing.
+        AwsError: AWS would not say who we are, or what else has to be known.
     """
     config = load(choice.config)
     if choice.region:
@@ -69,9 +85,10 @@ def opened(choice: Choice, *, need_secrets: bool = False) -> Opened:
         config = config.with_regions(aws.regions())
     config = config.filled(account=place.account)
     secrets = _secrets(config, choice.config.parent, aws, need=need_secrets)
-    watch = plan(config, place, secrets)
+    existing = _existing(config, place, aws, need=need_trail)
+    watch = plan(config, place, secrets, existing=existing)
     if keys := _known(watch, aws):
-        watch = plan(config, place, secrets, keys)
+        watch = plan(config, place, secrets, keys, existing)
     return Opened(config, watch, aws, secrets, doubts)
 
 
@@ -90,6 +107,28 @@ def _place(aws: Aws, region: str) -> Place:
         raise AwsError(
             error.problem, hint, code=error.code, operation=error.operation
         ) from error.__cause__
+
+
+def _existing(config: Config, place: Place, aws: Aws, *, need: bool) -> ExistingTrail | None:
+    """What AWS knows of the trail that the config calls existing; None where it names none.
+
+    Raises:
+        ConfigError: there is no such trail and there must be, or it is not one to lean on.
+        AwsError: AWS would not say; the rules that name what it writes to cannot be planned then.
+    """
+    wish = config.trail.existing
+    if wish is None:
+        return None
+    try:
+        found = find(aws, wish, place, config.name)
+    except TROUBLE as error:
+        raise complaint(error, f"looking for the trail {wish}") from error
+    except NoTrailError:
+        if need:
+            raise
+        return remembered(aws, wish, place, config.function.name)
+    check_existing(config, found)
+    return found
 
 
 def _known(watch: Watch, aws: Aws) -> dict[str, str]:

@@ -23,7 +23,7 @@ from ctwatch.proof import Delivery, Receipt, Sender, Signal, await_deliveries, a
 from ctwatch.resources.function import Function
 from ctwatch.resources.rule import Rule
 from ctwatch.resources.subscription import Subscription
-from ctwatch.striking import Waiting, on_canary, on_trail
+from ctwatch.striking import Waiting, on_canary, on_trail, owned
 from ctwatch.techniques import Probe, Synthetic, Technique
 from ctwatch.watch import Watch
 
@@ -104,9 +104,9 @@ def _struck(
             case On.PROBE:
                 yield probe(technique, aws, watch.place)
             case On.CANARY:
-                yield from on_canary(technique, watch.canary, aws, order.limit)
+                yield from on_canary(technique, owned(watch).canary, aws, order.limit)
             case On.TRAIL:
-                yield from on_trail(technique, watch.trail, aws)
+                yield from on_trail(technique, owned(watch).trail, aws)
 
 
 def drill(

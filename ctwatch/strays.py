@@ -26,6 +26,7 @@ from ctwatch.errors import CtwatchError
 from ctwatch.remains import Remains
 from ctwatch.resources.base import TAG, Resource, pairs
 from ctwatch.resources.function import said_of_function
+from ctwatch.resources.given import GivenTrail
 from ctwatch.resources.role import Role
 from ctwatch.resources.rule import Rule, default_bus, said_of_rule
 from ctwatch.watch import Watch
@@ -65,9 +66,16 @@ def strays(watch: Watch, aws: Aws, *, thorough: bool = False) -> Strays:
     with ThreadPoolExecutor(WORKERS) as pool:
         found = pool.map(partial(search.within, thorough=thorough), regions)
         candidates = [*roles, *chain.from_iterable(found)]
-    mine = {one.arn for one in (*watch.resources, *watch.unwanted)}
+    mine = {one.arn for one in (*watch.resources, *watch.unwanted)} | _lent(watch)
     by_arn = {one.arn: one for one in candidates if one.arn not in mine}
     return Strays(tuple(by_arn.values()), tuple(search.warnings))
+
+
+def _lent(watch: Watch) -> set[str]:
+    """The ARN of the bucket of an existing trail, which is left alone whatever tag it carries."""
+    if not isinstance(watch.trail, GivenTrail):
+        return set()
+    return {watch.place.bucket_arn(watch.trail.known.bucket)}
 
 
 class _Search:

@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
@@ -28,6 +28,7 @@ from ctwatch.engine import look
 from ctwatch.errors import AwsError, ConfigError, CtwatchError
 from ctwatch.findings import Action, Finding, Step, Verdict, foreign
 from ctwatch.resources.base import Live
+from ctwatch.resources.bucket import Bucket
 from ctwatch.resources.canary import Canary, Standing
 from ctwatch.resources.trail import Trail, once_loaded
 from ctwatch.techniques import TECHNIQUES, Probe, Technique
@@ -67,6 +68,7 @@ def struck_on(
     """
     if on is On.PROBE:
         return list(techniques)
+    owned(watch)
     for one in techniques:
         if one.name in names and (why := _obstacle(one, on, watch)):
             raise ConfigError(f"{one.name} cannot be struck --on {on}: {why}", _offered(on, watch))
@@ -75,6 +77,29 @@ def struck_on(
     if not found:
         raise ConfigError(f"none of these can be struck --on {on}", _offered(on, watch))
     return found
+
+
+class Owned(NamedTuple):
+    """What a drill may strike, and the bucket that both write to."""
+
+    trail: Trail
+    canary: Canary
+    bucket: Bucket
+
+
+def owned(watch: Watch) -> Owned:
+    """The watch's own trail, and what stands beside it.
+
+    Raises:
+        ConfigError: it has none, as it leans on one that was there already.
+    """
+    if isinstance(watch.trail, Trail) and watch.canary and watch.bucket:
+        return Owned(watch.trail, watch.canary, watch.bucket)
+    raise ConfigError(
+        f"{watch.trail.title} was there already (trail.existing): no drill touches it, nor makes a "
+        "canary beside it",
+        "Strike what does not exist, which needs no trail of one's own: --on probe",
+    )
 
 
 def _obstacle(one: Technique, on: On, watch: Watch) -> str:

@@ -10,6 +10,9 @@ would go round in a circle.
     topic <- subscriptions -> function -> role, log group, secrets, dead-letter queue
                            -> receipts queue
 
+A trail that was there already (`trail.existing`) stands in the place of the trail, its bucket in
+that of the bucket; both are only looked at.
+
 How alerts travel is the config's `route`. No route lets the function both listen to the topic and
 publish to it, which would go round for ever:
 
@@ -26,14 +29,16 @@ from typing import NamedTuple, TypedDict
 
 from ctwatch.aws import Place
 from ctwatch.config import CREATE, TOPIC, ChannelConfig, Config, deliveries_name, key_name
-from ctwatch.detections.names import with_derived
+from ctwatch.detections.names import Names, with_derived
 from ctwatch.diff import State
+from ctwatch.existing import ExistingTrail
 from ctwatch.listening import OF_OBJECTS, Heard, has_notifier, heard, names_of, own_detections
 from ctwatch.readable import transformer
 from ctwatch.resources.base import Resource
 from ctwatch.resources.bucket import Bucket
 from ctwatch.resources.canary import Canary
 from ctwatch.resources.function import Function
+from ctwatch.resources.given import GivenBucket, GivenTrail
 from ctwatch.resources.key import USE, GivenKey, Key, for_topics, for_trail
 from ctwatch.resources.log_group import OF_FUNCTIONS, DeliveredLogs, LogGroup
 from ctwatch.resources.queue import Queue
@@ -70,19 +75,22 @@ class Watch:
     """A watch as it shall be, each part by its role in the alarm.
 
     Attributes:
+        bucket: its log bucket; None where the trail is not its own.
+        trail: its own, or the one that was there already.
         away: rules in other regions, each of which feeds its twin among `rules`.
         people: who gets mail or a text message.
         receipt: what leads from the topic to the receipts queue.
         webhook: what leads from the topic to the function, in the route `fanout`.
-        canary: the disposable trail of a drill, which must not be there when none is under way.
+        canary: the disposable trail of a drill, which must not be there when none is under way;
+            None where the trail is not its own, as there is no bucket for it then.
         unwanted: what the same watch would have by another route, and must not have by this one,
             and a canary that was left over.
     """
 
     name: str
     place: Place
-    bucket: Bucket
-    trail: Trail
+    bucket: Bucket | None
+    trail: Trail | GivenTrail
     topic: Topic
     receipts: Queue
     dead_letter: Queue
@@ -90,15 +98,21 @@ class Watch:
     away: tuple[Rule, ...]
     people: tuple[Subscription, ...]
     receipt: Subscription
-    canary: Canary
+    canary: Canary | None = None
     function: Function | None = None
     webhook: Subscription | None = None
     unwanted: tuple[Resource, ...] = ()
 
     @property
+    def owns_trail(self) -> bool:
+        """Whether the trail is its own, and not one that was there already."""
+        return isinstance(self.trail, Trail)
+
+    @property
     def keys(self) -> tuple[Key, ...]:
         """The keys of its own, if any."""
-        return tuple(one for one in (self.trail.key, self.topic.key) if isinstance(one, Key))
+        trail = self.trail.key if isinstance(self.trail, Trail) else None
+        return tuple(one for one in (trail, self.topic.key) if isinstance(one, Key))
 
     @property
     def subscriptions(self) -> tuple[Subscription, ...]:
@@ -112,7 +126,8 @@ class Watch:
         notifier = self.function.needs if self.function else ()
         rules = [rule for pair in self.pairs for rule in reversed(pair)]
         options = (one for one in self.trail.needs if one is not self.bucket)
-        start = (self.bucket, self.trail, *options)
+        tellers = (rule.teller for rule in self.rules)
+        start = (self.bucket, self.trail, *options, *tellers)
         way = (*start, *rules, self.topic, *self.topic.needs, self.receipt, *self.people)
         ends = (self.webhook, self.function, *notifier, self.receipts, self.dead_letter)
         elsewhere = (part for one in self.away for part in (one.forwarder, one.dead_letter))
@@ -127,7 +142,7 @@ class Watch:
     def hears_deletion(self) -> bool:
         """Whether one of its rules tells of a trail's deletion, and so of that of its own."""
         told = (event["detail"].get("eventName") for rule in self.rules for event in rule.fires)
-        return "DeleteTrail" in told
+        return self.owns_trail and "DeleteTrail" in told
 
     @property
     def pairs(self) -> list[tuple[Rule, ...]]:
@@ -145,7 +160,11 @@ Secrets = Mapping[str, str | None]
 
 
 def plan(
-    config: Config, place: Place, secrets: Secrets, keys: Mapping[str, str] | None = None
+    config: Config,
+    place: Place,
+    secrets: Secrets,
+    keys: Mapping[str, str] | None = None,
+    existing: ExistingTrail | None = None,
 ) -> Watch:
     """The watch that `config` asks for at `place`.
 
@@ -154,28 +173,30 @@ def plan(
         place: where.
         secrets: of its channels.
         keys: the ARNs of its own keys, as far as AWS has made them, by their names.
+        existing: what AWS tells of the trail that the config calls existing.
     """
-    listened = heard(config, place, keys)
+    listened = heard(config, place, keys, existing)
     topic = _topic(config, place, listened)
     dead_letter = _queue(
         "dead-letter", config, place, (*_failures(place, listened), (_SNS, topic.arn)), _TWO_WEEKS
     )
     notifier = _function(config, listened, topic, dead_letter, secrets)
-    notifier = _knowing_keys(notifier, config, keys or {})
-    notifier = _knowing(notifier, _own(config, place, listened, keys))
+    notifier = _knowing_trail(notifier, place, existing)
+    notifier = _knowing_keys(notifier, config, keys or {}, existing)
+    notifier = _knowing(notifier, _own(names_of(config, place, keys, existing), listened))
     function = notifier if has_notifier(config) else None
     receipts = _queue("receipts", config, place, _senders(config, place, listened, topic), _DAY)
-    bucket = _bucket(config, place, listened)
+    logs = _logs(config, listened, topic, existing)
     ends = _Ends(topic, function, receipts)
-    rules = _told_by(bucket, _rules(config, listened, ends, dead_letter))
+    rules = _told_by(logs.teller, _rules(config, listened, ends, dead_letter))
     receipt, listener, *people = _subscriptions(config, topic, receipts, notifier, dead_letter)
     listens = function is not None and config.route == "fanout"
-    canary = Canary(name=canary_name(config.trail.name), bucket=bucket, **_mine(config, place))
+    left = (*(() if listens else (listener,)), *(() if function else _alone(notifier)))
     return Watch(
         name=config.name,
         place=place,
-        bucket=bucket,
-        trail=_trail(config, place, bucket, topic),
+        bucket=logs.bucket,
+        trail=logs.trail,
         topic=topic,
         receipts=receipts,
         dead_letter=dead_letter,
@@ -183,14 +204,10 @@ def plan(
         away=_elsewhere(config, place, listened, rules),
         people=tuple(people),
         receipt=receipt,
-        canary=canary,
+        canary=logs.canary,
         function=function,
         webhook=listener if listens else None,
-        unwanted=(
-            *(() if listens else (listener,)),
-            *(() if function else _alone(notifier)),
-            canary,
-        ),
+        unwanted=tuple(filter(None, (*left, logs.canary))),
     )
 
 
@@ -266,6 +283,40 @@ def _trail(config: Config, place: Place, bucket: Bucket, topic: Topic) -> Trail:
         deliveries=deliveries,
         **mine,
     )
+
+
+class _Logs(NamedTuple):
+    """The trail, and where it keeps its log files.
+
+    Attributes:
+        bucket: None where that is not the watch's; so is the canary then.
+        teller: what a rule leans on that hears the bucket itself.
+    """
+
+    trail: Trail | GivenTrail
+    bucket: Bucket | None
+    canary: Canary | None
+    teller: Bucket | GivenBucket
+
+
+def _logs(
+    config: Config, listened: Sequence[Heard], topic: Topic, existing: ExistingTrail | None
+) -> _Logs:
+    place = topic.place
+    if existing is None:
+        bucket = _bucket(config, place, listened)
+        name = canary_name(config.trail.name)
+        canary = Canary(name=name, bucket=bucket, **_mine(config, place))
+        return _Logs(_trail(config, place, bucket, topic), bucket, canary, bucket)
+    trail = GivenTrail(name=existing.name, known=existing, **_mine(config, place))
+    return _Logs(trail, None, None, _teller(config, place, existing))
+
+
+def _teller(config: Config, place: Place, existing: ExistingTrail) -> GivenBucket:
+    """The bucket of an existing trail, where that is."""
+    region = existing.bucket_region or existing.home
+    mine = _mine(config, replace(place, region=region))
+    return GivenBucket(name=existing.bucket, away=region != place.region, **mine)
 
 
 def _trail_arn(config: Config, place: Place) -> str:
@@ -404,7 +455,7 @@ def _text(config: Config, place: Place, one: Heard) -> State:
     return transformer(told, one.pattern, config.alerts.language, config.name, place.partition)
 
 
-def _told_by(bucket: Bucket, rules: Sequence[Rule]) -> tuple[Rule, ...]:
+def _told_by(bucket: Bucket | GivenBucket, rules: Sequence[Rule]) -> tuple[Rule, ...]:
     """The rules, of which those that hear the bucket itself lean on it."""
     return tuple(
         replace(one, teller=bucket) if one.detection == OF_OBJECTS else one for one in rules
@@ -529,11 +580,9 @@ and what is not counted here (a secret's value) needs some of it.
 https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html"""
 
 
-def _own(
-    config: Config, place: Place, listened: Sequence[Heard], keys: Mapping[str, str] | None
-) -> list[str]:
+def _own(names: Names, listened: Sequence[Heard]) -> list[str]:
     """The names of what is the watch's, by which the notifier knows it."""
-    names = with_derived(names_of(config, place, keys))
+    names = with_derived(names)
     single = {str(names[word]) for word in ("bucket", "function")}
     topics = {arn.rpartition(":")[2] for arn in names["topic_arns"]}
     several = ("roles", "log_groups", "parameters", "queue_names", "key_names")
@@ -565,7 +614,7 @@ def _environment(
     channels += [{"name": name, "type": "sns", "topic": topic} for name in _publishing(config)]
     variables: dict[str, str | None] = {
         "CTWATCH_WATCH": config.name,
-        "CTWATCH_TRAIL": place.arn("cloudtrail", f"trail/{config.trail.name}"),
+        "CTWATCH_TRAIL": _trail_arn(config, place),
         "CTWATCH_BUCKET": config.bucket.name,
         **_delivered_to(config, place),
         "CTWATCH_LANGUAGE": config.alerts.language,
@@ -588,11 +637,37 @@ def _delivered_to(config: Config, place: Place) -> dict[str, str | None]:
     return told
 
 
-def _knowing_keys(function: Function, config: Config, keys: Mapping[str, str]) -> Function:
+def _knowing_trail(function: Function, place: Place, existing: ExistingTrail | None) -> Function:
+    """The notifier told of the trail that was there already, where that is the watch's."""
+    if existing is None:
+        return function
+    told = _of_existing(existing, place)
+    return replace(function, environment={**function.environment, **told})
+
+
+def _of_existing(existing: ExistingTrail, place: Place) -> dict[str, str | None]:
+    there = replace(place, account=existing.account, region=existing.home)
+    group = there.arn("logs", f"log-group:{existing.log_group}") if existing.log_group else ""
+    told = {
+        "CTWATCH_TRAIL": existing.arn,
+        "CTWATCH_BUCKET": existing.bucket,
+        "CTWATCH_LOG_GROUP": group,
+        "CTWATCH_DELIVERIES": existing.deliveries,
+    }
+    return {name: value for name, value in told.items() if value}
+
+
+def _knowing_keys(
+    function: Function,
+    config: Config,
+    keys: Mapping[str, str],
+    existing: ExistingTrail | None,
+) -> Function:
     """The notifier told of the trail's key, and let use the topic's: once these have an ARN."""
+    of_trail = (existing or config.trail).kms
     trail, topic = (
         keys.get(key_name(config.name, role)) if wish == CREATE else wish
-        for role, wish in (("trail", config.trail.kms), ("topic", config.topic.kms))
+        for role, wish in (("trail", of_trail), ("topic", config.topic.kms))
     )
     known = {"CTWATCH_KEY": trail} if trail else {}
     use = ((USE, topic),) if topic and _publishing(config) else ()

@@ -29,7 +29,7 @@ STOREYS = (
     ("resources", "listening", "readable"),
     ("config",),
     ("lint", "looping"),
-    ("aws", "detections", "bundle", "secret"),
+    ("aws", "detections", "bundle", "secret", "existing"),
     ("patterns", "diff"),
     ("times",),
     ("errors", "clock"),

@@ -55,6 +55,7 @@ def test_one_channel_is_enough_and_the_rest_is_the_workbook():
         "route": "fanout",
         "bucket": {"name": "s3-cloudtrail-monitor-{account}-{region}-an", "lifecycle": None},
         "trail": {
+            "existing": None,
             "name": "ct-trail-monitor",
             "multi_region": True,
             "insights": (),

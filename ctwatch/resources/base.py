@@ -60,14 +60,14 @@ class Resource(ABC):
     """Whether it holds what nobody can make again; kept by `down` unless told otherwise."""
     heard: ClassVar[bool] = False
     """Whether the alarm itself listens for its deletion, so that it goes first."""
+    given: ClassVar[bool] = False
+    """Whether it is somebody else's: looked at, and never written, tagged or deleted."""
     tagged: ClassVar[bool] = True
     """Whether AWS lets it carry tags."""
     lingers: ClassVar[str] = ""
     """What becomes of it after it was deleted, in a sentence; "" where it is simply gone."""
     origin: ClassVar[str] = "of an earlier config"
     """Where it comes from when it is found and must not be there."""
-    by_hand: ClassVar[Mapping[str, str]] = {}
-    """Paths that AWS lets only a person mend, each with what that person does."""
 
     @property
     def needs(self) -> "tuple[Resource, ...]":
@@ -102,6 +102,11 @@ class Resource(ABC):
     def confidential(self) -> tuple[str, ...]:
         """Values that it is given and that no sentence about it may repeat."""
         return ()
+
+    @property
+    def by_hand(self) -> Mapping[str, str]:
+        """Paths that only a person can mend, each with what that person does."""
+        return {}
 
     @property
     def note(self) -> str:

@@ -27,7 +27,8 @@ _AS_BORN: State = {
 }
 
 
-_EVENTBRIDGE = "EventBridgeConfiguration"
+EVENTBRIDGE = "EventBridgeConfiguration"
+"""In a bucket's notification configuration: that it tells EventBridge."""
 _IN_PROGRESS = "OperationAborted"
 """Another change of the bucket is not finished, its deletion a moment ago among them.
 https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html"""
@@ -142,7 +143,7 @@ class Bucket(Resource):
             "ownership": _ownership(ownership),
             "lifecycle": lifecycle.get("Rules") or None,
             "policy": statements(policy.get("Policy"), statements(self.policy)),
-            **({"eventbridge": _EVENTBRIDGE in told[0]} if told else {}),
+            **({"eventbridge": EVENTBRIDGE in told[0]} if told else {}),
         }
         worn, facts = tags.get("TagSet"), {"region": head.get("BucketRegion")}
         return Live(state, owner(worn), facts, pairs(worn))
@@ -211,10 +212,10 @@ class Bucket(Resource):
         """
         ours = cast("Any", self._ours)
         found = cast("State", aws.s3.get_bucket_notification_configuration(**ours))
-        others = {k: v for k, v in found.items() if k not in {_EVENTBRIDGE, "ResponseMetadata"}}
+        others = {k: v for k, v in found.items() if k not in {EVENTBRIDGE, "ResponseMetadata"}}
         aws.s3.put_bucket_notification_configuration(
             **ours,
-            NotificationConfiguration=cast("Any", others | ({_EVENTBRIDGE: {}} if on else {})),
+            NotificationConfiguration=cast("Any", others | ({EVENTBRIDGE: {}} if on else {})),
             SkipDestinationValidation=bool(others),
         )
 

@@ -17,6 +17,7 @@ from ctwatch.errors import AwsError
 from ctwatch.patterns import PatternError, canonical
 from ctwatch.resources.base import Live, Resource, owner, pairs
 from ctwatch.resources.bucket import Bucket
+from ctwatch.resources.given import GivenBucket
 from ctwatch.resources.queue import Queue
 from ctwatch.resources.role import Role
 
@@ -59,7 +60,7 @@ class Rule(Resource):
     read_only: bool = False
     fires: Sequence[Mapping[str, Any]] = ()
     text: State | None = None
-    teller: Bucket | None = None
+    teller: Bucket | GivenBucket | None = None
 
     kind: ClassVar[str] = "rule"
 

@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/sns/latest/dg/sms_manage.html
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -49,7 +50,11 @@ class Subscription(Resource):
 
     kind: ClassVar[str] = "subscription"
     tagged: ClassVar[bool] = False
-    by_hand = {"confirmed": _CLICK, "opted_in": _STOPPED}  # noqa: RUF012 - a constant; the base class types it
+
+    @property
+    def by_hand(self) -> Mapping[str, str]:
+        """What a person has to say yes to."""
+        return {"confirmed": _CLICK, "opted_in": _STOPPED}
 
     @property
     def arn(self) -> str:

@@ -106,8 +106,7 @@ class Trail(Resource):
     def read(self, aws: Aws) -> Live | None:
         """Look at the trail, and at the others that would tell EventBridge in its stead."""
         cloudtrail = aws.cloudtrail
-        known = cloudtrail.describe_trails(includeShadowTrails=True)["trailList"]
-        trail = next((one for one in known if one.get("TrailARN") == self.arn), None)
+        trail = next((one for one in known_trails(aws) if one.get("TrailARN") == self.arn), None)
         if trail is None:
             return None
         status, selectors, insights, tags, (key, facts) = aws.together(
@@ -128,7 +127,7 @@ class Trail(Resource):
             "insights": _insights(insights or {}),
             "logging": status["IsLogging"],
         }
-        facts |= {name: status.get(name) for name in _DELIVERY}
+        facts |= {name: status.get(name) for name in DELIVERY}
         worn = tags[0].get("TagsList") if tags else []
         return Live(state, owner(worn), facts, pairs(worn))
 
@@ -228,7 +227,7 @@ def _set(value: Any) -> Any:
     return None if value == "" else value
 
 
-_DELIVERY = (
+DELIVERY = (
     "LatestDeliveryError",
     "LatestDeliveryTime",
     "LatestDigestDeliveryError",
@@ -236,6 +235,7 @@ _DELIVERY = (
     "LatestCloudWatchLogsDeliveryError",
     "LatestNotificationError",
 )
+"""What GetTrailStatus tells of the last deliveries, in its own words."""
 
 _ALL_MANAGEMENT: Any = [
     {"ReadWriteType": "All", "IncludeManagementEvents": True, "DataResources": []}
@@ -310,12 +310,11 @@ def other_recorders(aws: Aws, but: str) -> list[str]:
     Raises:
         ClientError: one may not be looked at, and none of those that may be does record.
     """
-    known = aws.cloudtrail.describe_trails(includeShadowTrails=True)["trailList"]
-    others = [one["TrailARN"] for one in known if one.get("TrailARN") not in {None, but}]
+    others = [one for one in known_trails(aws) if one.get("TrailARN") not in {None, but}]
     found, refusal = [], None
-    for arn in others:
+    for one in others:
         try:
-            found += [arn] if _tells(aws, arn) else []
+            found += [one["TrailARN"]] if _tells(aws, one) else []
         except ClientError as error:  # an organization's trail may not show itself to a member
             refusal = error
     if refusal and not found:
@@ -323,9 +322,39 @@ def other_recorders(aws: Aws, but: str) -> list[str]:
     return found
 
 
-def _tells(aws: Aws, arn: str) -> bool:
-    status, selectors = aws.together(
-        lambda: aws.cloudtrail.get_trail_status(Name=arn),
-        lambda: aws.cloudtrail.get_event_selectors(TrailName=arn),
-    )
-    return bool(status["IsLogging"]) and records_writes(recorded(selectors))
+def known_trails(aws: Aws) -> list[Any]:
+    """All that CloudTrail shows in the region: shadows of trails elsewhere are among them.
+
+    https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_DescribeTrails.html
+    """
+    return list(aws.cloudtrail.describe_trails(includeShadowTrails=True)["trailList"])
+
+
+def _tells(aws: Aws, trail: Any) -> bool:
+    status, records = state_of(aws, trail)
+    return bool(status["IsLogging"]) and records_writes(records)
+
+
+def state_of(aws: Aws, trail: Any) -> tuple[Any, State]:
+    """How any trail is doing, and what it records, as `recorded` tells it.
+
+    Its selectors are shown to its own account alone ("AccountID in ARN is wrong"); so it is known
+    of an organization's trail only where it has none but the default.
+    https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_Trail.html
+
+    Args:
+        aws: the account, seen from any region that shows the trail.
+        trail: as DescribeTrails answers it.
+
+    Raises:
+        ClientError: it may not be looked at.
+    """
+    arn, everything = trail["TrailARN"], not trail.get("HasCustomEventSelectors", True)
+
+    def records() -> State:
+        if everything and trail.get("IsOrganizationTrail"):
+            return EVERYTHING
+        return recorded(aws.cloudtrail.get_event_selectors(TrailName=arn))
+
+    status, told = aws.together(lambda: aws.cloudtrail.get_trail_status(Name=arn), records)
+    return status, told

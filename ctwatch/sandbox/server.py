@@ -20,7 +20,7 @@ import shutil
 import tempfile
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -356,6 +356,18 @@ class Sandbox(World):
             self.story.append(hop)
         if self._narrate:
             self._narrate(hop)
+
+    def join_organization(
+        self, trail: str, bucket: str, selectors: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
+        """Make the account a member of an organization with a trail that logs.
+
+        Args:
+            trail: its ARN, in the management account.
+            bucket: the name of its bucket, in whichever account.
+            selectors: its event selectors, where it has others than the default.
+        """
+        trails.share(self._cloud, trail, bucket, selectors)
 
     # What was seen
 

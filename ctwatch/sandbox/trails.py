@@ -5,11 +5,11 @@ the pages beside it.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from moto.cloudtrail.models import cloudtrail_backends
+from moto.cloudtrail.models import Trail, cloudtrail_backends
 from moto.utilities.utils import get_partition
 
 from ctwatch.sandbox import keys, policies
@@ -107,6 +107,42 @@ def _holds(field: dict[str, Any], fact: str) -> bool:
     return True
 
 
+class _Organization(Trail):
+    """An organization's trail as a member sees it: the management account's, with its bucket."""
+
+    def check_bucket_exists(self) -> None:
+        """It is another account's."""
+
+
+def share(cloud: Cloud, arn: str, bucket: str, selectors: Sequence[Mapping[str, Any]]) -> None:
+    """Let the account be a member of an organization whose trail that is.
+
+    https://docs.aws.amazon.com/awscloudtrail/latest/userguide/creating-trail-organization.html
+    """
+    found = _ARN.fullmatch(arn)
+    if found is None:
+        raise ValueError(f"{arn} is not the ARN of a trail")
+    region, owner, name = found.groups()
+    trail = _Organization(
+        account_id=owner,
+        region_name=region,
+        trail_name=name,
+        bucket_name=bucket,
+        s3_key_prefix="",
+        sns_topic_name="",
+        is_global=True,
+        is_multi_region=True,
+        log_validation=True,
+        is_org_trail=True,
+        cw_log_group_arn="",
+        cw_role_arn="",
+        kms_key_id="",
+    )
+    trail.put_event_selectors([{**DEFAULT_SELECTOR, **one} for one in selectors], [])
+    trail.start_logging()
+    cloudtrail_backends[cloud.account][region].trails[name] = trail
+
+
 # Which trail is meant
 
 
@@ -166,8 +202,9 @@ def _meant(call: Call, cloud: Cloud, given: str) -> Any:
 
 
 def _own(call: Call, cloud: Cloud, given: str) -> Any:
-    """The trail, which must be at home in the region of the call."""
+    """The trail, which must be the account's and at home in the region of the call."""
     trail = _meant(call, cloud, given)
+    _check_owner(trail, cloud)
     if trail.region_name != call.region:
         raise Refusal(
             "InvalidHomeRegionException",
@@ -189,6 +226,16 @@ def _readable(call: Call, cloud: Cloud, given: str) -> Any:
             "TrailNotFoundException", f"Unknown trail: {arn} for the user: {cloud.account}"
         )
     return trail
+
+
+def _check_owner(trail: Any, cloud: Cloud) -> None:
+    """Refuse what a member is not shown of an organization's trail, and may not do to it."""
+    if trail.account_id != cloud.account:
+        raise Refusal(
+            "CloudTrailARNInvalidException",
+            "AccountID in ARN is wrong, you can only access resources with AccountID "
+            f"{cloud.account}.",
+        )
 
 
 def _on(call: Call, trail: Any, member: str) -> Call:
@@ -412,6 +459,7 @@ def _completed(told: Mapping[str, Any], cloud: Cloud) -> dict[str, Any]:
 
 def _get_selectors(call: Call, forward: Forward, cloud: Cloud) -> dict[str, Any]:
     trail = _readable(call, cloud, call.params["TrailName"])
+    _check_owner(trail, cloud)
     answer = forward(_on(call, trail, "TrailName"))
     kept = {key: value for key, value in answer.items() if value}
     if "EventSelectors" not in kept and "AdvancedEventSelectors" not in kept:
@@ -445,6 +493,7 @@ def _put_insights(call: Call, forward: Forward, cloud: Cloud) -> dict[str, Any]:
 
 def _get_insights(call: Call, forward: Forward, cloud: Cloud) -> dict[str, Any]:
     trail = _readable(call, cloud, call.params["TrailName"])
+    _check_owner(trail, cloud)
     if not trail.insight_selectors:
         raise Refusal(
             "InsightNotEnabledException",

@@ -53,13 +53,14 @@ def down(options: Options, delete_logs: bool, yes: bool, wait: float) -> int:
     refuse_namesake(findings)
     awake = diagnosis.verdict in {Alarm.ARMED, Alarm.DEGRADED}
     would_tell = awake and watch.watch.hears_deletion and not _is_left_out(watch)
-    ours = [one for one in findings if one.verdict in {Verdict.OK, Verdict.DRIFTED, Verdict.STRAY}]
+    there = {Verdict.OK, Verdict.DRIFTED, Verdict.STRAY}
+    ours = [one for one in findings if one.verdict in there and not one.resource.given]
     going = [one for one in ours if delete_logs or not one.resource.data]
     warning = _ALERT if would_tell and any(one.resource.heard for one in going) else ""
     if yes and warning:
         screen.talk(warning)
     bucket = watch.watch.bucket
-    if bucket.announces and any(one.resource is bucket for one in going):
+    if bucket and bucket.announces and any(one.resource is bucket for one in going):
         screen.talk(_UNHEARD)
     if going and not yes:
         for one in going:
@@ -142,7 +143,7 @@ def _cleared(options: Options, watch: "Opened", *, keep_data: bool) -> int:
     left = [
         one
         for one in inspect(watch.watch.resources, watch.aws, watch.watch.unwanted)
-        if one.verdict not in {Verdict.MISSING, Verdict.FOREIGN}
+        if one.verdict not in {Verdict.MISSING, Verdict.FOREIGN} and not one.resource.given
     ]
     kept = [one for one in left if one.resource.data and keep_data]
     for one in kept:

@@ -159,9 +159,9 @@ def _warn_of_harm(
     Raises:
         click.Abort: the answer is no.
     """
-    from ctwatch.striking import check_own, price_of
+    from ctwatch.striking import check_own, owned, price_of
 
-    trail = watch.watch.trail
+    trail = owned(watch.watch).trail
     check_own(watch.watch, findings)
     for one in order.techniques:
         screen.talk(price_of(one, trail), "yellow")
@@ -227,13 +227,13 @@ def _heal(options: Options) -> int:
     from ctwatch.findings import Action, Verdict
     from ctwatch.opening import opened
     from ctwatch.render import show_steps, step_json
-    from ctwatch.striking import check_healed
+    from ctwatch.striking import check_healed, owned
 
     screen, opened_watch = options.screen, opened(options.choice)
-    watch, aws = opened_watch.watch, opened_watch.aws
+    own, aws = owned(opened_watch.watch), opened_watch.aws
     say_which(screen, opened_watch)
     with screen.working("Looking at what is there"):
-        bucket, *findings = inspect([watch.bucket, watch.trail], aws, [watch.canary])
+        bucket, *findings = inspect([own.bucket, own.trail], aws, [own.canary])
     if bucket.verdict is Verdict.MISSING:
         raise CtwatchError(
             f"{bucket.resource.title} does not exist: there is no watch to heal", "Run: ctwatch up"
@@ -243,10 +243,10 @@ def _heal(options: Options) -> int:
         screen.json([step_json(one) for one in steps])
     if any(step.error for step in steps):
         return COULD_NOT
-    check_healed(watch.trail, aws)
+    check_healed(own.trail, aws)
     healed = any(step.action is not Action.KEPT for step in steps)
     screen.talk(
-        f"{watch.trail.title} is as promised"
+        f"{own.trail.title} is as promised"
         + (" again." if healed else ", and no canary is left over: nothing to heal.")
     )
     return AS_PROMISED

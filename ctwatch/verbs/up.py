@@ -43,14 +43,16 @@ def up(options: Options, dry_run: bool, exit_code: bool) -> int:
     from ctwatch.opening import check_webhooks, opened
     from ctwatch.render import show_steps
 
-    screen, watch = options.screen, opened(options.choice, need_secrets=True)
+    screen = options.screen
+    watch = opened(options.choice, need_secrets=True, need_trail=True)
     say_which(screen, watch)
     warn(screen, watch)
     for warning in check_webhooks(watch):
         screen.talk(f"Warning: {warning}", "yellow")
     first = _keys_first(screen, watch)
     if any(step.action is Action.CREATED for step in first):
-        watch = opened(options.choice, need_secrets=True)  # now with the ids of its keys
+        # Now with the ids of its keys.
+        watch = opened(options.choice, need_secrets=True, need_trail=True)
     with screen.working("Looking at what is there"):
         watch = with_strays(screen, watch)
         findings = inspect(watch.watch.resources, watch.aws, watch.watch.unwanted)
@@ -123,7 +125,7 @@ def _plan(options: Options, exit_code: bool) -> int:
     from ctwatch.opening import opened
     from ctwatch.render import finding_json, plan_summary, plan_view
 
-    screen, watch = options.screen, opened(options.choice)
+    screen, watch = options.screen, opened(options.choice, need_trail=True)
     warn(screen, watch)
     with screen.working("Looking at what is there"):
         watch = with_strays(screen, watch)
