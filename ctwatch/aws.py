@@ -92,6 +92,12 @@ class Place:
     account: str
     region: str
 
+    @classmethod
+    def of(cls, caller: str, region: str) -> "Place":
+        """The account that an ARN of STS's or IAM's names, in a region."""
+        _, partition, _, _, account, _ = caller.split(":", 5)
+        return cls(partition, account, region)
+
     def arn(self, service: str, resource: str) -> str:
         """The ARN of `resource` of `service` in this account and region."""
         return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
@@ -196,8 +202,7 @@ class Aws:
         Raises:
             AwsError: no credentials, or the call failed.
         """
-        _, partition, _, _, account, _ = self.caller().split(":", 5)
-        return Place(partition, account, self.region)
+        return Place.of(self.caller(), self.region)
 
     def caller(self) -> str:
         """Our own ARN.
@@ -209,6 +214,8 @@ class Aws:
             return self.sts.get_caller_identity()["Arn"]
         except TROUBLE as error:
             raise complaint(error, "asking AWS who you are") from error
+        except RuntimeError as error:  # botocore's, where what it renews has ended all the same
+            raise AwsError(f"asking AWS who you are: {error}", _LOG_IN) from error
 
     def time(self) -> datetime:
         """The time by AWS's clock, in UTC and whole seconds; this machine's may be wrong.
@@ -278,6 +285,31 @@ class Aws:
         except TROUBLE as error:
             raise complaint(error, "asking which regions the account has") from error
         return sorted(found)
+
+    def opted_in(self, region: str) -> str:
+        """Whether the account has a region enabled, in AWS's word: "ENABLED" or another.
+
+        https://docs.aws.amazon.com/accounts/latest/reference/API_GetRegionOptStatus.html
+
+        Raises:
+            AwsError: AWS would not say.
+        """
+        try:
+            answer = self._client("account").get_region_opt_status(RegionName=region)
+        except TROUBLE as error:
+            raise complaint(error, f"asking whether {region} is enabled") from error
+        return str(answer["RegionOptStatus"])
+
+    def expires(self) -> datetime | None:
+        """When the session ends, as far as botocore knows; None for keys that last, or may.
+
+        What can be renewed was renewed by the last call that was near its end, so that a time that
+        is near after a call is the end. Botocore has no public name for it.
+        https://docs.aws.amazon.com/boto3/latest/guide/credentials.html
+        """
+        with self._lock:
+            credentials = self._session.get_credentials()
+        return getattr(credentials, "_expiry_time", None)
 
     def client(self, service: str) -> Any:
         """A client by botocore's name of the service, for those that have no property here."""
@@ -403,6 +435,9 @@ _NO_CREDENTIALS = (
 )
 
 
+_LOG_IN = "Log in again, with SSO by: aws sso login"
+
+
 def complaint(error: Exception, doing: str) -> AwsError:
     """Our sentence for an exception of botocore's.
 
@@ -417,7 +452,7 @@ def complaint(error: Exception, doing: str) -> AwsError:
         hint += " Try: ctwatch demo"
         return AwsError(f"{doing}: no AWS credentials were found", hint)
     if isinstance(error, _NO_CREDENTIALS):
-        return AwsError(f"{doing}: {error}", "Log in again, with SSO by: aws sso login")
+        return AwsError(f"{doing}: {error}", _LOG_IN)
     if isinstance(error, (BotoConnectionError, HTTPClientError)) and _from_here(error):
         hint = "Is ctwatch sandbox still running? A new terminal, without its exports, leaves it."
         return AwsError(f"{doing}: nothing answers on this machine: {error}", hint)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ctwatch.aws import TROUBLE, Aws, Place, complaint, connect
+from ctwatch.aws import LOGGED_OUT, TROUBLE, Aws, Place, complaint, connect
 from ctwatch.config import (
     ALL_REGIONS,
     Complaint,
@@ -51,6 +51,7 @@ class Opened:
     """A watch, and the account to look for it in.
 
     Attributes:
+        caller: who we are, as STS names us.
         doubts: what in the config is right, but hardly meant so; as the user wrote it, as regions
             that AWS itself has named are in no doubt.
     """
@@ -59,6 +60,7 @@ class Opened:
     watch: Watch
     aws: Aws
     secrets: Mapping[str, str | None] = field(repr=False)
+    caller: str
     doubts: tuple[Complaint, ...] = ()
 
 
@@ -80,7 +82,8 @@ def opened(choice: Choice, *, need_secrets: bool = False, need_trail: bool = Fal
         config = config.with_region(choice.region)
     doubts = tuple(warnings(config.document))
     aws = connect(choice.profile, config.region)
-    place = _place(aws, config.region)
+    caller = _caller(aws, config.region)
+    place = Place.of(caller, config.region)
     if ALL_REGIONS in config.regions:
         config = config.with_regions(aws.regions())
     config = config.filled(account=place.account)
@@ -89,24 +92,47 @@ def opened(choice: Choice, *, need_secrets: bool = False, need_trail: bool = Fal
     watch = plan(config, place, secrets, existing=existing)
     if keys := _known(watch, aws):
         watch = plan(config, place, secrets, keys, existing)
-    return Opened(config, watch, aws, secrets, doubts)
+    return Opened(config, watch, aws, secrets, caller, doubts)
 
 
-def _place(aws: Aws, region: str) -> Place:
-    """Where we are; a region that may be a slip of the finger is named if AWS is not there.
+def _caller(aws: Aws, region: str) -> str:
+    """Who we are; a region that may be a slip of the finger is named if AWS is not there.
 
     Raises:
-        AwsError: AWS would not say who we are.
+        AwsError: AWS would not say who we are, or the region is not enabled.
     """
     try:
-        return aws.place()
+        return aws.caller()
     except AwsError as error:
+        if error.code in LOGGED_OUT and _is_off(aws, region):
+            raise AwsError(*not_enabled(region), code=error.code) from error.__cause__
         if not (doubt := unlisted_region(region)):
             raise
         hint = f"region: {doubt}. {error.hint}".strip()
         raise AwsError(
             error.problem, hint, code=error.code, operation=error.operation
         ) from error.__cause__
+
+
+def _is_off(aws: Aws, region: str) -> bool:
+    """Whether a region refuses us because the account has not opted in.
+
+    It does so as if it did not know us. Where that is true, nothing else is answered either.
+    https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-regions.html
+    """
+    try:
+        return not aws.opted_in(region).startswith("ENABLED")
+    except AwsError:
+        return False
+
+
+def not_enabled(region: str) -> tuple[str, str]:
+    """What to say of a region that the account has not enabled, and what to do about it."""
+    how = f"aws account enable-region --region-name {region}"
+    return (
+        f"the region {region} is not enabled for this account",
+        f"Enable it, which takes some minutes: {how}; or choose another region in the config.",
+    )
 
 
 def _existing(config: Config, place: Place, aws: Aws, *, need: bool) -> ExistingTrail | None:

@@ -20,7 +20,7 @@ STOREYS = (
     ("cli",),
     ("verbs",),
     ("render",),
-    ("silence",),
+    ("silence", "preflight"),
     ("simulate", "diagnose", "opening", "start", "strays", "alerts"),
     ("striking",),
     ("blows",),

@@ -703,3 +703,18 @@ def test_a_call_becomes_a_mail(running):
             assert (list(sandbox.inbox.mails), sandbox.listing()) == ([], [])
     finally:
         running.start()
+
+
+def test_a_region_that_is_not_enabled_knows_nobody_until_it_is(sandbox):
+    far, account = "af-south-1", client(sandbox, "account")
+    topics, rules = client(sandbox, "sns", far), client(sandbox, "events", far)
+    assert code(topics.list_topics) == "InvalidClientTokenId"
+    assert code(rules.list_rules) == "UnrecognizedClientException"
+    assert client(sandbox, "iam", far).list_roles()["Roles"] == []  # which is everywhere
+    assert account.get_region_opt_status(RegionName=far)["RegionOptStatus"] == "DISABLED"
+    assert code(account.get_region_opt_status, RegionName="af-south-9") == "ValidationException"
+    account.enable_region(RegionName=far)
+    assert account.get_region_opt_status(RegionName=far)["RegionOptStatus"] == "ENABLED"
+    assert topics.list_topics()["Topics"] == []
+    sandbox.reset()
+    assert code(topics.list_topics) == "InvalidClientTokenId"

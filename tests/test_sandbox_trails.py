@@ -305,3 +305,29 @@ def test_a_log_group_for_the_trail_must_exist_and_so_must_its_role(sandbox, clou
     assert attempt(group) == "InvalidCloudWatchLogsLogGroupArnException"
     client(sandbox, "logs").create_log_group(logGroupName="trail-log")
     assert attempt(group) == "InvalidCloudWatchLogsRoleArnException"
+
+
+THEIRS = f"arn:aws:cloudtrail:{VIRGINIA}:210987654321:trail/everybody"
+
+
+def test_a_member_sees_an_organization_s_trail_and_may_not_change_it(sandbox, cloudtrail):
+    sandbox.join_organization(THEIRS, "their-logs")
+    [seen] = cloudtrail.describe_trails()["trailList"]
+    assert (seen["TrailARN"], seen["IsOrganizationTrail"]) == (THEIRS, True)
+    assert cloudtrail.get_trail_status(Name=THEIRS)["IsLogging"]
+    home = client(sandbox, "cloudtrail", VIRGINIA)
+    for call in (
+        lambda: home.stop_logging(Name=THEIRS),
+        lambda: home.delete_trail(Name=THEIRS),
+        lambda: cloudtrail.get_event_selectors(TrailName=THEIRS),
+    ):
+        assert code(call) == "CloudTrailARNInvalidException"
+
+
+def test_an_organization_s_trail_takes_one_of_five_places(sandbox, cloudtrail):
+    sandbox.join_organization(THEIRS, "their-logs")
+    for number in range(4):
+        make_trail(sandbox, f"trail-{number}")
+    make_bucket(sandbox, "one-more", "trail-4")
+    full = refused(cloudtrail.create_trail, Name="trail-4", S3BucketName="one-more")
+    assert full[0] == "MaximumNumberOfTrailsExceededException"

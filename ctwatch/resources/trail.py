@@ -3,8 +3,9 @@
 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail.html
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, TypeVar
 
 from botocore.exceptions import ClientError
@@ -311,15 +312,26 @@ def other_recorders(aws: Aws, but: str) -> list[str]:
         ClientError: one may not be looked at, and none of those that may be does record.
     """
     others = [one for one in known_trails(aws) if one.get("TrailARN") not in {None, but}]
-    found, refusal = [], None
-    for one in others:
-        try:
-            found += [one["TrailARN"]] if _tells(aws, one) else []
-        except ClientError as error:  # an organization's trail may not show itself to a member
-            refusal = error
-    if refusal and not found:
-        raise refusal
+    found, refusals = recorders(aws, others)
+    if refusals and not found:
+        raise refusals[0]
     return found
+
+
+def recorders(aws: Aws, trails: Sequence[Any]) -> tuple[list[str], list[ClientError]]:
+    """ARNs of those of the trails that tell EventBridge of what is written in this region.
+
+    Args:
+        aws: the account, seen from the region that is asked about.
+        trails: as DescribeTrails answers them.
+
+    Returns:
+        With them, why it cannot be told of others: an organization's may not show itself.
+    """
+    answers = aws.together(*(partial(_tells, aws, one) for one in trails))
+    told = zip(trails, answers, strict=True)
+    refusals = [one for one in answers if isinstance(one, ClientError)]
+    return [trail["TrailARN"] for trail, answer in told if answer is True], refusals
 
 
 def known_trails(aws: Aws) -> list[Any]:
@@ -330,8 +342,12 @@ def known_trails(aws: Aws) -> list[Any]:
     return list(aws.cloudtrail.describe_trails(includeShadowTrails=True)["trailList"])
 
 
-def _tells(aws: Aws, trail: Any) -> bool:
-    status, records = state_of(aws, trail)
+def _tells(aws: Aws, trail: Any) -> bool | ClientError:
+    """Whether it tells EventBridge, or why AWS does not say."""
+    try:
+        status, records = state_of(aws, trail)
+    except ClientError as error:
+        return error
     return bool(status["IsLogging"]) and records_writes(records)
 
 

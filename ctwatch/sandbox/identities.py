@@ -12,6 +12,8 @@ from typing import Any
 USER = "sandbox"
 ACCESS_KEY = "AKIACTWATCHSANDBOX00"
 SECRET_KEY = "not-a-secret"  # noqa: S105 - nothing in the sandbox checks it
+ROOT_KEY = "AKIACTWATCHSANDBOXRT"
+"""The root user's, who has one where nobody has followed AWS's advice."""
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 
 
@@ -40,9 +42,12 @@ class Identities:
         self.clear()
 
     def clear(self) -> None:
-        """Forget every key but the first."""
+        """Forget every key but the first, and the root user's."""
         with self._lock:
-            self._known = {ACCESS_KEY: _user(self._account, USER, ACCESS_KEY)}
+            self._known = {
+                ACCESS_KEY: _user(self._account, USER, ACCESS_KEY),
+                ROOT_KEY: _root(self._account, ROOT_KEY),
+            }
 
     def of(self, access_key: str) -> Identity | None:
         """Who the key belongs to; None when nobody's."""
@@ -70,6 +75,18 @@ class Identities:
 
 def _random() -> str:
     return "".join(secrets.choice(_ALPHABET) for _ in range(16))
+
+
+def _root(account: str, access_key: str) -> Identity:
+    arn = f"arn:aws:iam::{account}:root"
+    element = {
+        "type": "Root",
+        "principalId": account,
+        "arn": arn,
+        "accountId": account,
+        "accessKeyId": access_key,
+    }
+    return Identity(arn, account, element)
 
 
 def _user(account: str, name: str, access_key: str) -> Identity:

@@ -84,6 +84,16 @@ _BY_DEFAULT = (
     *("eu-west-3", "sa-east-1", "us-east-1", "us-east-2", "us-west-1", "us-west-2"),
 )
 
+# Those that an account has only when it has opted in; the same page.
+_OPT_IN = frozenset(
+    {
+        *("af-south-1", "ap-east-1", "ap-east-2", "ap-south-2", "ap-southeast-3", "ap-southeast-4"),
+        *("ap-southeast-5", "ap-southeast-6", "ap-southeast-7", "ca-west-1", "eu-central-2"),
+        *("eu-south-1", "eu-south-2", "il-central-1", "me-central-1", "me-south-1", "mx-central-1"),
+    }
+)
+_EVERYWHERE = records.GLOBAL_SERVICES | {"account"}
+
 _live = threading.Lock()
 
 
@@ -203,6 +213,7 @@ class Sandbox(World):
         self._token = secrets.token_hex(16)
         self._cloud = Cloud(account, region)
         self._identities = Identities(account)
+        self._opted_in: set[str] = set()
         self._history = records.History()
         self._lock = threading.Lock()
         self._recorders: list[list[Observed]] = []
@@ -297,6 +308,7 @@ class Sandbox(World):
         self._history.clear()
         self._metrics.clear()
         self._identities.clear()
+        self._opted_in.clear()
         with self._lock:
             self.calls.clear()
             self.story.clear()
@@ -611,6 +623,8 @@ class Sandbox(World):
     def _all_handlers(self) -> dict[tuple[str, str], Handler]:
         own: dict[tuple[str, str], Handler] = {
             ("account", "ListRegions"): self._regions,
+            ("account", "GetRegionOptStatus"): self._region,
+            ("account", "EnableRegion"): self._enable_region,
             ("resourcegroupstaggingapi", "GetResources"): self._tagged,
             ("cloudtrail", "LookupEvents"): lambda call, _: self._history.lookup(call),
             ("cloudwatch", "GetMetricData"): self._metrics.data,
@@ -626,7 +640,8 @@ class Sandbox(World):
 
         https://docs.aws.amazon.com/accounts/latest/reference/API_ListRegions.html
         """
-        statuses = dict.fromkeys([self.region], "ENABLED")
+        statuses = dict.fromkeys(_OPT_IN, "DISABLED")
+        statuses |= dict.fromkeys([self.region, *self._opted_in], "ENABLED")
         statuses |= dict.fromkeys(_BY_DEFAULT, "ENABLED_BY_DEFAULT")
         asked = call.params.get("RegionOptStatusContains") or statuses.values()
         listed = [
@@ -635,6 +650,20 @@ class Sandbox(World):
             if status in asked
         ]
         return {"Regions": listed}
+
+    def _region(self, call: Call, forward: Forward) -> dict[str, Any]:
+        """https://docs.aws.amazon.com/accounts/latest/reference/API_GetRegionOptStatus.html."""
+        listed = self._regions(call.but(RegionOptStatusContains=None), forward)["Regions"]
+        asked = call.params["RegionName"]
+        for one in listed:
+            if one["RegionName"] == asked:
+                return dict(one)
+        raise Refusal("ValidationException", f"{asked} is not a Region.")
+
+    def _enable_region(self, call: Call, _: Forward) -> dict[str, Any]:
+        """At once, where AWS takes minutes."""
+        self._opted_in.add(call.params["RegionName"])
+        return {}
 
     def _tagged(self, call: Call, forward: Forward) -> dict[str, Any]:
         """All in the region that has the tags; roles are not among it.
@@ -660,7 +689,8 @@ class Sandbox(World):
 
     def _identity(self, call: Call) -> Identity:
         identity = self._identities.of(call.access_key)
-        if identity is None:
+        here = call.region not in _OPT_IN - {self.region} - self._opted_in
+        if identity is None or not (here or call.service in _EVERYWHERE):
             raise strictness.unknown_key(call)
         return identity
 

@@ -119,6 +119,31 @@ def warn(screen: "Screen", watch: "Opened") -> None:
         screen.talk(f"Warning: {one}", "yellow")
 
 
+def before_up(screen: "Screen", watch: "Opened", *, stop: bool) -> None:
+    """Say what speaks against `ctwatch up`, before it touches anything.
+
+    Args:
+        screen: where to say it.
+        watch: as it was opened.
+        stop: whether to stop where going on would be wrong; else that is only told.
+
+    Raises:
+        CtwatchError: it would be.
+    """
+    from ctwatch.errors import CtwatchError
+    from ctwatch.preflight import doubts
+
+    found = doubts(watch)
+    for one in found:
+        if not one.stops:
+            screen.talk(f"Warning: {one.sentence}. {one.hint}".rstrip(), "yellow")
+    for one in found:
+        if one.stops and stop:
+            raise CtwatchError(one.sentence, one.hint)
+        if one.stops:
+            screen.talk(f"ctwatch up would stop: {one.sentence}. {one.hint}", "red")
+
+
 def say_which(screen: "Screen", watch: "Opened") -> None:
     """Say which watch it is about, and in which account, before anything is done."""
     from ctwatch.render import watch_line

@@ -10,6 +10,7 @@ from ctwatch.verbs.common import (
     COULD_NOT,
     NOT_AS_PROMISED,
     Options,
+    before_up,
     json_option,
     looked,
     refuse_namesake,
@@ -47,14 +48,17 @@ def up(options: Options, dry_run: bool, exit_code: bool) -> int:
     watch = opened(options.choice, need_secrets=True, need_trail=True)
     say_which(screen, watch)
     warn(screen, watch)
+    with screen.working("Looking at what is there"):
+        watch = with_strays(screen, watch)
+    before_up(screen, watch, stop=True)
     for warning in check_webhooks(watch):
         screen.talk(f"Warning: {warning}", "yellow")
     first = _keys_first(screen, watch)
     if any(step.action is Action.CREATED for step in first):
         # Now with the ids of its keys.
         watch = opened(options.choice, need_secrets=True, need_trail=True)
-    with screen.working("Looking at what is there"):
         watch = with_strays(screen, watch)
+    with screen.working("Looking at what is there"):
         findings = inspect(watch.watch.resources, watch.aws, watch.watch.unwanted)
     refuse_namesake(findings)
     steps = show_steps(screen, build(findings, watch.aws), "Building")
@@ -123,14 +127,19 @@ def _plan(options: Options, exit_code: bool) -> int:
     from ctwatch.engine import inspect
     from ctwatch.findings import Verdict
     from ctwatch.opening import opened
+    from ctwatch.preflight import unconfirmed
     from ctwatch.render import finding_json, plan_summary, plan_view
 
     screen, watch = options.screen, opened(options.choice, need_trail=True)
     warn(screen, watch)
     with screen.working("Looking at what is there"):
         watch = with_strays(screen, watch)
+    before_up(screen, watch, stop=False)
+    with screen.working("Looking at what is there"):
         findings = inspect(watch.watch.resources, watch.aws, watch.watch.unwanted)
     refuse_namesake(findings)
+    for one in unconfirmed(findings):
+        screen.talk(f"Warning: {one.sentence}.", "yellow")
     if options.as_json:
         screen.json([finding_json(one) for one in findings])
     else:
