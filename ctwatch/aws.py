@@ -214,8 +214,6 @@ class Aws:
             return self.sts.get_caller_identity()["Arn"]
         except TROUBLE as error:
             raise complaint(error, "asking AWS who you are") from error
-        except RuntimeError as error:  # botocore's, where what it renews has ended all the same
-            raise AwsError(f"asking AWS who you are: {error}", _LOG_IN) from error
 
     def time(self) -> datetime:
         """The time by AWS's clock, in UTC and whole seconds; this machine's may be wrong.
@@ -405,7 +403,24 @@ def _session(profile: str | None, region: str) -> boto3.Session:
     """A session of its own that shares what botocore reads from its data files."""
     core = botocore.session.Session(profile=profile)
     core.register_component("data_loader", _loader(core.get_config_variable("data_path")))
+    core.register("before-sign", functools.partial(_still_valid, core))
     return boto3.Session(botocore_session=core, region_name=region)
+
+
+def _still_valid(core: botocore.session.Session, **_: Any) -> None:
+    """Botocore has no exception of its own for credentials that it renewed, and ended all the same.
+
+    Raises:
+        CredentialRetrievalError: these are such.
+    """
+    credentials = core.get_credentials()
+    if credentials is None:
+        return
+    try:
+        credentials.get_frozen_credentials()
+    except RuntimeError as error:
+        how = str(credentials.method)
+        raise CredentialRetrievalError(provider=how, error_msg=str(error)) from error
 
 
 @functools.cache
