@@ -1,8 +1,13 @@
 import base64
 import io
 import json
+import os
+import platform
 import re
+import signal
+import subprocess
 import sys
+import time
 import zipfile
 
 import pytest
@@ -20,6 +25,7 @@ from delivery_world import (
 
 from ctwatch.sandbox.calls import Refusal
 from ctwatch.sandbox.functions import name_of
+from ctwatch.sandbox.zygote import Zygote
 
 __all__ = ["fast", "stage"]  # fixtures
 QUIET = "def handler(event, context): return event"
@@ -75,10 +81,11 @@ def test_boto3_is_there_and_ctwatch_is_not(stage):
     assert payload(answer)["errorMessage"] == "No module named 'ctwatch'"
 
 
-def test_the_zip_comes_before_what_the_runtime_ships(stage):
-    code = zipped(main="import boto3\ndef handler(e, c): return boto3.MINE", boto3="MINE = 1")
-    stage.function("", Code={"ZipFile": code})
-    assert payload(stage.invoke()) == 1
+@pytest.mark.parametrize("name", ["boto3", "botocore", "calendar"])
+def test_the_zip_comes_before_what_the_runtime_ships(stage, name):
+    main = f"import {name}\ndef handler(e, c): return [{name}.MINE, e]"
+    stage.function("", Code={"ZipFile": zipped(**{"main": main, name: "MINE = 1"})})
+    assert [payload(stage.invoke(payload=b"2")) for _ in range(2)] == [[1, 2], [1, 2]]
 
 
 def test_a_zip_may_bring_its_own_ctwatch(stage):
@@ -466,6 +473,66 @@ def test_closing_ends_a_function_at_work(stage):
     assert stage.clock.monotonic() - began < 10
     assert stage.delivery.functions._busy == set()
     assert "Runtime exited with error: signal: 9" in "".join(stage.told("function", ok=False))
+
+
+def test_a_container_begins_as_a_process_of_its_own_does(stage):
+    stage.function(
+        "import os, signal, sys, time\n"
+        "def handler(event, context):\n"
+        "    numbers = sorted(map(int, os.listdir('/proc/self/fd')))[:-1]\n"
+        "    interrupted = signal.getsignal(signal.SIGINT) is signal.default_int_handler\n"
+        "    return [time.timezone, interrupted, sys.argv[1:], os.getcwd() == sys.path[0],\n"
+        "            [os.readlink(f'/proc/self/fd/{one}').split(':')[0] for one in numbers]]",
+        Environment={"Variables": {"TZ": "Asia/Seoul"}},
+    )
+    null, pipe = os.devnull, "pipe"
+    own = [null, pipe, pipe, pipe, pipe, pipe, null]  # the last four are the runtime's
+    interrupted = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert payload(stage.invoke()) == [-9 * 3600, interrupted, [], True, own]
+
+
+def test_where_no_process_can_be_copied_each_starts_by_itself(stage, monkeypatch):
+    monkeypatch.setattr(platform, "system", lambda: "Darwin")
+    stage.function("import os\ndef handler(e, c): return e or os._exit(4)")
+    begun = Zygote._begun
+    assert [payload(stage.invoke(payload=b"5")) for _ in range(2)] == [5, 5]
+    assert payload(stage.invoke(payload=b"0"))["errorMessage"].endswith("exit status 4")
+    assert Zygote._begun is begun
+
+
+def test_when_the_zygote_is_ended_by_another_the_next_container_has_a_new_one(stage):
+    stage.function("import os\ndef handler(e, c): return os.getppid()")
+    first = payload(stage.invoke())
+    os.kill(first, signal.SIGINT)  # Ctrl-C reaches all of a terminal
+    stage.delivery.functions.drop()
+    assert payload(stage.invoke()) == first
+    os.kill(first, signal.SIGKILL)
+    Zygote._begun._process.wait()
+    assert payload(stage.invoke()) not in {0, first}
+
+
+def test_all_ends_with_the_process_that_started_it_however_that_ends(tmp_path):
+    (tmp_path / "main.py").write_text(
+        "import os, time\nprint(os.getpid(), os.getppid())\ntime.sleep(60)"
+    )
+    source = (
+        "import os, sys; from ctwatch.sandbox.zygote import Forked\n"
+        f"log = Forked({{'LAMBDA_TASK_ROOT': {str(tmp_path)!r}, '_HANDLER': 'main.f'}}).stderr\n"
+        "print(log.readline(), flush=True); os.kill(os.getpid(), 9)"
+    )
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, check=False)
+    pids, end = done.stdout.split(), time.monotonic() + 10
+    assert len(pids) == 2
+    while any(_lives(int(one)) for one in pids):
+        assert time.monotonic() < end
+
+
+def _lives(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def test_a_log_service_that_fails_is_told(stage):

@@ -1,8 +1,9 @@
 """A Lambda function's code in a subprocess of its own, kept warm between invocations.
 
 The subprocess is our own Python with `-I`, a clean environment and the unpacked zip as its
-folder; `runtime.py` runs in it. It is not confined otherwise: it has the user's files and
-network. A container serves one invocation at a time and is ended by its own pid.
+folder; `runtime.py` runs in it. Where the system can fork, it is forked off one that has started
+already. It is not confined otherwise: it has the user's files and network. A container serves one
+invocation at a time and is ended by its own pid.
 """
 
 import contextlib
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ctwatch.sandbox import runtime
+from ctwatch.sandbox.zygote import Forked, can_fork
 
 _INIT_SECONDS = 10.0
 """Lambda's own limit: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html"""
@@ -115,8 +117,10 @@ class Container:
                     pipe.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _start(self, environment: Mapping[str, str]) -> "subprocess.Popen[str]":
+    def _start(self, environment: Mapping[str, str]) -> "subprocess.Popen[str] | Forked":
         folders = {"LAMBDA_TASK_ROOT": str(self._folder), "LAMBDA_RUNTIME_DIR": str(self._folder)}
+        if can_fork():
+            return Forked({**environment, **folders})
         return subprocess.Popen(
             [sys.executable, "-I", str(Path(runtime.__file__))],
             cwd=self._folder,
@@ -157,7 +161,7 @@ class Container:
         return Outcome(reply.get("payload", "null"), None, output)
 
     def _ending(self) -> str:
-        code = self._process.returncode
+        code = self._process.returncode or 0
         return f"signal: {-code}" if code < 0 else f"exit status {code}"
 
     def _read_answers(self, pipe: IO[str]) -> None:

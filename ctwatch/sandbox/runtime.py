@@ -8,23 +8,30 @@ not import anything of ctwatch, and keeps the function from doing so.
 The shapes of errors are the runtime's own: https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html
 """
 
+import gc
 import importlib
 import importlib.abc
 import importlib.machinery
 import json
 import logging
 import os
+import signal
+import socket
 import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
 from types import ModuleType
 from typing import Any, TextIO
 
 MARK = "\x1eend of output "
 """Begins the line on the log that follows an answer's last output."""
+
+SHIPPED = ("botocore.session", "botocore.config")
+"""What the zygote loads: the most of what Lambda's runtime ships, and of the standard library."""
 
 Handler = Callable[[Any, "Context"], Any]
 
@@ -229,5 +236,74 @@ def main() -> None:
     serve(os.environ["_HANDLER"], requests, answers, log)
 
 
-if __name__ == "__main__":
+def multiply(control: socket.socket) -> None:
+    """Be the zygote until nobody is at the other end; in each process that it forks, a container.
+
+    Args:
+        control: brings "fork" with the three pipes of the new process, and gets its pid; or
+            "poll", "kill" or "wait" with such a pid, and gets how that ended, or "" if it has not.
+    """
+    interrupted, loaded = signal.signal(signal.SIGINT, signal.SIG_IGN), _load()
+    living: set[int] = set()
+    while (asked := socket.recv_fds(control, 64, 3))[0]:
+        word, _, pid = asked[0].decode().partition(" ")
+        if word != "fork":
+            said = _tend(word, int(pid), living)
+        elif child := os.fork():
+            living.add(child)
+            said = str(child)
+        else:
+            control.close()
+            signal.signal(signal.SIGINT, interrupted)
+            become(asked[1], loaded)
+            return
+        control.sendall(f"{said}\n".encode())
+        for pipe in asked[1]:
+            os.close(pipe)
+    for child in living:
+        os.kill(child, signal.SIGKILL)
+
+
+def _load() -> set[str]:
+    """Load what is shipped; the names under which the function's own modules would be hidden."""
+    own = set(sys.modules)
+    for name in SHIPPED:
+        importlib.import_module(name)
+    gc.freeze()  # so that no collection touches what all share
+    return {name.partition(".")[0] for name in sys.modules.keys() - own}
+
+
+def _tend(word: str, pid: int, living: set[int]) -> str:
+    if word == "kill":
+        os.kill(pid, signal.SIGKILL)
+    ended, status = os.waitpid(pid, 0 if word == "wait" else os.WNOHANG)
+    living.discard(ended)
+    return str(os.waitstatus_to_exitcode(status)) if ended else ""
+
+
+def become(pipes: Sequence[int], loaded: set[str]) -> None:
+    """Make a container of a forked process; the first line of its input is its environment.
+
+    One whose zip brings a module by the name of one that is loaded already starts anew. That can
+    be, as nothing follows the first line until the container has said that it is ready.
+    """
+    for number, pipe in enumerate(pipes):
+        os.dup2(pipe, number)
+        os.close(pipe)
+    with open(0, encoding="utf-8", closefd=False) as requests:
+        environment = json.loads(requests.readline())
+    os.environ.clear()
+    os.environ.update(environment)
+    time.tzset()
+    os.chdir(environment["LAMBDA_TASK_ROOT"])
+    if loaded & {one.name.partition(".")[0] for one in Path().iterdir()}:
+        os.execv(sys.executable, [sys.executable, "-I", __file__])  # noqa: S606 - there is no shell
+    del sys.argv[1:]
     main()
+
+
+if __name__ == "__main__":
+    if sys.argv[1:]:
+        multiply(socket.socket(fileno=int(sys.argv[1])))
+    else:
+        main()
