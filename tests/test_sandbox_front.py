@@ -718,3 +718,55 @@ def test_a_region_that_is_not_enabled_knows_nobody_until_it_is(sandbox):
     assert topics.list_topics()["Topics"] == []
     sandbox.reset()
     assert code(topics.list_topics) == "InvalidClientTokenId"
+
+
+# What was read before
+
+
+@pytest.fixture
+def asked(sandbox, monkeypatch):
+    """The paths that moto was asked for."""
+    seen, app = [], sandbox._cloud._app
+
+    def listening(environ, start_response):
+        seen.append(environ["PATH_INFO"])
+        return app(environ, start_response)
+
+    monkeypatch.setattr(sandbox._cloud, "_app", listening)
+    return seen
+
+
+def test_what_nobody_has_changed_is_asked_of_moto_once(sandbox, asked):
+    s3 = client(sandbox, "s3")
+    for name in ("logs-one", "logs-two"):
+        make_bucket(sandbox, name, trails=[name])
+    asked.clear()
+    read = [s3.get_bucket_policy(Bucket=name)["Policy"] for name in ("logs-one", "logs-two") * 2]
+    assert (read[0], read[1]) == (read[2], read[3])
+    assert read[0] != read[1]
+    assert sorted(asked) == ["/logs-one", "/logs-two"]
+    for _ in range(2):
+        said = code(s3.get_bucket_lifecycle_configuration, Bucket="logs-one")
+        assert said == "NoSuchLifecycleConfiguration"
+    assert len(asked) == 3
+    s3.delete_bucket_policy(Bucket="logs-one")
+    assert code(s3.get_bucket_policy, Bucket="logs-one") == "NoSuchBucketPolicy"
+    assert s3.get_bucket_policy(Bucket="logs-two")["Policy"] == read[1]
+
+
+def test_a_change_by_the_tagging_api_is_seen_in_the_service_itself(sandbox):
+    logs, tagging = client(sandbox, "logs"), client(sandbox, "resourcegroupstaggingapi")
+    logs.create_log_group(logGroupName="g")
+    arn = f"arn:aws:logs:{SEOUL}:{ACCOUNT}:log-group:g"
+    assert logs.list_tags_for_resource(resourceArn=arn)["tags"] == {}
+    tagging.tag_resources(ResourceARNList=[arn], Tags={"team": "security"})
+    assert logs.list_tags_for_resource(resourceArn=arn)["tags"] == {"team": "security"}
+
+
+def test_what_is_counted_in_a_queue_is_counted_anew(sandbox):
+    sqs = client(sandbox, "sqs")
+    url, counted = sqs.create_queue(QueueName="q")["QueueUrl"], "ApproximateNumberOfMessages"
+    for number in range(3):
+        read = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+        assert read[counted] == str(number)
+        sqs.send_message(QueueUrl=url, MessageBody="m")

@@ -8,6 +8,7 @@ import functools
 import io
 import logging
 import os
+import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -81,6 +82,7 @@ class Cloud:
         self._judged_key = _Kms.validate_policy
         self._names = _Responses.method_names_from_class
         self._now = _Sqs.unix_time_millis
+        self._draw_id = _Responses.gen_amzn_requestid_long
         self._used_docker = default_user_config["lambda"]["use_docker"]
 
     def open(self) -> None:
@@ -91,10 +93,12 @@ class Cloud:
         calls by a key's policy: it knows no principal, so that a deny to one would be one to all.
         What S3 tells EventBridge is for `objects`: moto would serve some targets past every
         permission. What methods its classes have, moto would look up at each call, and is told
-        from memory; the time, which it asks for several times a message, it gets by a short way.
+        from memory; the time, which it asks for several times a message, it gets by a short way, as
+        it does a request's id, which it would draw letter by letter.
         """
         _Sqs.unix_time_millis = _milliseconds
         _Responses.method_names_from_class = functools.cache(self._names)
+        _Responses.gen_amzn_requestid_long = _request_id
         default_user_config["lambda"]["use_docker"] = False
         _Bucket.get_permission = _no_opinion
         _Notifications._send_event_bridge_message = _no_opinion  # noqa: SLF001 - see above
@@ -109,6 +113,7 @@ class Cloud:
         default_user_config["lambda"]["use_docker"] = self._used_docker
         _Bucket.get_permission = self._judged
         _Responses.method_names_from_class = self._names
+        _Responses.gen_amzn_requestid_long = self._draw_id
         _Notifications._send_event_bridge_message = self._announced  # noqa: SLF001 - as it was
         _Kms.validate_policy = self._judged_key
         _Sqs.unix_time_millis = self._now
@@ -314,6 +319,11 @@ def tells_eventbridge(account: str, bucket: str) -> bool:
     found = s3_backends[account]["aws"].buckets.get(bucket)
     asked = found.notification_configuration if found else None
     return asked is not None and asked.event_bridge is not None
+
+
+def _request_id(headers: dict[str, str]) -> str:
+    headers["x-amzn-requestid"] = drawn = secrets.token_hex(26)
+    return drawn
 
 
 def _no_opinion(*_: object) -> PermissionResult:

@@ -1,32 +1,72 @@
-"""What the sandbox's own clients have read of the account, kept until something may have changed.
+"""What was read of the account, kept until something may have changed.
 
 On its way an event asks for the same policies, roles and settings again and again: several reads
-at each hop. An answer is given from memory as long as nobody has called that service to change
-anything. What only moves messages and log lines changes none of what is remembered.
+at each hop. So do `up` and `status`, which look at everything. An answer is given from memory as
+long as nobody has called that service to change anything. What only moves messages and log lines
+changes none of what is remembered.
 """
 
 import copy
+import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from botocore.awsrequest import AWSResponse
 
+from ctwatch.sandbox.calls import Call
+
 _REMEMBERED: Mapping[str, frozenset[str]] = {
+    "cloudtrail": frozenset(
+        {"DescribeTrails", "GetEventSelectors", "GetInsightSelectors", "GetTrail", "ListTags"}
+    ),
+    "events": frozenset(
+        {
+            *("DescribeEventBus", "DescribeRule", "ListRules", "ListTagsForResource"),
+            "ListTargetsByRule",
+        }
+    ),
     "iam": frozenset(
         {
             *("GetRole", "ListRolePolicies", "GetRolePolicy", "ListAttachedRolePolicies"),
             *("GetPolicy", "GetPolicyVersion"),
         }
     ),
-    "lambda": frozenset({"GetFunctionConfiguration", "GetPolicy", "GetFunctionConcurrency"}),
-    "logs": frozenset({"DescribeLogGroups"}),
-    "sqs": frozenset({"GetQueueUrl", "GetQueueAttributes"}),
-    "sns": frozenset({"GetTopicAttributes", "ListSubscriptionsByTopic"}),
-    "kms": frozenset({"DescribeKey", "GetKeyPolicy"}),
+    "kms": frozenset(
+        {
+            *("DescribeKey", "GetKeyPolicy", "GetKeyRotationStatus", "ListAliases"),
+            "ListResourceTags",
+        }
+    ),
+    "lambda": frozenset(
+        {
+            *("GetFunction", "GetFunctionConfiguration", "GetPolicy", "GetFunctionConcurrency"),
+            "GetFunctionEventInvokeConfig",
+        }
+    ),
+    "logs": frozenset({"DescribeLogGroups", "ListTagsForResource"}),
+    "s3": frozenset(
+        {
+            *("GetBucketEncryption", "GetBucketLifecycleConfiguration", "GetBucketPolicy"),
+            *("GetBucketNotificationConfiguration", "GetBucketOwnershipControls"),
+            *("GetBucketTagging", "GetBucketVersioning", "GetObjectLockConfiguration"),
+            *("GetPublicAccessBlock", "HeadBucket"),
+        }
+    ),
+    "sns": frozenset(
+        {
+            *("GetSubscriptionAttributes", "GetTopicAttributes", "ListSubscriptionsByTopic"),
+            "ListTagsForResource",
+        }
+    ),
+    "sqs": frozenset({"GetQueueUrl", "GetQueueAttributes", "ListQueueTags"}),
+    "ssm": frozenset({"GetParameter", "ListTagsForResource"}),
 }
-_QUEUE_POLICY = '"AttributeNames": ["Policy"]'  # of a queue's attributes, the one that stays
+# Not GetBucketLocation, whose answer botocore takes off the wire once more than parsing does.
+_TAGS_OF_ALL = "resourcegroupstaggingapi"  # whose changes are in other services
+_QUEUE_POLICY = re.compile(r"""["']AttributeNames["']: \[["']Policy["']\]""")
+"""Of a queue's attributes, the one that stays."""
 _OF_MESSAGES = frozenset(
     {
         *("SendMessage", "ReceiveMessage", "DeleteMessage", "Publish"),
@@ -35,8 +75,7 @@ _OF_MESSAGES = frozenset(
 )
 _KEY = "ctwatch.sandbox.memory"
 
-_Answered = tuple[int, dict[str, Any]]
-"""The status and the parsed answer."""
+T = TypeVar("T")
 
 
 class Memory:
@@ -49,13 +88,13 @@ class Memory:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._ages: Counter[str] = Counter()
-        self._known: dict[Any, tuple[int, _Answered]] = {}
+        self._known: dict[Any, tuple[int, Any]] = {}
 
     def changed(self, service: str, operation: str) -> None:
         """Forget what was read of a service: it was, or is about to be, told to change."""
         if operation not in _OF_MESSAGES:
             with self._lock:
-                self._ages[service] += 1
+                self._ages.update(_REMEMBERED.keys() if service == _TAGS_OF_ALL else [service])
 
     def forget(self) -> None:
         """Forget everything."""
@@ -79,14 +118,33 @@ class Memory:
             # Before botocore's own, which decode a policy in the very answer.
             meta.events.register_first(f"after-call.{name}.{operation}", seen.answered)
 
-    def recall(self, service: str, key: Any) -> tuple[int, _Answered | None]:
+    def once(self, call: Call, protocol: str, ask: Callable[[], T]) -> T:
+        """What `ask` says to a call, which is asked only if that may be another than before.
+
+        Args:
+            call: what somebody has called.
+            protocol: in which the answer is written.
+            ask: asks moto.
+        """
+        asked = repr(call.params)
+        if not _lasts(call.service, call.operation, asked):
+            return ask()
+        key = (call.region, call.operation, protocol, asked)
+        age, known = self.recall(call.service, key)
+        if known is None:
+            known = ask()
+            self.keep(call.service, key, age, known)
+        answer: T = known
+        return answer
+
+    def recall(self, service: str, key: Any) -> tuple[int, Any]:
         """How often the service has changed, and what is known of it since."""
         with self._lock:
             age = self._ages[service]
             known = self._known.get((service, key))
         return age, known[1] if known and known[0] == age else None
 
-    def keep(self, service: str, key: Any, age: int, answered: _Answered) -> None:
+    def keep(self, service: str, key: Any, age: int, answered: Any) -> None:
         """Remember an answer to what was asked when the service had changed so often."""
         with self._lock:
             self._known[service, key] = age, answered
@@ -105,8 +163,8 @@ class _Seen:
         if not self.reads(model.name):
             self.memory.changed(self.service, model.name)
             return None
-        asked = (params["url_path"], str(params["query_string"]), str(params["body"]))
-        if model.name not in _REMEMBERED.get(self.service, ()) or not _lasts(model.name, asked[2]):
+        asked = (params["url"], str(params["body"]))  # a bucket is named in the host or the path
+        if not _lasts(self.service, model.name, asked[1]):
             return None
         key = (self.region, model.name, *asked)
         age, known = self.memory.recall(self.service, key)
@@ -129,6 +187,8 @@ class _Seen:
             self.memory.changed(self.service, model.name)
 
 
-def _lasts(operation: str, body: str) -> bool:
-    """Whether an answer stays right while messages come and go."""
-    return operation != "GetQueueAttributes" or _QUEUE_POLICY in body
+def _lasts(service: str, operation: str, asked: str) -> bool:
+    """Whether an answer stays right until the service is told to change something."""
+    if operation == "GetQueueAttributes":
+        return bool(_QUEUE_POLICY.search(asked))
+    return operation in _REMEMBERED.get(service, ())

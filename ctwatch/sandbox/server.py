@@ -768,13 +768,17 @@ class _Exchange:
         """Send the call to moto: as it came when nothing was changed."""
         if call is not self._request.call:
             return self._cloud.forward(call)
-        self.raw = wire.stamped(self._request, self._cloud.send(self._environ, self._body))
+        answer = self._cloud.memory.once(call, self._request.protocol, self._send)
+        self.raw = wire.stamped(self._request, answer)
         try:
             self.result = wire.decode_result(self._request, self.raw)
         except Refusal as refusal:
             self.refused = refusal
             raise
         return self.result
+
+    def _send(self) -> wire.Answer:
+        return self._cloud.send(self._environ, self._body)
 
 
 def _named(request: wire.Request, outcome: records.Outcome) -> records.Outcome:
