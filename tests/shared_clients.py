@@ -4,8 +4,9 @@ A client keeps nothing of a run. Whatever decides how it is made (service, regio
 profile, and the AWS variables of the environment, with them the sandbox that it leads to) makes
 another one.
 
-They reach the sandbox without a socket. That its server answers just so is for the tests whose
-clients have one: those of the front, of the command, and of the story.
+They reach the sandbox without a socket and without a true signature, which it does not look at.
+That its server answers just so is for the tests whose clients have both: those of the front, of the
+command, and of the story.
 """
 
 import os
@@ -21,7 +22,7 @@ import pytest
 from botocore.awsrequest import AWSResponse
 
 from ctwatch import aws
-from ctwatch.sandbox.cloud import straight
+from ctwatch.sandbox.cloud import straight, unproven
 from ctwatch.sandbox.server import Sandbox
 from ctwatch.sandbox.wire import Answer
 
@@ -43,6 +44,7 @@ def past_sockets(sandbox: Sandbox) -> Callable[[boto3.Session], None]:
     def prepare(session: boto3.Session) -> None:
         # botocore's own code is not measured, and what is called from there would not be either.
         if not coverage.Coverage.current():
+            session.events.register("choose-signer", unproven, unique_id="unproven")
             session.events.register("before-send", before_send, unique_id="past sockets")
 
     return prepare

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import botocore.auth
 import botocore.session
 from botocore import xform_name
 from botocore.awsrequest import AWSResponse
@@ -171,6 +172,7 @@ class Cloud:
             aws_secret_access_key=SECRET_KEY,
             config=config,
         )
+        client.meta.events.register("choose-signer", unproven)
         client.meta.events.register("before-send", straight(self.send))
         self.memory.watch(client, is_read)
         return client
@@ -341,6 +343,30 @@ def straight(send: Callable[[Mapping[str, Any], bytes], wire.Answer]) -> Callabl
         return AWSResponse(request.url, answer.status, headers, _Raw(answer.body))
 
     return before_send
+
+
+class _Unproven(botocore.auth.SigV4Auth):
+    """Says who calls what, as a signature does, and is none: it signs nothing of the request."""
+
+    def canonical_request(self, request: Any) -> str:
+        """What is signed."""
+        del request
+        return ""
+
+
+class _UnprovenS3(_Unproven, botocore.auth.S3SigV4Auth):
+    """As S3 has it, which says of the body how it is sent."""
+
+
+botocore.auth.AUTH_TYPE_MAPS |= {"v4-unproven": _Unproven, "s3v4-unproven": _UnprovenS3}
+
+
+def unproven(signature_version: Any, **_: Any) -> str | None:
+    """A handler of a client's "choose-signer" event, for where a signature is looked at by nobody.
+
+    To make one takes half as long as all else that a client does to its request.
+    """
+    return {"v4": "v4-unproven", "s3v4": "s3v4-unproven"}.get(signature_version)
 
 
 class _Raw(io.BytesIO):
