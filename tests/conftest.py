@@ -1,6 +1,7 @@
 """The world that the tests run in: the sandbox of the demo, one per test file, empty per test."""
 
 import gc
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,8 @@ SLOWEST = (
 
 def pytest_configure() -> None:
     look_away()
+    # What tests start as a process of its own, and each worker, would compile all of ours anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     gc.set_threshold(20_000, 20, 50)  # botocore's and moto's models make each collection long
 
 
