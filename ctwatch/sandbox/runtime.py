@@ -8,6 +8,7 @@ not import anything of ctwatch, and keeps the function from doing so.
 The shapes of errors are the runtime's own: https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html
 """
 
+import functools
 import gc
 import importlib
 import importlib.abc
@@ -269,8 +270,23 @@ def _load() -> set[str]:
     own = set(sys.modules)
     for name in SHIPPED:
         importlib.import_module(name)
+    _read_ahead(importlib.import_module("botocore.loaders"))
     gc.freeze()  # so that no collection touches what all share
     return {name.partition(".")[0] for name in sys.modules.keys() - own}
+
+
+def _read_ahead(loaders: Any) -> None:
+    """Read botocore's files of the service that our function asks, and keep them.
+
+    botocore keeps them itself, but only for the clients of one session.
+    """
+    kept = functools.cache(loaders.JSONFileLoader().load_file)
+    loaders.JSONFileLoader.load_file = lambda _, path: kept(path)
+    loader = loaders.create_loader()
+    for kind in ("service-2", "endpoint-rule-set-1"):
+        loader.load_service_model("ssm", kind)
+    for name in ("endpoints", "partitions", "sdk-default-configuration", "_retry"):
+        loader.load_data(name)
 
 
 def _tend(word: str, pid: int, living: set[int]) -> str:
