@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING, Any
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.constrain import Constrain
+from rich.filesize import decimal
 from rich.highlighter import JSONHighlighter
 from rich.panel import Panel
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.rule import Rule
 from rich.text import Text
 
@@ -33,6 +34,7 @@ from ctwatch.confirmation import Confirmed
 from ctwatch.detections import SAMPLE, Detection, Language, Part
 from ctwatch.diagnose import MEANING, Alarm, Diagnosis, Fault, Flow, Hop
 from ctwatch.diff import Difference
+from ctwatch.emptying import Contents
 from ctwatch.errors import CtwatchError, ForeignError
 from ctwatch.findings import Action, Finding, Step, Verdict, foreign
 from ctwatch.notifier import plain
@@ -209,6 +211,23 @@ class Screen:
             finally:
                 self._status = None
 
+    @contextmanager
+    def counting(self, what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+        """Show how many are done, only where somebody watches; yields what tells how many.
+
+        Args:
+            what: is being done.
+            total: of how many, None where nobody knows.
+        """
+        if self.quiet or not (self.out.file.isatty() and self.err.file.isatty()):
+            yield lambda _: None
+            return
+        count = TextColumn("{task.completed:,.0f}", "progress.download")
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), count)
+        with Progress(*columns, console=self.err, transient=True) as bar:
+            task = bar.add_task(self._one_line(what).plain, total=total)
+            yield lambda done: bar.update(task, completed=done)
+
     @property
     def _spinner(self) -> str:
         return "dots" if self.err.encoding.startswith("utf") else "line"
@@ -319,6 +338,14 @@ def _without(title: str, sentence: str) -> str:
     """The sentence without the title that stands before it already, and what led up to that."""
     said = rf"((looking at|creating|repairing|deleting) )?{re.escape(title)}:? "
     return re.sub(rf"\A{said}", "", sentence)
+
+
+def contents_line(held: Contents) -> str:
+    """What a bucket holds: "214 versions, 1.3 MB"."""
+    many = f"{held.versions:,} version{'s' * (held.versions != 1)}"
+    told = f"more than {many}" if held.more else f"{many}, {decimal(held.size)}"
+    lock = ", some of them perhaps under Object Lock, which keeps them" * held.lockable
+    return (told if held.versions else "empty") + lock
 
 
 def watch_line(name: str, account: str, region: str) -> str:

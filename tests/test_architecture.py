@@ -28,11 +28,11 @@ STOREYS = (
     ("findings", "remains"),
     ("resources", "listening", "readable"),
     ("config",),
-    ("lint", "looping"),
+    ("lint", "looping", "emptying"),
     ("aws", "detections", "bundle", "secret", "existing"),
     ("patterns", "diff"),
     ("times",),
-    ("errors", "clock"),
+    ("errors", "clock", "parallel"),
 )
 LEVEL = {part: level for level, storey in enumerate(STOREYS) for part in storey}
 
