@@ -67,6 +67,12 @@ class Finding:
         return Verdict.DRIFTED if self.differences else Verdict.OK
 
     @property
+    def ours(self) -> bool:
+        """Whether it is there and is the watch's own."""
+        there = {Verdict.OK, Verdict.DRIFTED, Verdict.STRAY}
+        return self.live is not None and self.verdict in there and not self.resource.given
+
+    @property
     def outlives(self) -> bool:
         """Whether it is of an earlier config and stays all the same, as it is data."""
         return self.verdict is Verdict.STRAY and self.resource.data

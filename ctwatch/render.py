@@ -21,18 +21,21 @@ from typing import TYPE_CHECKING, Any
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.constrain import Constrain
+from rich.filesize import decimal
 from rich.highlighter import JSONHighlighter
 from rich.panel import Panel
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.rule import Rule
 from rich.text import Text
 
 from ctwatch.alerts import Alert, Lost, Taken
 from ctwatch.blows import Blow, On, Proof, Rung
 from ctwatch.confirmation import Confirmed
+from ctwatch.delivered import Deliveries, Report
 from ctwatch.detections import SAMPLE, Detection, Language, Part
 from ctwatch.diagnose import MEANING, Alarm, Diagnosis, Fault, Flow, Hop
 from ctwatch.diff import Difference
+from ctwatch.emptying import Contents
 from ctwatch.errors import CtwatchError, ForeignError
 from ctwatch.findings import Action, Finding, Step, Verdict, foreign
 from ctwatch.notifier import plain
@@ -209,6 +212,23 @@ class Screen:
             finally:
                 self._status = None
 
+    @contextmanager
+    def counting(self, what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+        """Show how many are done, only where somebody watches; yields what tells how many.
+
+        Args:
+            what: is being done.
+            total: of how many, None where nobody knows.
+        """
+        if self.quiet or not (self.out.file.isatty() and self.err.file.isatty()):
+            yield lambda _: None
+            return
+        count = TextColumn("{task.completed:,.0f}", "progress.download")
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), count)
+        with Progress(*columns, console=self.err, transient=True) as bar:
+            task = bar.add_task(self._one_line(what).plain, total=total)
+            yield lambda done: bar.update(task, completed=done)
+
     @property
     def _spinner(self) -> str:
         return "dots" if self.err.encoding.startswith("utf") else "line"
@@ -319,6 +339,14 @@ def _without(title: str, sentence: str) -> str:
     """The sentence without the title that stands before it already, and what led up to that."""
     said = rf"((looking at|creating|repairing|deleting) )?{re.escape(title)}:? "
     return re.sub(rf"\A{said}", "", sentence)
+
+
+def contents_line(held: Contents) -> str:
+    """What a bucket holds: "214 versions, 1.3 MB"."""
+    many = f"{held.versions:,} version{'s' * (held.versions != 1)}"
+    told = f"more than {many}" if held.more else f"{many}, {decimal(held.size)}"
+    lock = ", some of them perhaps under Object Lock, which keeps them" * held.lockable
+    return (told if held.versions else "empty") + lock
 
 
 def watch_line(name: str, account: str, region: str) -> str:
@@ -798,6 +826,73 @@ def lost_json(lost: Lost) -> dict[str, Any]:
         "region": lost.queue.place.region,
         "messages": lost.messages,
         "remedy": lost.remedy,
+    }
+
+
+def logs_view(where: Deliveries, found: Sequence[Report], when: str) -> Iterator[RenderableType]:
+    """What the check of log files has found: a line per fault, then how many are valid.
+
+    Args:
+        where: the trail delivers.
+        found: of each region.
+        when: in words, "in the last 24 h".
+    """
+    if not where.validated:
+        yield Hanging(Text("! ", "yellow"), Text(_NOT_VALIDATED))
+    for report in found:
+        for one in report.faults:
+            yield Hanging(Text("✗ ", "red"), Text(f"{one.what} {one.subject}: {one.fault}"))
+        if report.unknown:
+            yield Hanging(Text("? ", "magenta"), Text(report.unknown))
+    faults = sum(len(one.faults) for one in found)
+    digests, files = sum(one.digests for one in found), sum(one.files for one in found)
+    regions = ", ".join(one.region for one in found if one.digests) or "no region"
+    counted = f"{_many(digests, 'digest file')} and {_many(files, 'log file')} of {regions} are as "
+    counted += f"CloudTrail delivered them {when}."
+    word, colour = "VALID", "bold green"
+    if faults:
+        word, colour = "NOT VALID", "bold red"
+    elif any(one.unknown for one in found) or not digests:
+        word, colour = "UNKNOWN", "bold magenta"
+    yield Hanging(Text(f"{word}  ", colour), Text(counted))
+    if any(one.what != "time" for report in found for one in report.faults):
+        yield Text(_VERSIONS.format(where.bucket), "dim")
+    elif not digests and not faults:
+        yield Text(_NONE_YET, "dim")
+
+
+_NOT_VALIDATED = (
+    "the trail's files are not validated, so no digest comes any more; where the trail is the "
+    "watch's own, ctwatch up turns that on again"
+)
+_VERSIONS = (
+    "A bucket with versions still has what was there before: "
+    "aws s3api list-object-versions --bucket {} --prefix KEY"
+)
+_NONE_YET = "There is no digest file yet: the first comes about an hour after logging has begun."
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number:,} {what}{'s' * (number != 1)}"
+
+
+def logs_json(
+    where: Deliveries, found: Sequence[Report], since: datetime, now: datetime
+) -> dict[str, Any]:
+    """The same for programs; `valid` is null where it could not be found out."""
+    faults = [{"region": one.region, **vars(each)} for one in found for each in one.faults]
+    unknown = [{"region": one.region, "why": one.unknown} for one in found if one.unknown]
+    digests = sum(one.digests for one in found)
+    return {
+        "trail": where.arn,
+        "bucket": where.bucket,
+        "since": since.isoformat(),
+        "until": now.isoformat(),
+        "valid": not faults if faults or (digests and not unknown) else None,
+        "digests": digests,
+        "log_files": sum(one.files for one in found),
+        "faults": faults,
+        "unknown": unknown,
     }
 
 

@@ -24,15 +24,15 @@ STOREYS = (
     ("simulate", "diagnose", "opening", "start", "strays", "alerts"),
     ("striking",),
     ("blows",),
-    ("watch", "engine", "techniques", "proof", "synthetic", "confirmation"),
+    ("watch", "engine", "techniques", "proof", "synthetic", "confirmation", "delivered"),
     ("findings", "remains"),
     ("resources", "listening", "readable"),
     ("config",),
-    ("lint", "looping"),
+    ("lint", "looping", "emptying"),
     ("aws", "detections", "bundle", "secret", "existing"),
-    ("patterns", "diff"),
+    ("patterns", "diff", "digests"),
     ("times",),
-    ("errors", "clock"),
+    ("errors", "clock", "parallel"),
 )
 LEVEL = {part: level for level, storey in enumerate(STOREYS) for part in storey}
 

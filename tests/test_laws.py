@@ -787,7 +787,7 @@ def test_objects_that_were_not_deleted_in_an_answer_of_200_are_a_failed_step(
         step = act(empty, lambda: clear(found, here.aws, keep_data=False)).ended(bucket)
     assert step.action is Action.FAILED
     assert step.error
-    assert "1 objects were not deleted, the first log: AccessDenied: locked" in step.error.problem
+    assert "1 version was not deleted, the first log: AccessDenied: locked" in step.error.problem
 
 
 def test_down_deletes_a_role_to_which_somebody_has_given_more(empty: World) -> None:

@@ -1,12 +1,15 @@
 """The S3 bucket that keeps the trail's log files. It is data: `down` keeps it unless told."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
-from ctwatch.aws import Aws, unless
+from botocore.exceptions import ClientError
+
+from ctwatch.aws import Aws, code_of, unless
 from ctwatch.diff import State, statements
+from ctwatch.emptying import Contents, Emptied, check, contents, emptied
 from ctwatch.errors import AwsError
 from ctwatch.resources.base import Live, Resource, owner, pairs
 
@@ -227,47 +230,90 @@ class Bucket(Resource):
         tags: Any = [{"Key": key, "Value": value} for key, value in every.items()]
         aws.s3.put_bucket_tagging(**ours, Tagging={"TagSet": tags})
 
+    def contents(self, aws: Aws) -> Contents | None:
+        """What it holds, as far as one call tells; None where it is not there."""
+        return contents(aws, self._ours)
+
     def delete(self, aws: Aws) -> None:
-        """Announce nothing more, stop deliveries, delete all versions, then the bucket itself."""
-        unless(lambda: self._delete(aws), "NoSuchBucket")
+        """Empty it, then delete it; see `clearing`."""
+        for _ in self.clearing(aws):
+            pass
 
-    def _delete(self, aws: Aws) -> None:
-        ours = cast("Any", self._ours)
-        if self.announces:
-            self._announce(aws, on=False)
-        aws.s3.delete_bucket_policy(**ours)
+    def clearing(self, aws: Aws) -> Iterator[Emptied]:
+        """Announce nothing more, stop deliveries, delete all versions, then the bucket itself.
 
-        def empty_and_delete() -> None:
-            self._empty(aws)
-            aws.s3.delete_bucket(**ours)
+        This is `delete` for whoever wants to see how far it is: a command takes the values out one
+        by one and shows them. So the engine need not know that one resource takes long, and no
+        callback leads upstairs. Left anywhere, it goes on when it is called again.
 
-        # CloudTrail may still deliver for minutes after its trail is gone.
-        aws.patiently(empty_and_delete, code="BucketNotEmpty", limit=300)
+        Yields:
+            What has become of the versions and delete markers so far, after each call.
 
-    def _empty(self, aws: Aws) -> None:
-        """Delete all versions and delete markers; a page of the listing is one call's worth."""
-        ours = cast("Any", self._ours)
-        for page in aws.s3.get_paginator("list_object_versions").paginate(**ours):
-            doomed = [
-                {"Key": one["Key"], "VersionId": one["VersionId"]}
-                for one in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-            ]
-            if doomed:
-                batch = cast("Any", {"Objects": doomed, "Quiet": True})
-                self._check(aws.s3.delete_objects(**ours, Delete=batch).get("Errors", []))
+        Raises:
+            AwsError: a trail still delivers to it, something in it cannot be deleted, or more and
+                more arrives.
+        """
+        self._refuse_while_written(aws)
+        try:
+            self._shut(aws)
+            yield from self._emptied_and_deleted(aws)
+        except ClientError as error:
+            if code_of(error) != "NoSuchBucket":
+                raise
 
-    def _check(self, refused: Sequence[Any]) -> None:
-        """DeleteObjects answers 200 whatever became of each object."""
-        if refused:
-            first = refused[0]
+    def _emptied_and_deleted(self, aws: Aws) -> Iterator[Emptied]:
+        so_far = Emptied()
+        end: float | None = None  # what had gathered before takes as long as it takes
+        while True:
+            before = so_far
+            for now in emptied(aws, self._ours):
+                so_far = before + now
+                yield so_far
+            check(so_far, self.title)
+            if self._gone(aws):
+                return
+            end = end or aws.clock.monotonic() + _ARRIVES
+            if aws.clock.monotonic() > end:
+                raise AwsError(_MORE.format(self.title, _ARRIVES), _WHO_WRITES)
+            aws.clock.sleep(_PAUSE)
+
+    def _refuse_while_written(self, aws: Aws) -> None:
+        """A trail whose bucket goes is a trail that records nothing more: it goes first.
+
+        Shadows of trails with their home elsewhere are seen here, too; of those that record one
+        other region alone nothing is known here.
+        https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_DescribeTrails.html
+        """
+        known = aws.cloudtrail.describe_trails(includeShadowTrails=True)["trailList"]
+        writers = [one["TrailARN"] for one in known if one.get("S3BucketName") == self.name]
+        if writers:
             raise AwsError(
-                f"emptying {self.title}: {len(refused)} objects were not deleted, the first "
-                f"{first.get('Key')}: {first.get('Code')}: {first.get('Message')}",
-                "A retention lock keeps objects until its date; everything else goes on a new run.",
-                code=str(first.get("Code")),
-                operation="DeleteObjects",
+                f"deleting {self.title}: {', '.join(writers)} still delivers to it",
+                "Nothing in it was touched. Delete that trail first, or let it deliver elsewhere.",
             )
 
+    def _shut(self, aws: Aws) -> None:
+        """Let it announce nothing, and CloudTrail deliver nothing more."""
+        if self.announces:
+            self._announce(aws, on=False)
+        aws.s3.delete_bucket_policy(**cast("Any", self._ours))
+
+    def _gone(self, aws: Aws) -> bool:
+        """Delete it, unless something has arrived meanwhile."""
+        try:
+            aws.s3.delete_bucket(**cast("Any", self._ours))
+        except ClientError as error:
+            if code_of(error) == "BucketNotEmpty":
+                return False
+            raise
+        return True
+
+
+_ARRIVES = 300.0
+"""Seconds for which objects may still arrive: CloudTrail delivers what it has gathered before."""
+_PAUSE = 2.0
+_MORE = "deleting {}: after {:.0f} s there is still more arriving in it"
+_WHO_WRITES = "What had arrived is gone. See who else writes there; then run again."
 
 _SSE_S3: Any = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}
 

@@ -23,6 +23,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, Self
 from urllib.parse import parse_qs
@@ -33,7 +34,7 @@ from werkzeug.test import run_wsgi_app
 
 from ctwatch.clock import Clock
 from ctwatch.errors import SandboxError
-from ctwatch.sandbox import objects, records, sessions, strictness, trails, wire
+from ctwatch.sandbox import logfiles, objects, records, sessions, strictness, trails, wire
 from ctwatch.sandbox.calls import Call, Forward, Handler, Hop, Refusal, World
 from ctwatch.sandbox.cloud import NOT_IMPLEMENTED, Cloud, bucket_region, tagged
 from ctwatch.sandbox.identities import ACCESS_KEY, SECRET_KEY, Identities, Identity
@@ -215,6 +216,7 @@ class Sandbox(World):
         self._identities = Identities(account)
         self._opted_in: set[str] = set()
         self._history = records.History()
+        self._log_files = logfiles.LogFiles(self._cloud)
         self._lock = threading.Lock()
         self._recorders: list[list[Observed]] = []
         self._server: BaseWSGIServer | None = None
@@ -307,6 +309,7 @@ class Sandbox(World):
         self._cloud.reset()
         self._history.clear()
         self._metrics.clear()
+        self._log_files.clear()
         self._identities.clear()
         self._opted_in.clear()
         with self._lock:
@@ -501,10 +504,10 @@ class Sandbox(World):
         except Refusal as refusal:
             self._see(Observed(call, refusal.code, refusal.message))
             return wire.encode_refusal(request, refusal)
-        watched = records.is_management(call) and trails.watching(self._cloud, call)
+        loggers = trails.recording(self._cloud, call) if records.is_management(call) else []
         with self._changing(call):
             answer, outcome = self._attempt(request, _Exchange(self._cloud, request, environ, body))
-        self._observe(request, outcome, identity.element, watched=watched)
+        self._observe(request, outcome, identity.element, loggers)
         return answer
 
     @contextmanager
@@ -559,10 +562,9 @@ class Sandbox(World):
         request: wire.Request,
         outcome: records.Outcome,
         identity: Mapping[str, Any],
-        *,
-        watched: bool,
+        loggers: Sequence[Any],
     ) -> None:
-        call, refusal = request.call, outcome.refusal
+        call, refusal, watched = request.call, outcome.refusal, bool(loggers)
         said = Observed(call, refusal.code if refusal else "", refusal.message if refusal else "")
         if not records.is_management(call):
             self._see(said)
@@ -571,6 +573,9 @@ class Sandbox(World):
             return
         written = records.record(call, _named(request, outcome), identity)
         self._history.add(written)
+        self._log_files.add(loggers, written)
+        if call.operation in {"StopLogging", "DeleteTrail"} and not refusal:
+            self._log_files.end_chains(trails.arn_of(call, call.params["Name"]))
         self._see(replace(said, event_id=written["eventID"]))
         self._narrate_call(call, written, watched=watched)
         if watched:
@@ -588,6 +593,26 @@ class Sandbox(World):
         """Delete an object as a lifecycle rule of its bucket does, which nobody calls for."""
         call = self._own_call("s3", "DeleteObject", self.region, {"Bucket": bucket, "Key": key})
         self._announce(objects.expiry(call, self._cloud.forward(call), self._cloud))
+
+    def deliver_logs(
+        self, at: datetime | None = None, regions: Sequence[str] | None = None
+    ) -> list[str]:
+        """Let CloudTrail deliver the log files that are due, and the digest files of an hour.
+
+        Args:
+            at: as of when; now when None. Times must follow one another.
+            regions: of which regions; the home region alone when None.
+
+        Returns:
+            The keys of what was put into the buckets.
+        """
+        where, when = regions or [self.region], at or self.clock.now()
+        return [
+            key
+            for trail in trails.every_trail(self._cloud)
+            if trail.status.is_logging
+            for key in self._log_files.deliver(trail, where, when)
+        ]
 
     def _see(self, observed: Observed) -> None:
         with self._lock:
@@ -626,6 +651,7 @@ class Sandbox(World):
             ("account", "GetRegionOptStatus"): self._region,
             ("account", "EnableRegion"): self._enable_region,
             ("resourcegroupstaggingapi", "GetResources"): self._tagged,
+            ("cloudtrail", "ListPublicKeys"): logfiles.public_keys,
             ("cloudtrail", "LookupEvents"): lambda call, _: self._history.lookup(call),
             ("cloudwatch", "GetMetricData"): self._metrics.data,
             ("sts", "GetCallerIdentity"): self._caller,

@@ -16,7 +16,7 @@ from typing import Any
 from moto.core.utils import get_service_model
 
 from ctwatch import patterns
-from ctwatch.sandbox import keys, trails
+from ctwatch.sandbox import keys, trails, versions
 from ctwatch.sandbox.calls import Call, Forward, Refusal
 from ctwatch.sandbox.cloud import Cloud, tells_eventbridge
 from ctwatch.sandbox.policies import statements
@@ -537,9 +537,12 @@ def _delete_parameters(call: Call, forward: Forward, cloud: Cloud) -> dict[str, 
     return forward(call)
 
 
+_ELSEWHERE = (("cloudtrail", trails.RULES), ("kms", keys.RULES), ("s3", versions.RULES))
+
+
 def _elsewhere() -> Iterator[tuple[Key, Rule]]:
     """The rules that have a module of their own."""
-    for service, rules in (("cloudtrail", trails.RULES), ("kms", keys.RULES)):
+    for service, rules in _ELSEWHERE:
         for operation, rule in rules.items():
             yield (service, operation), rule
 

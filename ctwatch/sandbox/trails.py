@@ -41,12 +41,12 @@ def every_trail(cloud: Cloud) -> Iterator[Any]:
         yield from list(backend.trails.values())
 
 
-def watching(cloud: Cloud, call: Call) -> bool:
-    """Whether some trail logs a management call like this one, now.
+def recording(cloud: Cloud, call: Call) -> list[Any]:
+    """The trails that log a management call like this one, now.
 
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail.html
     """
-    return any(_logs(trail, call) for trail in every_trail(cloud))
+    return [trail for trail in every_trail(cloud) if _logs(trail, call)]
 
 
 def _logs(trail: Any, call: Call) -> bool:
@@ -150,6 +150,11 @@ def trail_arn(call: Call, name: str) -> str:
     """The ARN of a trail of that name whose home is the call's region."""
     partition = get_partition(call.region)
     return f"arn:{partition}:cloudtrail:{call.region}:{call.account}:trail/{name}"
+
+
+def arn_of(call: Call, given: str) -> str:
+    """The ARN of a trail by its name or ARN."""
+    return given if given.startswith("arn:") else trail_arn(call, given)
 
 
 def check_name(name: str) -> None:

@@ -238,11 +238,13 @@ def decode_result(request: Request, answer: Answer) -> dict[str, Any]:
         Refusal: the answer is an error.
     """
     parser = create_parser(request.protocol)
+    # What streams is no text that the parser could read: an object's content, for one.
+    streams = request.model.has_streaming_output and answer.status < _HTTP_ERROR
     parsed = parser.parse(
         {
             "status_code": answer.status,
             "headers": {name.lower(): value for name, value in answer.headers.items()},
-            "body": answer.body,
+            "body": io.BytesIO(answer.body) if streams else answer.body,
             "context": {"operation_name": request.call.operation},
         },
         request.model.output_shape,

@@ -1,5 +1,6 @@
 """`ctwatch down`: clear away what this watch made, the alarm last."""
 
+import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -17,10 +18,11 @@ from ctwatch.verbs.common import (
 )
 
 if TYPE_CHECKING:
-    from ctwatch.findings import Finding
+    from ctwatch.findings import Finding, Step
     from ctwatch.opening import Opened
     from ctwatch.render import Screen
     from ctwatch.resources.base import Resource
+    from ctwatch.resources.bucket import Bucket
 
 
 @click.command(short_help="Clear away what this watch made.")
@@ -41,7 +43,7 @@ def down(options: Options, delete_logs: bool, yes: bool, wait: float) -> int:
     """Clear away what this watch made; logs and what encrypts them are kept unless you say so."""
     from ctwatch.diagnose import Alarm
     from ctwatch.engine import clear
-    from ctwatch.findings import Action, Verdict
+    from ctwatch.findings import Action
     from ctwatch.opening import opened
     from ctwatch.render import show_steps
 
@@ -53,8 +55,7 @@ def down(options: Options, delete_logs: bool, yes: bool, wait: float) -> int:
     refuse_namesake(findings)
     awake = diagnosis.verdict in {Alarm.ARMED, Alarm.DEGRADED}
     would_tell = awake and watch.watch.hears_deletion and not _is_left_out(watch)
-    there = {Verdict.OK, Verdict.DRIFTED, Verdict.STRAY}
-    ours = [one for one in findings if one.verdict in there and not one.resource.given]
+    ours = [one for one in findings if one.ours]
     going = [one for one in ours if delete_logs or not one.resource.data]
     warning = _ALERT if would_tell and any(one.resource.heard for one in going) else ""
     if yes and warning:
@@ -64,8 +65,7 @@ def down(options: Options, delete_logs: bool, yes: bool, wait: float) -> int:
         screen.talk(_UNHEARD)
     if going and not yes:
         for one in going:
-            after = one.resource.lingers
-            screen.talk(f"- {one.resource.title}" + (f" ({after})" if after else ""))
+            screen.talk(f"- {one.resource.title}{_aside(watch, one.resource)}")
         these = f"these {len(going)}" if len(going) > 1 else "it"
         if not click.confirm(f"{warning} Delete {these}?".lstrip(), err=True):
             screen.talk("Aborted: nothing was deleted.")
@@ -76,11 +76,27 @@ def down(options: Options, delete_logs: bool, yes: bool, wait: float) -> int:
     stayed = _clear_heard(screen, watch, heard, wait if would_tell and readable else 0)
     needed = {need for one in stayed for need in one.needs}  # a trail that stays needs its bucket
     rest = [one for one in rest if one.resource not in needed]
+    if delete_logs:
+        rest = _clear_buckets(screen, watch, rest, stayed)
     work = clear(rest, watch.aws, keep_data=not delete_logs)
     for step in show_steps(screen, work, "Clearing", clearing=True):
         if step.action is Action.DELETED and step.resource.lingers:
             screen.talk(f"{step.resource.title}: {step.resource.lingers}.")
     return _cleared(options, watch, keep_data=not delete_logs)
+
+
+def _aside(watch: "Opened", one: "Resource") -> str:
+    """What becomes of a thing after its deletion, or what goes with it."""
+    from ctwatch.aws import TROUBLE
+    from ctwatch.render import contents_line
+    from ctwatch.resources.bucket import Bucket
+
+    said = one.lingers
+    if isinstance(one, Bucket):
+        with contextlib.suppress(*TROUBLE):  # it is only said; whether it may go is seen later
+            held = one.contents(watch.aws.at(one.place.region))
+            said = contents_line(held) if held else ""
+    return f" ({said})" if said else ""
 
 
 _UNHEARD = (
@@ -132,6 +148,67 @@ def _clear_heard(
     else:
         screen.talk(f"  its deletion was not heard within {wait:.0f} s; going on", "yellow")
     return stayed
+
+
+def _clear_buckets(
+    screen: "Screen",
+    watch: "Opened",
+    findings: Sequence["Finding"],
+    stayed: Sequence["Resource"],
+) -> list["Finding"]:
+    """Empty and delete the log buckets, which takes longest, while the alarm still listens.
+
+    Args:
+        screen: where to print.
+        watch: the watch.
+        findings: what there is to clear.
+        stayed: the trails that could not be deleted.
+
+    Returns:
+        What is left to clear. Where logs stay, the keys that they are read with stay, too.
+    """
+    from ctwatch.errors import CtwatchError
+    from ctwatch.findings import Action, Step
+    from ctwatch.render import show_steps
+    from ctwatch.resources.bucket import Bucket
+    from ctwatch.resources.key import Key
+
+    rest, waits = list(findings), list(stayed)
+    for finding in findings:
+        if isinstance(finding.resource, Bucket) and finding.ours:
+            rest.remove(finding)
+            step = _clear_bucket(screen, watch, finding.resource)
+            show_steps(screen, [step], "Clearing", clearing=True)
+            waits += [step.resource] if step.error else []
+        elif isinstance(finding.resource, Bucket) and finding.error:
+            waits.append(finding.resource)
+    if not waits:
+        return rest
+    why = CtwatchError(f"waits for {waits[0].title}")
+    keys = [one for one in rest if isinstance(one.resource, Key)]
+    held = [Step(one.resource, Action.SKIPPED, why) for one in keys if one.ours]
+    show_steps(screen, held, "Clearing", clearing=True)
+    return [one for one in rest if one not in keys]
+
+
+def _clear_bucket(screen: "Screen", watch: "Opened", bucket: "Bucket") -> "Step":
+    """Delete one, and show how far that is; returns what became of it."""
+    from ctwatch.aws import TROUBLE
+    from ctwatch.errors import CtwatchError
+    from ctwatch.findings import Action, Step
+
+    aws = watch.aws.at(bucket.place.region)
+    try:
+        held = bucket.contents(aws)
+        total = held.versions if held and not held.more else None
+        with screen.counting(f"Emptying {bucket.title}", total) as say:
+            for now in bucket.clearing(aws):
+                say(now.deleted)
+    except TROUBLE as error:
+        return Step(bucket, Action.FAILED, bucket.complaint(error, "deleting"))
+    except CtwatchError as error:
+        return Step(bucket, Action.FAILED, error)
+    return Step(bucket, Action.DELETED)
 
 
 def _cleared(options: Options, watch: "Opened", *, keep_data: bool) -> int:

@@ -3,17 +3,23 @@
 import click
 
 from ctwatch.verbs.common import Options, json_option, looked, watching
+from ctwatch.verbs.logs import check_logs, logs_options
 
 
 @click.command(short_help="Would I be told right now?")
+@logs_options
 @json_option
 @watching
-def status(options: Options) -> int:
+def status(options: Options, logs: bool, since: str | None) -> int:
     """Would I be told right now? One verdict, a line per hop, a remedy per fault.
+
+    With --logs instead: are the log files as CloudTrail delivered them?
 
     \b
     Exit code 0: ARMED.  3: not as promised.  1: AWS would not say.
     """  # noqa: D301 - \b is click's mark for lines that stay as they are
+    if logs or since:
+        return check_logs(options, since, asked=logs)
     from ctwatch.opening import opened
     from ctwatch.render import diagnosis_json, promised_view, status_view
 

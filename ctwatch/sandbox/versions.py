@@ -1,0 +1,112 @@
+"""S3's versions as AWS has them and moto does not: their listing, and what a lock keeps.
+
+moto copies every version of a bucket for each page of a listing, so that a hundred thousand take
+it half an hour; and a page whose marker was deleted meanwhile it answers with nothing. Here a page
+costs little more than what it holds, and a marker is a place in an order, whether anything is
+there or not.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+from typing import Any
+from urllib.parse import quote
+
+from moto.s3.models import FakeDeleteMarker, s3_backends
+
+from ctwatch.sandbox.calls import Call, Forward, Refusal
+from ctwatch.sandbox.cloud import Cloud
+
+PAGE = 1000
+"""Versions that a page holds, and that one DeleteObjects takes, at most."""
+
+Rule = Callable[[Call, Forward, Cloud], dict[str, Any]]
+
+
+def _list(call: Call, forward: Forward, cloud: Cloud) -> dict[str, Any]:
+    """A page, by key and, within a key, the newest first."""
+    asked = call.params
+    bucket = s3_backends[cloud.account]["aws"].buckets.get(asked["Bucket"])
+    if bucket is None:
+        return forward(call)
+    size = min(asked.get("MaxKeys", PAGE), PAGE)
+    found = list(islice(_after(bucket.keys, asked), size + 1))
+    page = found[:size]
+    answer: dict[str, Any] = {
+        **{name: asked[name] for name in _REPEATED if name in asked},
+        "Name": asked["Bucket"],
+        "MaxKeys": size,
+        "IsTruncated": len(found) > size,
+        "Versions": [one for one in page if "Size" in one],
+        "DeleteMarkers": [one for one in page if "Key" in one and "Size" not in one],
+        "CommonPrefixes": [one for one in page if "Prefix" in one],
+    }
+    if len(found) > size and page:
+        last = page[-1]
+        answer["NextKeyMarker"] = last.get("Key") or last["Prefix"]
+        answer |= {"NextVersionIdMarker": last["VersionId"]} if "VersionId" in last else {}
+    return answer
+
+
+_REPEATED = ("Prefix", "Delimiter", "KeyMarker", "VersionIdMarker", "EncodingType")
+
+
+def _after(keys: Any, asked: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """What is behind the markers: versions, delete markers, and what is below a delimiter."""
+    prefix, delimiter, key, version = (asked.get(one, "") for one in _REPEATED[:4])
+    below = ""
+    every = list(keys.keys())  # a copy, as others put and delete meanwhile
+    for name in sorted(one for one in every if one >= key and one.startswith(prefix)):
+        head, found, _ = name[len(prefix) :].partition(delimiter) if delimiter else ("", "", "")
+        if found:
+            before, below = below, f"{prefix}{head}{delimiter}"
+            if below not in {before, key}:
+                yield {"Prefix": _encoded(below, asked)}
+            continue
+        versions = list(reversed(keys.getlist(name) or []))
+        ids = [one.version_id for one in versions]
+        if key and name == key:
+            behind = ids.index(version) + 1 if version in ids else 0
+            versions = versions[behind:] if version else []
+        for one in versions:
+            yield _told(one, asked, newest=one.version_id == ids[0])
+
+
+def _encoded(key: str, asked: Mapping[str, Any]) -> str:
+    return quote(key, safe="/") if asked.get("EncodingType") == "url" else key
+
+
+def _told(one: Any, asked: Mapping[str, Any], *, newest: bool) -> dict[str, Any]:
+    told = {
+        "Key": _encoded(one.name, asked),
+        "VersionId": one.version_id,
+        "IsLatest": newest,
+        "LastModified": one.last_modified,
+    }
+    if isinstance(one, FakeDeleteMarker):
+        return told
+    return {**told, "ETag": one.etag, "Size": one.size, "StorageClass": one.storage_class}
+
+
+def _delete(call: Call, forward: Forward, _: Cloud) -> dict[str, Any]:
+    """Say of what was not deleted which version it is, which moto leaves out."""
+    asked = call.params["Delete"]["Objects"]
+    if len(asked) > PAGE:
+        said = "The XML you provided was not well-formed or did not validate against our "
+        raise Refusal("MalformedXML", f"{said}published schema")
+    answer = forward(call)
+    if not answer.get("Errors"):
+        return answer
+    gone = {(one["Key"], one.get("VersionId")) for one in answer.get("Deleted", [])}
+    left = {(one["Key"], one.get("VersionId")) for one in asked} - gone
+    said_of = {one["Key"]: one for one in answer["Errors"]}
+    errors = [{**said_of[key], "VersionId": version} for key, version in left if key in said_of]
+    return {
+        **answer,
+        "Errors": sorted(errors, key=lambda one: (one["Key"], one["VersionId"] or "")),
+    }
+
+
+RULES: dict[str, Rule] = {"DeleteObjects": _delete, "ListObjectVersions": _list}

@@ -1,0 +1,148 @@
+"""How long `ctwatch down --delete-logs` takes for a hundred thousand versions.
+
+    python tests/benchmarks/delete_logs.py [VERSIONS]
+
+Beside it stands what cannot be saved: the same DeleteObjects calls, as many side by side, with
+every batch known beforehand. The sandbox runs in a process of its own and answers in slow motion:
+`LIST` and `DELETE` are five times what a page of a thousand takes S3, so that it is the order of
+the calls that is measured and not this machine. The most memory that the command took is told for
+a tenth of the versions, too: it must hardly grow with them.
+
+The keys are those of a trail of all regions: most log files in one of them, digest files in each.
+"""
+
+import multiprocessing
+import os
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from moto.s3.models import s3_backends
+
+from ctwatch.emptying import DELETERS
+from ctwatch.engine import build, inspect
+from ctwatch.opening import Choice, opened
+from ctwatch.sandbox.server import Sandbox
+
+LIST, DELETE = 1.0, 4.0
+BUCKET = "s3-cloudtrail-monitor-123456789012-ap-northeast-2-an"
+REGIONS = [f"region-{number}" for number in range(17)]
+CONFIG = "topic: {emails: [security@example.com]}\nchannels: []\n"
+
+
+def serve(pipe: Connection) -> None:
+    """Run a sandbox; fill the bucket anew for each number that is asked for."""
+    with Sandbox() as sandbox:
+        answer = sandbox._serve
+        sandbox._serve = lambda request, *rest: answer(_slowly(request), *rest)
+        pipe.send((sandbox.env(), sandbox.unset()))
+        while versions := pipe.recv():
+            s3 = s3_backends[sandbox.account]["aws"]
+            for key in keys(versions):
+                s3.put_object(BUCKET, key, b"x")
+            pipe.send(None)
+
+
+def keys(versions: int) -> Iterator[str]:
+    """The keys of so many log and digest files."""
+    for number in range(versions):
+        home, region = REGIONS[0], REGIONS[number % len(REGIONS)]
+        kind, where = ("CloudTrail", home) if number % 2 else ("CloudTrail-Digest", region)
+        day = f"{number % 28 + 1:02}"
+        yield f"AWSLogs/123456789012/{kind}/{where}/2026/11/{day}/{number:09}.json.gz"
+
+
+def _slowly(request: Any) -> Any:
+    time.sleep({"ListObjectVersions": LIST, "DeleteObjects": DELETE}.get(request.call.operation, 0))
+    return request
+
+
+def bare(versions: int) -> float:
+    """Seconds that the DeleteObjects calls take when all is known beforehand."""
+    s3 = boto3.client("s3", config=Config(max_pool_connections=DELETERS))
+    pages = s3.get_paginator("list_object_versions").paginate(Bucket=BUCKET)
+    batches = [
+        [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in page["Versions"]]
+        for page in pages
+    ]
+    assert sum(map(len, batches)) == versions
+
+    def delete(batch: Any) -> None:
+        s3.delete_objects(Bucket=BUCKET, Delete={"Objects": batch, "Quiet": True})
+
+    with ThreadPoolExecutor(DELETERS) as pool:
+        return timed(lambda: list(pool.map(delete, batches)))
+
+
+def down(config: Path) -> tuple[float, int]:
+    """Seconds that the emptying itself takes in the command, and its process's most memory (kB)."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_down, (config,))
+
+
+def _down(config: Path) -> tuple[float, int]:
+    here = opened(Choice(config))
+    taken = timed(lambda: here.watch.bucket.delete(here.aws))
+    return taken, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def timed(work: Callable[[], Any]) -> float:
+    """Seconds that it takes."""
+    start = time.monotonic()
+    work()
+    return time.monotonic() - start
+
+
+def make_bucket(config: Path) -> None:
+    """Make the watch's bucket, and nothing else."""
+    here = opened(Choice(config))
+    list(build(inspect([here.watch.bucket], here.aws), here.aws))
+
+
+def say(line: str) -> None:
+    """Print a line."""
+    sys.stdout.write(f"{line}\n")
+
+
+def measure(versions: int) -> None:
+    """Measure both, and the command with a tenth of the versions."""
+    ours, theirs = multiprocessing.Pipe()
+    server = multiprocessing.get_context("spawn").Process(target=serve, args=(theirs,))
+    server.start()
+    environment, unset = ours.recv()
+    for name in unset:
+        os.environ.pop(name, None)
+    os.environ.update(environment)
+
+    def fill(many: int) -> None:
+        ours.send(many)
+        ours.recv()
+
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / "config.yaml"
+        config.write_text(CONFIG, "utf-8")
+        make_bucket(config)
+        fill(versions)
+        floor = bare(versions)
+        fill(versions)
+        taken, memory = down(config)
+        make_bucket(config)
+        fill(versions // 10)
+        _, less = down(config)
+    say(f"{versions:,} versions, in slow motion:")
+    say(f"  DeleteObjects alone {floor:.1f} s, all of it {taken:.1f} s: {taken / floor:.2f} times")
+    say(f"  most memory {memory / 1024:.0f} MB; with a tenth of the versions {less / 1024:.0f} MB")
+    ours.send(0)
+    server.join()
+
+
+if __name__ == "__main__":
+    measure(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000)
