@@ -724,6 +724,13 @@ def techniques_view(techniques: Sequence[Technique]) -> Iterator[RenderableType]
         for one in ones:
             why = f" SYNTHETIC: {one.why}." if isinstance(one, Synthetic) else ""
             yield Hanging(Text(f"  {one.name}"), Text(one.story + why), column)
+    real = ", ".join(one.name for one in techniques if _on_trails(one))
+    yield Hanging(Text("--on canary, --on trail: ", "bold"), Text(real))
+
+
+def _on_trails(one: Technique) -> bool:
+    """Whether it can be done to a trail that exists."""
+    return isinstance(one, Probe) and one.harm is not None
 
 
 def technique_json(one: Technique) -> dict[str, Any]:
@@ -731,7 +738,9 @@ def technique_json(one: Technique) -> dict[str, Any]:
     words = ("name", "kind", "detection", "story")
     called = f"{one.service}:{one.operation}" if isinstance(one, Probe) else None
     why = one.why if isinstance(one, Synthetic) else None
-    return {**{word: getattr(one, word) for word in words}, "calls": called, "why": why}
+    targets = [on for on in On if on is On.PROBE or _on_trails(one)] if called else []
+    told = {word: getattr(one, word) for word in words}
+    return {**told, "calls": called, "on": targets, "why": why}
 
 
 def part_head(part: Part) -> Text:

@@ -199,12 +199,18 @@ def _followed(
 def _say_why(screen: "Screen", watch: "Opened", silent: list["Drill"]) -> None:
     """Say what AWS knows of the silence; a look at the watch as it is now is part of it."""
     from ctwatch.render import reason_view
-    from ctwatch.silence import reasons
+    from ctwatch.silence import Reason, reasons
 
     with screen.working("Looking for the cause"):
         _, diagnosis = looked(watch)
         found = reasons(silent, watch.watch, diagnosis, watch.aws)
     screen.talk("Not every hop was proven. What AWS says of the cause:", "yellow")
+    listened = {rule.detection for rule in watch.watch.rules}
+    unheard = dict.fromkeys(one.blow.technique.detection for one in silent)
+    found = [
+        *(Reason("config", f"no rule listens for {one}") for one in unheard if one not in listened),
+        *found,
+    ]
     for line in reason_view(found):
         screen.talk(line)
 
