@@ -7,19 +7,25 @@ its exact path, what it means and the one command that mends it.
 
 Pure but for two questions: whether another trail records in our own one's stead, asked only when
 that is deaf, and what the policy of the event bus is, asked only where other regions hand on to it.
+What nobody promised and AWS tells all the same (the age of the last digest, dead letters, a drill
+that stayed silent) is held against the clock here, too.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
 from typing import Any
 
 from ctwatch.aws import TROUBLE, Aws, complaint
+from ctwatch.clock import ago
 from ctwatch.config import TOPIC
-from ctwatch.diff import MISSING, Difference, State, denied, granted
+from ctwatch.diff import State, denied, granted
 from ctwatch.findings import Finding, Verdict, foreign
+from ctwatch.meaning import sentence
 from ctwatch.patterns import PatternError, compiled
+from ctwatch.remembered import Remembered, remembered
 from ctwatch.resources.base import Resource
 from ctwatch.resources.bucket import Bucket
 from ctwatch.resources.function import Function
@@ -104,11 +110,13 @@ class Hop:
     """One hop of the event's way.
 
     Attributes:
-        name: "trail", "events", "rule", "topic", a channel's name, an address, "proof".
+        name: "trail", "events", "bus", "rule", "topic", a channel's name, "function", an address,
+            "undelivered", "left over", "proof".
         subject: the things it consists of.
         flow: what passes.
         sentence: one line about it.
         faults: what is not as promised.
+        warnings: what is as promised, and could be better; it changes no verdict.
     """
 
     name: str
@@ -116,6 +124,7 @@ class Hop:
     flow: Flow
     sentence: str
     faults: tuple[Fault, ...] = ()
+    warnings: tuple[Fault, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -126,16 +135,23 @@ class Diagnosis:
         verdict: that of the worst rule.
         hops: in the order in which an event meets them.
         rules: each rule's own verdict.
+        proofs: the last drill of each technique, the newest first.
     """
 
     verdict: Alarm
     hops: tuple[Hop, ...]
     rules: dict[str, Alarm]
+    proofs: tuple[Remembered, ...] = ()
 
     @property
     def faults(self) -> tuple[Fault, ...]:
         """All of them, in the order of the hops; what several channels share is told once."""
         return tuple(dict.fromkeys(fault for hop in self.hops for fault in hop.faults))
+
+    @property
+    def warnings(self) -> tuple[Fault, ...]:
+        """All of them, in the order of the hops."""
+        return tuple(one for hop in self.hops for one in hop.warnings)
 
     @property
     def only_a_click(self) -> bool:
@@ -146,12 +162,15 @@ class Diagnosis:
 def diagnose(watch: Watch, findings: Sequence[Finding], aws: Aws) -> Diagnosis:
     """Follow the event's way through what was found."""
     looks = {finding.resource: finding for finding in findings}
-    trail = _trail_hop(watch, looks)
+    now = aws.clock.now()
+    proofs = remembered(looks[rule] for rule in watch.rules)
+    trail = _trail_hop(watch, looks, now)
     events = _events_hop(watch, looks, aws)
     bus = _bus_hop(watch, aws)
     rules = {pair[0]: _rule_hop(pair, looks) for pair in watch.pairs}
     topic, ends = _topic_hop(watch, looks), _ends(watch, looks)
-    after = [*_left_over(findings), _proof_hop(watch, looks)]
+    after = [_undelivered(watch, looks), *_left_over(findings)]
+    after += [_proof_hop(watch, looks, proofs, now)]
     beside = [trail, topic, *after]
     verdicts = {
         rule.name: _verdict(
@@ -170,7 +189,7 @@ def diagnose(watch: Watch, findings: Sequence[Finding], aws: Aws) -> Diagnosis:
     writer = [replace(ends.publisher, name="function")] if ends.publisher else []
     channels = [_entered(watch, hop, looks) for hop in (*ends.channels, *writer)]
     hops = (trail, events, *bus, *rules.values(), topic, *channels, *ends.people, *after)
-    return Diagnosis(verdict, hops, verdicts)
+    return Diagnosis(verdict, hops, verdicts, tuple(proofs))
 
 
 def _verdict(way: Sequence[Hop], ends: Sequence[Flow], beside: Sequence[Hop]) -> Alarm:
@@ -232,16 +251,65 @@ def _state(finding: Finding) -> dict[str, Any]:
     return finding.live.state if finding.live else {}
 
 
-def _trail_hop(watch: Watch, looks: Looks) -> Hop:
+def _with(hop: Hop, faults: Sequence[Fault], flow: Flow = Flow.WORN) -> Hop:
+    """The hop with further faults, if there are any."""
+    if not faults:
+        return hop
+    sentence = hop.sentence if hop.faults else faults[0].sentence
+    flow, faults = worst([hop.flow, flow]), (*hop.faults, *faults)
+    return replace(hop, flow=flow, sentence=sentence, faults=faults)
+
+
+def _trail_hop(watch: Watch, looks: Looks, now: datetime) -> Hop:
     trail, bucket = watch.trail, watch.bucket
     others = [one for one in trail.needs if one is not bucket]
     parts = [looks[one] for one in (trail, *([bucket] if bucket else []), *others)]
     where = "every region" if trail.multi_region else "the home region alone"
+    facts = parts[0].live.facts if parts[0].live else {}
+    told = ", ".join(_last(what, facts.get(fact), now) for what, fact in _DELIVERED.items())
     if isinstance(trail, GivenTrail):
-        live = looks[trail].live
-        said = live.facts["records"] if live else ""
-        return _hop("trail", parts, None, f"it was there already, {where}, {said}")
-    return _hop("trail", parts, None, f"{where}, validated")
+        said = facts.get("records", "")
+        return _hop("trail", parts, None, f"it was there already, {where}, {said}; {told}")
+    hop = _hop("trail", parts, None, f"{where}, validated; {told}")
+    return _with(hop, [*_overdue(parts[0], now)])
+
+
+_DELIVERED = {"log file": "LatestDeliveryTime", "digest": "LatestDigestDeliveryTime"}
+
+
+def _last(what: str, at: datetime | None, now: datetime) -> str:
+    return f"last {what} {ago(at, now)}" if at else f"no {what} yet"
+
+
+# Each hour one is made, of the log files of that hour, be there any or none. Log files themselves
+# come about five minutes after an event, and none without one: their age alone says nothing.
+# https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-log-file-validation-intro.html
+# https://docs.aws.amazon.com/awscloudtrail/latest/userguide/how-cloudtrail-works.html
+_DIGESTS_WITHIN = timedelta(hours=3)
+
+
+def _overdue(finding: Finding, now: datetime) -> Iterator[Fault]:
+    """Digests that should long have come from a trail that logs and makes them."""
+    state, one = _state(finding), finding.resource
+    facts = finding.live.facts if finding.live else {}
+    since, at = facts.get("StartLoggingTime"), facts.get("LatestDigestDeliveryTime")
+    due = since and state["logging"] and state["validation"] and now - since > _DIGESTS_WITHIN
+    if not due or (at and now - at <= _DIGESTS_WITHIN):
+        return
+    came = f"the last digest came {ago(at, now)}" if at else "no digest has ever come"
+    said = f"{one.title}: {came}, though one is due each hour: a forged log file is not noticed"
+    yield Fault(one.title, "", said, _DELIVERS)
+
+
+_DELIVERS = (
+    f"{UP}, then wait: CloudTrail tries again by itself, and makes digests an hour after validation"
+    " was turned on. If it goes on, something else keeps cloudtrail.amazonaws.com out of the"
+    " bucket: a resource control policy, or the policy of its key"
+)
+"""What helps against a delivery that fails, or that is overdue.
+
+https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_GetTrailStatus.html
+"""
 
 
 def _events_hop(watch: Watch, looks: Looks, aws: Aws) -> Hop:
@@ -343,8 +411,7 @@ def _rule_hop(pair: Sequence[Rule], looks: Looks) -> Hop:
     seen = _seen([one.place.region for one in away])
     parts = [looks[one] for one in (*pair, *forwarders)]
     parts += [_as_teller(looks[one.teller]) for one in pair[:1] if one.teller]
-    hop = _hop("rule", parts, partial(_deaf, pair), f"enabled, {pair[0].detection}{seen}")
-    return _beside(hop, [looks[one] for one in dict.fromkeys(rule.dead_letter for rule in pair)])
+    return _hop("rule", parts, partial(_deaf, pair), f"enabled, {pair[0].detection}{seen}")
 
 
 def _as_teller(finding: Finding) -> Finding:
@@ -410,12 +477,7 @@ def _topic_hop(watch: Watch, looks: Looks) -> Hop:
     fine = "EventBridge may publish" if watch.topic.from_rules else "the function publishes"
     parts = [looks[one] for one in (watch.topic, *watch.topic.needs)]
     hop = _hop("topic", parts, partial(_shut, by_rule=watch.topic.from_rules), fine)
-    strangers = tuple(_strangers(watch, looks[watch.topic]))
-    if not strangers:
-        return hop
-    sentence = hop.sentence if hop.faults else strangers[0].sentence
-    flow, faults = worst([hop.flow, Flow.WORN]), (*hop.faults, *strangers)
-    return Hop(hop.name, hop.subject, flow, sentence, faults)
+    return _with(hop, [*_strangers(watch, looks[watch.topic])])
 
 
 def _taken(watch: Watch, looks: Looks, *, by_rule: bool) -> Flow:
@@ -527,12 +589,30 @@ def _ends(watch: Watch, looks: Looks) -> _Ends:
         hops = {name: _channel_hop(watch, watch.function, name, looks) for name in
                 watch.function.channels}  # fmt: skip
     publisher = hops.pop(TOPIC, None)
-    people = (_hop(one.name, [looks[one]], _unheard, _promised(one)) for one in watch.people)
-    return _Ends(tuple(hops.values()), tuple(people), publisher)
+    people = tuple(_person_hop(looks[one], one) for one in watch.people)
+    return _Ends(tuple(hops.values()), people, publisher)
 
 
-def _promised(person: Subscription) -> str:
-    return "subscribed" if person.protocol == "sms" else "confirmed"
+def _person_hop(finding: Finding, one: Subscription) -> Hop:
+    hop = _hop(
+        one.name, [finding], _unheard, "subscribed" if one.protocol == "sms" else "confirmed"
+    )
+    warnings = tuple(_unprotected(finding, one)) if hop.flow is Flow.OK else ()
+    more = ", but one click in any alert ends it" * bool(warnings)
+    return replace(hop, sentence=hop.sentence + more, warnings=warnings)
+
+
+def _unprotected(finding: Finding, one: Subscription) -> Iterator[Fault]:
+    """An address that was confirmed by its link alone: so it is ended, by a link in every mail.
+
+    https://docs.aws.amazon.com/sns/latest/api/API_ConfirmSubscription.html
+    """
+    facts = finding.live.facts if finding.live else {}
+    if one.protocol == "email" and not facts.get("authenticated", True):
+        said = f"{one.title}: whoever has an alert of it, or forwards it, can end it by one click"
+        again = f"aws sns unsubscribe --subscription-arn {facts['arn']}"
+        remedy = f"{again}, then {UP}, and with the link of the new mail: ctwatch confirm LINK"
+        yield Fault(one.title, "authenticated", said, remedy)
 
 
 def _reached(watch: Watch, rule: Rule, ends: _Ends, looks: Looks) -> Iterator[Flow]:
@@ -708,8 +788,8 @@ _JUDGING = frozenset(
 )
 """Variables that say what is the watch's, and so how bad it is that it was touched: told wrongly,
 the notifier may keep an alert from a channel that is told of some only."""
-_FAILED = "Failed"
-"""The state of a function that Lambda could not set up.
+_FAILED, _INACTIVE = "Failed", "Inactive"
+"""The state of a function that Lambda could not set up, or that it has taken down meanwhile.
 
 https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html
 """
@@ -739,9 +819,47 @@ def _left_over(findings: Sequence[Finding]) -> Iterator[Hop]:
         yield _hop("left over", left, None, "")
 
 
-def _proof_hop(watch: Watch, looks: Looks) -> Hop:
+def _undelivered(watch: Watch, looks: Looks) -> Hop:
+    """What reached nobody: EventBridge, SNS and Lambda leave it in the dead-letter queues."""
+    queues = dict.fromkeys((watch.dead_letter, *(rule.dead_letter for rule in watch.away)))
+    parts = [looks[one] for one in queues]
+    hop = _hop("undelivered", parts, None, "no alert was left undelivered")
+    return _with(hop, [fault for one in parts for fault in _dead_letters(one)])
+
+
+def _dead_letters(finding: Finding) -> Iterator[Fault]:
+    one, facts = finding.resource, finding.live.facts if finding.live else {}
+    if number := facts.get("messages"):
+        noun, verb = ("alerts", "wait") if number > 1 else ("alert", "waits")
+        said = f"{one.title}: {number} {noun} that could not be delivered {verb} there to be read"
+        where = f"--queue-url {facts['url']} --region {one.place.region}"
+        yield Fault(one.title, "messages", said, f"aws sqs receive-message {where} shows what was"
+                    f" missed; when that is mended: aws sqs purge-queue {where}")  # fmt: skip
+
+
+def _proof_hop(watch: Watch, looks: Looks, proofs: Sequence[Remembered], now: datetime) -> Hop:
+    """The last drills: that none was made is no fault, that one stayed silent is."""
     parts = [looks[watch.receipt], looks[watch.receipts]]
-    return _hop("proof", parts, None, "receipts are kept for a day")
+    silent = [
+        Fault(
+            watch.receipts.title,
+            "",
+            f"{one.technique} stayed silent {ago(one.at, now)}, for {one.seconds:g} s",
+            f"ctwatch simulate {one.technique}",
+        )
+        for one in proofs
+        if not one.proven
+    ]
+    return _with(_hop("proof", parts, None, _proven(proofs, now)), silent)
+
+
+def _proven(proofs: Sequence[Remembered], now: datetime) -> str:
+    """The newest of the drills that were proven."""
+    if not proofs:
+        return "never proven"
+    last, more = proofs[0], len(proofs) - 1
+    told = f"{last.technique} proven {ago(last.at, now)} in {last.seconds:g} s"
+    return f"{told}, and {more} more" if more else told
 
 
 def faults_of(finding: Finding) -> Iterator[Fault]:
@@ -762,21 +880,37 @@ def faults_of(finding: Finding) -> Iterator[Fault]:
         case Verdict.DRIFTED:
             for difference in finding.differences:
                 remedy = one.by_hand.get(difference.path, UP)
-                yield Fault(one.title, difference.path, _sentence(one, difference), remedy)
+                yield Fault(one.title, difference.path, sentence(one, difference), remedy)
 
 
 def _told_by_aws(finding: Finding) -> Iterator[Fault]:
     """What AWS itself says is wrong, though all is as promised."""
     one, facts = finding.resource, finding.live.facts if finding.live else {}
     yield from _of_given_key(finding)
-    if facts.get("State") == _FAILED:
-        why = f"{one.title}: Lambda cannot run it: {facts.get('StateReason')}"
-        yield Fault(one.title, "", why, f"Delete it, then run: {UP}")
+    yield from _of_lambda(finding)
     for fact, what in _UNDELIVERED.items():
         if facts.get(fact):
-            remedy = _ITS_OWNER if one.given else UP
-            yield Fault(one.title, "", f"{one.title}: the last {what} was not delivered: "
-                        f"{facts[fact]}", remedy)  # fmt: skip
+            said = f"{one.title}: the last {what} was not delivered: {facts[fact]}"
+            yield Fault(one.title, "", said, _ITS_OWNER if one.given else _DELIVERS)
+
+
+def _of_lambda(finding: Finding) -> Iterator[Fault]:
+    """What Lambda says of the function: that it cannot run, was not changed, or sleeps.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html
+    """
+    one, facts = finding.resource, finding.live.facts if finding.live else {}
+    anew = f"aws lambda delete-function --function-name {one.name} --region {one.place.region}"
+    if facts.get("State") == _FAILED:
+        why = f"{one.title}: Lambda cannot run it: {facts.get('StateReason')}"
+        yield Fault(one.title, "", why, f"{anew}, then {UP}")
+    if facts.get("LastUpdateStatus") == _FAILED:
+        why = f"{one.title}: Lambda could not carry out the last change, and runs what was before"
+        reason = facts.get("LastUpdateStatusReason")
+        yield Fault(one.title, "", f"{why}: {reason}", f"{anew}, then {UP}")
+    if facts.get("State") == _INACTIVE:
+        why = f"{one.title}: it sleeps, the first alert comes late, when Lambda has woken it up"
+        yield Fault(one.title, "", why, "ctwatch simulate stop-logging")
 
 
 _ITS_OWNER = "Its owner sees to what it delivers to, and to the policy of that"
@@ -787,45 +921,4 @@ _UNDELIVERED = {
     "LatestDigestDeliveryError": "digest",
     "LatestCloudWatchLogsDeliveryError": "log event for CloudWatch Logs",
     "LatestNotificationError": "news of a log file",
-}
-
-
-def _sentence(one: Resource, difference: Difference) -> str:
-    where = f"{one.title}: {difference.path}"
-    if difference.wanted == MISSING:
-        return f"{where} was added"
-    known = _MEANS.get((one.kind, difference.path))
-    if known:
-        return f"{where}: {known.format(live=difference.live)}"
-    if difference.live == MISSING:
-        return f"{where} is missing"
-    return f"{where} was changed"
-
-
-# What a difference means for the user, where its path does not say it by itself.
-_MEANS = {
-    ("bucket", "eventbridge"): "off, nobody would be told of a deleted log file",
-    ("trail", "logging"): "stopped, CloudTrail records nothing",
-    ("trail", "records"): "{live}, so EventBridge is told nothing of what is written",
-    ("trail", "validation"): "off, a forged log file would not be noticed",
-    ("trail", "multi_region"): "off, other regions are not recorded",
-    ("trail", "bucket"): "the log files go to another bucket",
-    ("trail", "key"): "the log files are encrypted with another key, or with none",
-    ("topic", "key"): "another key, which EventBridge may not be allowed to use, or none",
-    ("key", "state"): "not enabled, nothing can be encrypted with it",
-    ("key", "alias"): "gone, or leads to another key",
-    ("key", "rotation"): "off, the key is not renewed",
-    ("key", "policy.AllowEventBridgeUse"): "removed, EventBridge may not publish to the topic",
-    ("rule", "state"): "disabled, the rule hears nothing",
-    ("rule", "targets.topic"): "removed, the rule does not tell the topic",
-    ("rule", "targets.function"): "removed, the rule does not tell the function",
-    ("rule", "targets.receipts"): "removed, ctwatch simulate cannot prove that the rule matched",
-    ("rule", "targets.home"): "removed, nothing from there reaches the home region",
-    ("topic", "policy.AllowEventBridgePublish"): "removed, EventBridge may not publish",
-    ("subscription", "confirmed"): "not yet, nobody has followed the link in the mail",
-    ("subscription", "opted_in"): "no, somebody has answered STOP and gets no text message now",
-    ("subscription", "filter"): "a filter keeps alerts back",
-    ("function", "code"): "not the code that ctwatch uploaded",
-    ("function", "concurrency"): "limited, at 0 the function never runs",
-    ("secret", "value"): "not the webhook that the config names",
 }

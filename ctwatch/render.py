@@ -393,9 +393,11 @@ def status_view(diagnosis: Diagnosis) -> Iterator[RenderableType]:
     for hop, name in zip(diagnosis.hops, names, strict=True):
         sign, colour = _FLOWS[hop.flow]
         yield Hanging(Text.assemble((sign, colour), f" {name}"), _hop_line(hop), column)
-    if diagnosis.faults:
+    if diagnosis.faults or diagnosis.warnings:
         yield Text()
-        yield from _remedies(diagnosis.faults, all_gone=diagnosis.verdict is Alarm.ABSENT)
+    absent = diagnosis.verdict is Alarm.ABSENT
+    yield from _remedies(diagnosis.faults, "red", all_gone=absent)
+    yield from _remedies(diagnosis.warnings, "yellow")
 
 
 def promised_view(findings: Sequence[Finding]) -> Iterator[RenderableType]:
@@ -420,7 +422,9 @@ def _hop_line(hop: Hop) -> Text:
     return Text(f"{sentence} (and {more} more)" if more > 0 else sentence)
 
 
-def _remedies(faults: Iterable[Fault], *, all_gone: bool) -> Iterator[RenderableType]:
+def _remedies(
+    faults: Iterable[Fault], colour: str, *, all_gone: bool = False
+) -> Iterator[RenderableType]:
     """The faults, those together that one thing mends; not again that something is not there."""
     together: dict[str, list[Fault]] = {}
     for fault in faults:
@@ -428,7 +432,7 @@ def _remedies(faults: Iterable[Fault], *, all_gone: bool) -> Iterator[Renderable
     for remedy, ones in together.items():
         for fault in ones:
             if not (all_gone and fault.missing):
-                yield Hanging(Text("• ", "red"), Text(fault.sentence))
+                yield Hanging(Text("• ", colour), Text(fault.sentence))
         if remedy:
             yield Hanging(Text("→ ", "cyan"), Text(remedy, "cyan"))
 
@@ -778,8 +782,18 @@ def diagnosis_json(diagnosis: Diagnosis) -> dict[str, Any]:
                 "flow": hop.flow,
                 "sentence": hop.sentence,
                 "faults": [vars(fault) for fault in hop.faults],
+                "warnings": [vars(fault) for fault in hop.warnings],
             }
             for hop in diagnosis.hops
+        ],
+        "proofs": [
+            {
+                "technique": one.technique,
+                "at": one.at.isoformat(),
+                "proven": one.proven,
+                "seconds": one.seconds,
+            }
+            for one in diagnosis.proofs
         ],
     }
 

@@ -25,6 +25,7 @@ STOREYS = (
     ("striking",),
     ("blows",),
     ("watch", "engine", "techniques", "proof", "synthetic", "confirmation"),
+    ("meaning", "remembered"),
     ("findings", "remains"),
     ("resources", "listening", "readable"),
     ("config",),

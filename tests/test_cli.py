@@ -624,7 +624,10 @@ def test_the_json_of_a_status_says_all_that_the_lines_say():
     assert document["verdict"] == "ARMED"
     assert document["rules"] == {RULE: "ARMED"}
     names = [hop["hop"] for hop in document["hops"]]
-    assert names == ["trail", "events", "rule", "topic", "discord", "security@example.com", "proof"]
+    assert names == [
+        "trail", "events", "rule", "topic", "discord", "security@example.com", "undelivered",
+        "proof",
+    ]  # fmt: skip
     assert {hop["flow"] for hop in document["hops"]} == {"ok"}
 
 
