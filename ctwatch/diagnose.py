@@ -1,9 +1,10 @@
 """Findings become one verdict: would I be told right now?
 
 The event's way is followed from the trail to each channel. A hop is `OK`, `WORN` (not as promised,
-but it still carries), `CUT` (nothing passes), or `UNKNOWN` (AWS would not say). What cuts a hop is
-written down here, per kind of resource, and nowhere else; everything that differs is a fault, with
-its exact path, what it means and the one command that mends it.
+but it still carries), `CUT` (nothing passes), or `UNKNOWN` (AWS would not say, or what was changed
+cannot be judged from here, such as a layer). What cuts a hop is written down here, per kind of
+resource, and nowhere else; everything that differs is a fault, with its exact path, what it means
+and the one command that mends it.
 
 Pure but for two questions: whether another trail records in our own one's stead, asked only when
 that is deaf, and what the policy of the event bus is, asked only where other regions hand on to it.
@@ -22,6 +23,7 @@ from ctwatch.aws import TROUBLE, Aws, complaint
 from ctwatch.clock import ago
 from ctwatch.config import TOPIC
 from ctwatch.diff import State, denied, granted
+from ctwatch.errors import CtwatchError
 from ctwatch.findings import Finding, Verdict, foreign
 from ctwatch.meaning import sentence
 from ctwatch.patterns import PatternError, compiled
@@ -61,7 +63,7 @@ class Alarm(StrEnum):
 MEANING = {
     Alarm.ARMED: "You would be told.",
     Alarm.DEGRADED: "You would still be told, but something is not as promised.",
-    Alarm.UNKNOWN: "AWS would not say whether you would be told.",
+    Alarm.UNKNOWN: "It cannot be told from here whether you would be told.",
     Alarm.MUTE: "The alarm would go off and nobody would hear it.",
     Alarm.DEAF: "CloudTrail would tell EventBridge, and no rule would listen.",
     Alarm.BLIND: "CloudTrail would tell EventBridge nothing.",
@@ -214,11 +216,14 @@ def _verdict(way: Sequence[Hop], ends: Sequence[Flow], beside: Sequence[Hop]) ->
 
 Looks = dict[Resource, Finding]
 
+Judge = Callable[[Finding], Flow]
+"""What a thing that is there lets pass: `OK` all, `CUT` nothing, `UNKNOWN` one or the other."""
+
 
 def _hop(
     name: str,
     parts: Sequence[Finding],
-    cuts: Callable[[Finding], bool] | None,
+    judge: Judge | None,
     fine: str,
 ) -> Hop:
     """A hop made of some findings.
@@ -226,25 +231,42 @@ def _hop(
     Args:
         name: the hop's name.
         parts: what it consists of, the thing it is called after first.
-        cuts: whether a part that is there lets nothing pass; None where no event passes any part.
+        judge: what a part that is there lets pass; None where no event passes any part.
         fine: the sentence for when all is well.
     """
-    flow = worst([_flow(one, cuts) for one in parts])
+    flow = worst([_flow(one, judge) for one in parts])
     faults = tuple(fault for one in parts for fault in faults_of(one))
     sentence = faults[0].sentence if faults else fine
     return Hop(name, parts[0].resource.name, flow, sentence, faults)
 
 
-def _flow(finding: Finding, cuts: Callable[[Finding], bool] | None) -> Flow:
-    if finding.verdict is Verdict.OK and not (cuts and finding.live and cuts(finding)):
-        return Flow.WORN if any(_told_by_aws(finding)) else Flow.OK
-    if cuts is None:
-        return Flow.WORN
-    if finding.verdict is Verdict.UNKNOWN:
+def _flow(finding: Finding, judge: Judge | None) -> Flow:
+    if judge and finding.verdict is Verdict.UNKNOWN:
         return Flow.UNKNOWN
-    if finding.verdict in {Verdict.MISSING, Verdict.FOREIGN}:
+    if judge and finding.verdict in {Verdict.MISSING, Verdict.FOREIGN}:
         return Flow.CUT
-    return Flow.CUT if cuts(finding) else Flow.WORN
+    passes = judge(finding) if judge and finding.live else Flow.OK
+    if passes is not Flow.OK:
+        return passes
+    fine = finding.verdict is Verdict.OK and not any(_told_by_aws(finding))
+    return Flow.OK if fine else Flow.WORN
+
+
+def _unless(*faults: bool) -> Flow:
+    """`CUT` if any of these holds, else all passes."""
+    return Flow.CUT if any(faults) else Flow.OK
+
+
+def _granting(policy: State, service: str, action: str, arn: str, source: str | None) -> Flow:
+    """Whether a policy lets a service act; a denial under a condition only may mean it."""
+    if granted(policy, service, action, arn, source):
+        return Flow.OK
+    rest = {sid: one for sid, one in policy.items() if not _conditioned_denial(one)}
+    return Flow.UNKNOWN if granted(rest, service, action, arn, source) else Flow.CUT
+
+
+def _conditioned_denial(statement: State) -> bool:
+    return bool(statement["effect"] == "Deny" and statement.get("condition"))
 
 
 def _state(finding: Finding) -> dict[str, Any]:
@@ -258,6 +280,12 @@ def _with(hop: Hop, faults: Sequence[Fault], flow: Flow = Flow.WORN) -> Hop:
     sentence = hop.sentence if hop.faults else faults[0].sentence
     flow, faults = worst([hop.flow, flow]), (*hop.faults, *faults)
     return replace(hop, flow=flow, sentence=sentence, faults=faults)
+
+
+def _warning(hop: Hop, warnings: Sequence[Fault]) -> Hop:
+    """The hop with what is said besides, if there is anything."""
+    sentence = hop.sentence if hop.faults or not warnings else warnings[0].sentence
+    return replace(hop, sentence=sentence, warnings=(*hop.warnings, *warnings))
 
 
 def _trail_hop(watch: Watch, looks: Looks, now: datetime) -> Hop:
@@ -317,15 +345,16 @@ def _events_hop(watch: Watch, looks: Looks, aws: Aws) -> Hop:
     finding = looks[watch.trail]
     which = "our trail" if watch.owns_trail else watch.trail.name
 
-    def hop(flow: Flow, sentence: str) -> Hop:
-        return Hop("events", "EventBridge", flow, sentence)
+    def hop(flow: Flow, sentence: str, *faults: Fault) -> Hop:
+        return Hop("events", "EventBridge", flow, sentence, faults)
 
     if finding.verdict is not Verdict.UNKNOWN and finding.live and _records(finding):
         return hop(Flow.OK, "CloudTrail tells of every write")
     try:
         others = other_recorders(aws, but=watch.trail.arn)
     except TROUBLE as error:
-        return hop(Flow.UNKNOWN, complaint(error, "looking for other trails").problem)
+        refused = complaint(error, "looking for other trails")
+        return hop(Flow.UNKNOWN, refused.problem, _refused("trails", refused))
     if others:
         return hop(Flow.WORN, f"{others[0]} records in {which}'s stead")
     if finding.verdict is Verdict.UNKNOWN:
@@ -347,8 +376,9 @@ def _bus_hop(watch: Watch, aws: Aws) -> tuple[Hop, ...]:
             (sid, flow, one) for sid, one in bus_policy(aws) if (flow := _kept_out(watch, one))
         ]
     except TROUBLE as error:
-        said = complaint(error, "looking at the policy of the default event bus").problem
-        return (Hop("bus", "default", Flow.UNKNOWN, said),)
+        refused = complaint(error, "looking at the policy of the default event bus")
+        fault = _refused("event bus default", refused)
+        return (Hop("bus", "default", Flow.UNKNOWN, refused.problem, (fault,)),)
     faults = tuple(_bus_fault(watch, sid, flow) for sid, flow, _ in found)
     sentence = faults[0].sentence if faults else "takes what other regions hand on"
     return (Hop("bus", "default", worst([flow for _, flow, _ in found]), sentence, faults),)
@@ -420,26 +450,28 @@ def _as_teller(finding: Finding) -> Finding:
     return replace(finding, differences=told)
 
 
-def _deaf(pair: Sequence[Rule], finding: Finding) -> bool:
-    """Whether this rule, or what its events pass before it, lets nothing pass."""
+def _deaf(pair: Sequence[Rule], finding: Finding) -> Flow:
+    """What this rule, or what its events pass before it, lets pass."""
     one, state = finding.resource, _state(finding)
     if isinstance(one, Bucket | GivenBucket):
-        return not state["eventbridge"]
+        return _unless(not state["eventbridge"])
     if isinstance(one, Role):
         may = [("events:putevents", str(rule.aims["home"]["Arn"]), rule.arn) for rule in pair[1:]]
         return _powerless(one, state, may)
     rule = next(each for each in pair if each is one)
-    aimed = any(_aimed(rule, name, finding) for name in rule.aims if name != _RECEIPTS)
-    return state["state"] != rule.state or not aimed or not _fires(rule, state["pattern"])
+    ways = [_aimed(rule, name, finding) for name in rule.aims if name != _RECEIPTS]
+    heard = _unless(state["state"] != rule.state, not _fires(rule, state["pattern"]))
+    return worst([heard, min(ways, key=_ORDER.index, default=Flow.CUT)])
 
 
 _RECEIPTS = "receipts"
 """The target that tells nobody but `ctwatch simulate`."""
 
 
-def _aimed(rule: Rule, name: str, finding: Finding) -> bool:
+def _aimed(rule: Rule, name: str, finding: Finding) -> Flow:
     """Whether one of a rule's targets still gets its events, as they were meant for it."""
-    return any(_aims(live, rule.aims[name]) for live in _state(finding)["targets"].values())
+    ways = [_aims(live, rule.aims[name]) for live in _state(finding)["targets"].values()]
+    return min(ways, key=_ORDER.index, default=Flow.CUT)
 
 
 def _beside(hop: Hop, findings: Sequence[Finding]) -> Hop:
@@ -450,13 +482,18 @@ def _beside(hop: Hop, findings: Sequence[Finding]) -> Hop:
     return Hop(hop.name, hop.subject, worst([hop.flow, other.flow]), sentence, faults)
 
 
-# Where a target's events go, by what right, and what is sent in the event's stead.
-_AIM = ("Arn", "RoleArn", "Input", "InputPath", "InputTransformer")
+# Where a target's events go, by what right, and what is sent instead of any event.
+_AIM = ("Arn", "RoleArn", "Input")
+# What is made of an event: of another making it cannot be told what is left.
+_MADE = ("InputPath", "InputTransformer")
 
 
-def _aims(target: State, aim: State) -> bool:
+def _aims(target: State, aim: State) -> Flow:
     """Whether a target hands what it shall to where it shall go, and by the same right."""
-    return all(target.get(key) == aim.get(key) for key in _AIM)
+    if any(target.get(key) != aim.get(key) for key in _AIM):
+        return Flow.CUT
+    same = all(target.get(key) == aim.get(key) for key in _MADE)
+    return Flow.OK if same else Flow.UNKNOWN
 
 
 def _fires(rule: Rule, pattern: Any) -> bool:
@@ -486,21 +523,39 @@ def _taken(watch: Watch, looks: Looks, *, by_rule: bool) -> Flow:
     return worst([_flow(one, partial(_shut, by_rule=by_rule)) for one in parts])
 
 
-def _shut(finding: Finding, *, by_rule: bool) -> bool:
-    """Whether the topic, or its key, takes nothing from EventBridge, or else from the function."""
+def _shut(finding: Finding, *, by_rule: bool) -> Flow:
+    """What the topic, or its key, takes from EventBridge, or else from the function."""
     one, state = finding.resource, _state(finding)
     if isinstance(one, Key):
-        return bool(_useless(state, one.arn, by_rule=by_rule))
+        return _unless(bool(_useless(state, one.arn, by_rule=by_rule)))
     if by_rule:
-        taken = granted(state["policy"], _EVENTS, "sns:publish", one.arn, None)
+        taken = _granting(state["policy"], _EVENTS, "sns:publish", one.arn, None)
     else:  # the function's own role lets it, unless the topic forbids it
-        taken = not denied(state["policy"], "sns:publish", one.arn)
-    another = state["key"] not in {None, one.wanted["key"]}  # who may use it is not looked at
+        taken = _forbidding(state["policy"], one.arn)
     key = finding.live.facts.get("key") if finding.live else None
     useless = key and _useless(key, key["arn"], by_rule=by_rule)
-    return another or not taken or bool(useless)
+    return worst([taken, _of_key(state["key"], one, by_rule=by_rule), _unless(bool(useless))])
 
 
+def _forbidding(policy: State, topic: str) -> Flow:
+    if not denied(policy, "sns:publish", topic):
+        return Flow.OK
+    rest = {sid: one for sid, one in policy.items() if not _conditioned_denial(one)}
+    return Flow.CUT if denied(rest, "sns:publish", topic) else Flow.UNKNOWN
+
+
+def _of_key(key: str | None, topic: Resource, *, by_rule: bool) -> Flow:
+    """What a topic takes with a key: who may use another one than promised is not looked at.
+
+    https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+    """
+    if key in {None, topic.wanted["key"]}:
+        return Flow.OK
+    return Flow.CUT if by_rule and key == _OF_SNS else Flow.UNKNOWN
+
+
+_OF_SNS = "alias/aws/sns"
+"""SNS's own key, whose policy nobody can change, and which does not let EventBridge in."""
 _EVENTS = "events.amazonaws.com"
 
 
@@ -597,9 +652,7 @@ def _person_hop(finding: Finding, one: Subscription) -> Hop:
     hop = _hop(
         one.name, [finding], _unheard, "subscribed" if one.protocol == "sms" else "confirmed"
     )
-    warnings = tuple(_unprotected(finding, one)) if hop.flow is Flow.OK else ()
-    more = ", but one click in any alert ends it" * bool(warnings)
-    return replace(hop, sentence=hop.sentence + more, warnings=warnings)
+    return _warning(hop, [*_unprotected(finding, one)] if hop.flow is Flow.OK else [])
 
 
 def _unprotected(finding: Finding, one: Subscription) -> Iterator[Fault]:
@@ -609,7 +662,7 @@ def _unprotected(finding: Finding, one: Subscription) -> Iterator[Fault]:
     """
     facts = finding.live.facts if finding.live else {}
     if one.protocol == "email" and not facts.get("authenticated", True):
-        said = f"{one.title}: whoever has an alert of it, or forwards it, can end it by one click"
+        said = f"{one.title}: confirmed, but one click on the link in any of its mails ends it"
         again = f"aws sns unsubscribe --subscription-arn {facts['arn']}"
         remedy = f"{again}, then {UP}, and with the link of the new mail: ctwatch confirm LINK"
         yield Fault(one.title, "authenticated", said, remedy)
@@ -666,14 +719,14 @@ def _target_flow(rule: Rule, name: str, looks: Looks) -> Flow:
     if finding.verdict is Verdict.UNKNOWN:
         return Flow.UNKNOWN
     there = finding.verdict in {Verdict.OK, Verdict.DRIFTED}
-    return Flow.OK if there and _aimed(rule, name, finding) else Flow.CUT
+    return _aimed(rule, name, finding) if there else Flow.CUT
 
 
 def _listening(watch: Watch, looks: Looks) -> Flow | None:
     """From the topic into the function."""
     if not (watch.function and watch.webhook):
         return None
-    heard = _flow(looks[watch.webhook], lambda one: _unheard(one) or bool(_state(one)["raw"]))
+    heard = _flow(looks[watch.webhook], _unread)
     return worst([heard, _may_call(watch.function, watch.topic.arn, looks)])
 
 
@@ -683,9 +736,29 @@ def _may_call(function: Function, source: str, looks: Looks) -> Flow:
     if finding.verdict not in {Verdict.OK, Verdict.DRIFTED}:
         return Flow.OK
     service = next(service for service, arn in function.invokers if arn == source)
-    policy = _state(finding)["permissions"]
-    may = granted(policy, service, "lambda:invokefunction", function.arn, source)
-    return Flow.OK if may else Flow.CUT
+    policy, action = _state(finding)["permissions"], "lambda:invokefunction"
+    may = _granting(policy, service, action, function.arn, source)
+    if may is not Flow.CUT or service == _EVENTS:
+        return may
+    named = _for_account(policy, function.place.account)
+    by_account = granted(named, service, action, function.arn, source)
+    return Flow.UNKNOWN if by_account else Flow.CUT
+
+
+def _for_account(policy: State, account: str) -> State:
+    """The statements without the condition that it be for our account.
+
+    EventBridge names no account and is shut out by it; of SNS it is not said whether it does.
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-troubleshooting.html
+    """
+    ours, found = {"aws:sourceaccount": [account]}, {}
+    for sid, one in policy.items():
+        tests = one.get("condition") or {}
+        found[sid] = {
+            **one,
+            "condition": {how: what for how, what in tests.items() if what != ours},
+        }
+    return found
 
 
 def _entered(watch: Watch, hop: Hop, looks: Looks) -> Hop:
@@ -724,16 +797,21 @@ def _channel_hop(watch: Watch, function: Function, name: str, looks: Looks) -> H
 _UNASKED = "whether it takes alerts cannot be checked from here, ctwatch simulate proves it"
 
 
-def _unheard(finding: Finding) -> bool:
+def _unheard(finding: Finding) -> Flow:
     state = _state(finding)
     stopped = not state.get("opted_in", True)
-    return stopped or not state["confirmed"] or state["filter"] is not None
+    return _unless(stopped, not state["confirmed"], state["filter"] is not None)
+
+
+def _unread(finding: Finding) -> Flow:
+    """As `_unheard`, for the function, which reads nothing that SNS has not wrapped."""
+    return worst([_unheard(finding), _unless(_state(finding)["raw"])])
 
 
 def _silent(
     deeds: Sequence[tuple[str, str, str | None]], idle: frozenset[str], finding: Finding
-) -> bool:
-    """Whether this part of a channel's way lets nothing pass, as far as can be told from here.
+) -> Flow:
+    """What this part of a channel's way lets pass, as far as can be told from here.
 
     Args:
         deeds: what the function's role must be allowed, for this channel.
@@ -742,16 +820,16 @@ def _silent(
     """
     one = finding.resource
     if isinstance(one, Function):
-        return _dead_function(finding, idle)
+        return _alive(finding, idle)
     if isinstance(one, Role):
         return _powerless(one, _state(finding), deeds)
-    return any(difference.path == "value" for difference in finding.differences)
+    return _unless(*(difference.path == "value" for difference in finding.differences))
 
 
-def _powerless(role: Role, state: State, deeds: Sequence[tuple[str, str, str | None]]) -> bool:
-    """Whether its service may not take on a role, or not do as that role what it has to.
+def _powerless(role: Role, state: State, deeds: Sequence[tuple[str, str, str | None]]) -> Flow:
+    """Whether its service may take on a role, and do as that role what it has to.
 
-    What a boundary or an attached policy takes away is not read, and so not counted on.
+    What a boundary or an attached policy gives or takes away is not read.
 
     Args:
         role: as it was promised.
@@ -762,10 +840,11 @@ def _powerless(role: Role, state: State, deeds: Sequence[tuple[str, str, str | N
     inline = _completed(
         {(name, sid): one for name, all_ in state["inline"].items() for sid, one in all_.items()}
     )
-    done = [granted(inline, service, action, arn, None) for action, arn, _ in deeds]
+    done = [_granting(inline, service, action, arn, None) for action, arn, _ in deeds]
     sources = {source for _, _, source in deeds} or {None}
-    assumed = [granted(trust, service, "sts:assumerole", role.arn, one) for one in sources]
-    return bool(state["boundary"] or state["attached"]) or not all((*done, *assumed))
+    assumed = [_granting(trust, service, "sts:assumerole", role.arn, one) for one in sources]
+    others = Flow.UNKNOWN if state["boundary"] or state["attached"] else Flow.OK
+    return worst([*done, *assumed, others])
 
 
 def _completed(policy: dict[Any, State]) -> State:
@@ -779,10 +858,11 @@ def _without(implied: State, statement: State) -> State:
     return {key: value for key, value in implied.items() if f"not{key.title()}" not in statement}
 
 
-# What of the function, when it differs, stops the alert, or may.
-_VITAL = {"code", "role", "runtime", "handler", "network", "layers"}
+# What of the function, when it differs, stops the alert; and what may, which is not judged.
+_VITAL = {"code", "role", "runtime", "handler"}
+_DOUBTFUL = {"network", "layers"}
 _HARMLESS = frozenset(f"CTWATCH_{name}" for name in ("LANGUAGE", "TIMEZONE", "WATCH"))
-"""Variables that colour an alert. Any other, also one added (a proxy, a wrapper), may stop it."""
+"""Variables that colour an alert. One added by others (a proxy, a wrapper) may stop it."""
 _JUDGING = frozenset(
     f"CTWATCH_{name}" for name in ("BUCKET", "DELIVERIES", "KEY", "LOG_GROUP", "OWN", "TRAIL")
 )
@@ -797,19 +877,18 @@ _SHORTEST = 5
 """Seconds: a cold start and a post do not surely fit into fewer."""
 
 
-def _dead_function(finding: Finding, idle: frozenset[str]) -> bool:
-    """Whether it tells a channel nothing; what of its variables differs may only be `idle`."""
-    state = _state(finding)
+def _alive(finding: Finding, idle: frozenset[str]) -> Flow:
+    """What it tells a channel, if all that differs of its variables is `idle`, or else perhaps."""
+    state, one = _state(finding), finding.resource
     paths = {d.path for d in finding.differences}
     variables = {path.removeprefix("environment.") for path in paths if "environment." in path}
     failed = finding.live is not None and finding.live.facts.get("State") == _FAILED
-    return (
-        failed
-        or state["concurrency"] == 0
-        or state["timeout"] < _SHORTEST
-        or bool(paths & _VITAL)
-        or bool(variables - idle)
-    )
+    known = one.environment.keys() - _JUDGING if isinstance(one, Function) else set()
+    harmful = variables - idle
+    if failed or state["concurrency"] == 0 or paths & _VITAL or harmful & known:
+        return Flow.CUT
+    doubtful = state["timeout"] < _SHORTEST or bool(paths & _DOUBTFUL) or bool(harmful)
+    return Flow.UNKNOWN if doubtful else Flow.OK
 
 
 def _left_over(findings: Sequence[Finding]) -> Iterator[Hop]:
@@ -824,17 +903,18 @@ def _undelivered(watch: Watch, looks: Looks) -> Hop:
     queues = dict.fromkeys((watch.dead_letter, *(rule.dead_letter for rule in watch.away)))
     parts = [looks[one] for one in queues]
     hop = _hop("undelivered", parts, None, "no alert was left undelivered")
-    return _with(hop, [fault for one in parts for fault in _dead_letters(one)])
+    return _warning(hop, [one for part in parts for one in _dead_letters(part)])
 
 
 def _dead_letters(finding: Finding) -> Iterator[Fault]:
+    """What is there is of the past: it says nothing of whether the next alert will arrive."""
     one, facts = finding.resource, finding.live.facts if finding.live else {}
     if number := facts.get("messages"):
         noun, verb = ("alerts", "wait") if number > 1 else ("alert", "waits")
         said = f"{one.title}: {number} {noun} that could not be delivered {verb} there to be read"
         where = f"--queue-url {facts['url']} --region {one.place.region}"
-        yield Fault(one.title, "messages", said, f"aws sqs receive-message {where} shows what was"
-                    f" missed; when that is mended: aws sqs purge-queue {where}")  # fmt: skip
+        read = f"aws sqs receive-message {where} shows what was missed"
+        yield Fault(one.title, "messages", said, f"{read}; then: aws sqs purge-queue {where}")
 
 
 def _proof_hop(watch: Watch, looks: Looks, proofs: Sequence[Remembered], now: datetime) -> Hop:
@@ -876,11 +956,16 @@ def faults_of(finding: Finding) -> Iterator[Fault]:
         case Verdict.STRAY:
             yield Fault(one.title, "", f"{one.title} is {one.origin} of this watch", UP)
         case Verdict.UNKNOWN if finding.error:
-            yield Fault(one.title, "", finding.error.problem, finding.error.hint)
+            yield _refused(one.title, finding.error)
         case Verdict.DRIFTED:
             for difference in finding.differences:
                 remedy = one.by_hand.get(difference.path, UP)
                 yield Fault(one.title, difference.path, sentence(one, difference), remedy)
+
+
+def _refused(what: str, error: CtwatchError) -> Fault:
+    """What could not be looked at."""
+    return Fault(what, "", error.problem, error.hint or "Look again in a while: ctwatch status")
 
 
 def _told_by_aws(finding: Finding) -> Iterator[Fault]:

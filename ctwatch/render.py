@@ -391,7 +391,7 @@ def status_view(diagnosis: Diagnosis) -> Iterator[RenderableType]:
              diagnosis.hops]  # fmt: skip
     column = 2 + min(max(map(cell_len, names)), _LONGEST_NAME) + 1
     for hop, name in zip(diagnosis.hops, names, strict=True):
-        sign, colour = _FLOWS[hop.flow]
+        sign, colour = _FLOWS[Flow.WORN if hop.warnings and hop.flow is Flow.OK else hop.flow]
         yield Hanging(Text.assemble((sign, colour), f" {name}"), _hop_line(hop), column)
     if diagnosis.faults or diagnosis.warnings:
         yield Text()
@@ -415,10 +415,11 @@ _LONGEST_NAME = 40
 
 def _hop_line(hop: Hop) -> Text:
     """The hop's sentence, without the name that stands before it."""
+    told = (*hop.faults, *hop.warnings)
     sentence = hop.sentence
-    if hop.faults and hop.faults[0].resource.endswith(f" {hop.subject}"):
-        sentence = _without(hop.faults[0].resource, sentence)
-    more = len(hop.faults) - 1
+    if told and told[0].resource.endswith(f" {hop.subject}"):
+        sentence = _without(told[0].resource, sentence)
+    more = len(told) - 1
     return Text(f"{sentence} (and {more} more)" if more > 0 else sentence)
 
 

@@ -1,6 +1,7 @@
 """Would I be told right now? Findings made by hand, and the verdict each of them leads to."""
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import replace
@@ -335,6 +336,8 @@ def test_a_bus_that_may_not_be_looked_at_is_unknown() -> None:
     assert answer.verdict is UNKNOWN
     [bus] = [hop for hop in answer.hops if hop.name == "bus"]
     assert "looking at the policy of the default event bus" in bus.sentence
+    [fault] = answer.faults
+    assert "ask for that permission" in fault.remedy
 
 
 def test_a_bus_that_nothing_is_handed_on_to_is_not_asked_about() -> None:
@@ -475,9 +478,11 @@ DEAFENED = {
     "no targets": setting(targets={}),
     "another target": setting(targets={"topic": {"Arn": "arn:aws:sqs:r:1:theirs"}}),
     "other words": target(Input='"all is well"'),
-    "a part of it": target(InputPath="$.time"),
-    "a text of theirs": target(InputTransformer={"InputTemplate": '"x"'}),
     "as a role of theirs": target(RoleArn="arn:aws:iam::1:role/theirs"),
+}
+DOUBTFUL = {
+    "a part of it": ("rule", target(InputPath="$.time")),
+    "a text of theirs": ("rule", target(InputTransformer={"InputTemplate": '"x"'})),
 }
 HEARING = {
     "widened": detail(eventName=[
@@ -539,8 +544,12 @@ MUTED = {
     "denied to EventBridge": topic_deny(principal={"Service": ["events.amazonaws.com"]}),
     "denied to all but root": topic_deny(notPrincipal={"AWS": ["123456789012"]}),
     "denied all but reading": topic_deny(**ANYBODY, action=["sns:p*"]),
-    "denied under a condition": topic_deny(**ANYBODY, condition={"Null": {"aws:x": ["true"]}}),
 }
+DOUBTFUL |= {
+    "denied under a condition": (
+        "topic", topic_deny(**ANYBODY, condition={"Null": {"aws:x": ["true"]}})),
+    "a key that is not looked at": ("topic", setting(key="alias/theirs")),
+}  # fmt: skip
 SPEAKING = {
     "denied to somebody": topic_deny(principal={"AWS": ["123456789012"]}),
     "denied something else": topic_deny(**ANYBODY, action=["sns:subscribe"]),
@@ -610,9 +619,6 @@ SILENCED: dict[str, tuple[str, Look]] = {
     "another role": ("function", setting(role="arn:theirs")),
     "another handler": ("function", setting(handler="theirs")),
     "another runtime": ("function", setting(runtime="nodejs22.x")),
-    "no time": ("function", setting(timeout=1)),
-    "in a network": ("function", setting(network=["subnet-1"])),
-    "with a layer": ("function", setting(layers=["arn:layer"])),
     "no permission": ("function", setting(permissions={})),
     "permission for another": ("function", permission(principal={"Service": ["s3.amazonaws.com"]})),
     "permission from elsewhere": ("function", permission(
@@ -620,7 +626,6 @@ SILENCED: dict[str, tuple[str, Look]] = {
     "permission of another account": ("function", permission(
         condition={"StringEquals": {"aws:sourceaccount": ["1"]}})),
     "other channels": ("function", variable("CTWATCH_CHANNELS", "[]")),
-    "a proxy": ("function", variable("HTTPS_PROXY", "http://theirs")),
     "could not be set up": ("function", drifted(
         lambda _: None, State="Failed", StateReason="no image")),
     "no subscription": ("webhook", missing),
@@ -641,8 +646,19 @@ SILENCED: dict[str, tuple[str, Look]] = {
     "denied": ("role", inline(effect="Deny", action=["*"], resource=["*"])),
     "denied all but": ("role", inline(effect="Deny", notAction=["logs:*"], resource=["*"])),
     "denied all others": ("role", inline(effect="Deny", action=["ssm:*"], notResource=["arn:x"])),
+}  # fmt: skip
+UNJUDGED: dict[str, tuple[str, Look]] = {
+    "no time": ("function", setting(timeout=1)),
+    "in a network": ("function", setting(network=["subnet-1"])),
+    "with a layer": ("function", setting(layers=["arn:layer"])),
+    "a proxy": ("function", variable("HTTPS_PROXY", "http://theirs")),
     "a boundary": ("role", setting(boundary="arn:boundary")),
     "an attached policy": ("role", setting(attached=["arn:policy"])),
+    "a permission for the account": ("function", drifted(
+        lambda state: next(iter(state["permissions"].values()))["condition"].update(
+            StringEquals={"aws:sourceaccount": [PLACE.account]}))),
+    "denied under a condition": ("role", inline(
+        effect="Deny", action=["*"], resource=["*"], condition={"Null": {"aws:x": ["true"]}})),
 }  # fmt: skip
 TELLING: dict[str, tuple[str, Look]] = {
     "some concurrency": ("function", setting(concurrency=5)),
@@ -672,6 +688,21 @@ def test_a_webhook_that_is_silenced_is_mute_unless_a_mail_is_sent(part: str, loo
     assert verdict(BOTH, **{part: look}) is DEGRADED
 
 
+@pytest.mark.parametrize(("part", "look"), UNJUDGED.values(), ids=UNJUDGED)
+def test_what_cannot_be_judged_from_here_is_unknown_unless_a_mail_is_sent(
+    part: str, look: Look
+) -> None:
+    assert verdict(WEBHOOK, **{part: look}) is UNKNOWN
+    assert verdict(BOTH, **{part: look}) is DEGRADED
+
+
+@pytest.mark.parametrize(("part", "look"), DOUBTFUL.values(), ids=DOUBTFUL)
+def test_what_cannot_be_judged_on_the_only_way_is_unknown(part: str, look: Look) -> None:
+    answer = told(BOTH, **{part: look})
+    assert (answer.verdict, answer.verdict.exit_code) == (UNKNOWN, 1)
+    assert answer.faults
+
+
 CHOOSY = {
     "by severity": {"min_severity": "medium"},
     "by detection": {"only": ["trail-tampering"]},
@@ -686,7 +717,7 @@ def test_who_is_told_of_some_alerts_only_may_miss_one_that_is_judged_wrongly(
     judged = variable(f"CTWATCH_{name}", "theirs")
     choosy = planned({"channels": [{**DISCORD[0], **wish}]})
     beside = planned({"channels": [{**DISCORD[0], **wish}, {"type": "slack", "url": "env:X"}]})
-    assert verdict(choosy, function=judged) is MUTE
+    assert verdict(choosy, function=judged) is UNKNOWN
     assert verdict(beside, function=judged) is DEGRADED
     assert verdict(WEBHOOK, function=judged) is DEGRADED
     assert verdict(choosy, function=variable("CTWATCH_LANGUAGE", "tlh")) is DEGRADED
@@ -817,6 +848,33 @@ def test_a_source_account_shuts_eventbridge_out_and_it_is_said() -> None:
     assert fault.sentence.endswith("EventBridge names no account when it calls, so it is shut out")
 
 
+TABLES: dict[str, tuple[str, dict[str, Look]]] = {
+    "trail": ("trail", {**BLINDED, **SEEING}),
+    "rule": ("rule", {**DEAFENED, **HEARING}),
+    "topic": ("topic", {**MUTED, **SPEAKING}),
+    "person": ("person", {"pending": setting(confirmed=False), "stopped": setting(opted_in=False)}),
+    **{part: (part, {"denied": denied, "foreign": foreign}) for part in parts(BOTH)},
+}
+EVERY_LOOK = [
+    *((part, look) for part, looks in TABLES.values() for look in looks.values()),
+    *DOUBTFUL.values(),
+    *SILENCED.values(),
+    *UNJUDGED.values(),
+    *TELLING.values(),
+]
+DO = re.compile(r"(ctwatch|aws) [a-z]|(Open|Ask|Choose|Read|Look) |Your credentials may not call ")
+
+
+def test_every_fault_says_what_it_means_and_what_mends_it() -> None:
+    """A command of ctwatch's or of AWS's, or what a person does."""
+    hidden = Account(hidden=None)
+    answers = [told(BOTH, hidden, **{part: look}) for part, look in EVERY_LOOK]
+    faults = {fault for answer in answers for fault in (*answer.faults, *answer.warnings)}
+    assert len(faults) > len(EVERY_LOOK) / 2
+    assert [one for one in faults if not DO.match(one.remedy)] == []
+    assert [one for one in faults if not one.sentence or one.sentence.endswith(", ")] == []
+
+
 def test_only_a_click_is_missing_when_only_mails_wait_for_one() -> None:
     waits = told(TWO_RULES, person=setting(confirmed=False))
     assert waits.only_a_click
@@ -857,12 +915,12 @@ def test_a_function_that_is_well_or_being_set_up_is_no_fault(state: str | None) 
     assert verdict(WEBHOOK, function=knowing(State=state, LastUpdateStatus="InProgress")) is ARMED
 
 
-def test_dead_letters_are_a_fault_with_the_queue_to_read() -> None:
+def test_dead_letters_are_a_warning_with_the_queue_to_read() -> None:
     answer = told(BOTH, dead_letter=knowing(messages=2, url="https://sqs/1/dead"))
-    assert answer.verdict is DEGRADED
+    assert (answer.verdict, answer.faults) == (ARMED, ())
     flow, words = line_of(answer, "undelivered")
-    assert (flow, "2 alerts that could not be delivered wait" in words) == (Flow.WORN, True)
-    [fault] = answer.faults
+    assert (flow, "2 alerts that could not be delivered wait" in words) == (Flow.OK, True)
+    [fault] = answer.warnings
     region = BOTH.place.region
     assert (
         f"aws sqs receive-message --queue-url https://sqs/1/dead --region {region}" in fault.remedy
@@ -879,8 +937,8 @@ def test_dead_letters_of_another_region_are_told_too() -> None:
     looks = {there: knowing(messages=1, url="u")}
     aws: Any = Account()
     answer = diagnose(AWAY, [looks.get(x, found)(x) for x in AWAY.resources], aws)
-    assert answer.verdict is DEGRADED
-    assert "in us-east-1: 1 alert that could not be delivered waits" in answer.faults[0].sentence
+    assert answer.verdict is ARMED
+    assert "in us-east-1: 1 alert that could not be delivered waits" in answer.warnings[0].sentence
 
 
 def test_an_address_that_one_click_can_end_is_a_warning_and_no_fault() -> None:
@@ -888,8 +946,9 @@ def test_an_address_that_one_click_can_end_is_a_warning_and_no_fault() -> None:
     assert (answer.verdict, answer.faults) == (ARMED, ())
     name = BOTH.people[0].name
     flow, words = line_of(answer, name)
-    assert (flow, words) == (Flow.OK, "confirmed, but one click in any alert ends it")
     [warning] = answer.warnings
+    assert (flow, words) == (Flow.OK, warning.sentence)
+    assert words.endswith("confirmed, but one click on the link in any of its mails ends it")
     assert "aws sns unsubscribe --subscription-arn arn:s, then ctwatch up" in warning.remedy
     assert "ctwatch confirm LINK" in warning.remedy
     assert told(BOTH, person=knowing(arn="arn:s", authenticated=True)).warnings == ()
