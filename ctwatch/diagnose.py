@@ -12,7 +12,7 @@ What nobody promised and AWS tells all the same (the age of the last digest, dea
 that stayed silent) is held against the clock here, too.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -39,6 +39,7 @@ from ctwatch.resources.subscription import PENDING, Subscription
 from ctwatch.resources.topic import Topic
 from ctwatch.resources.trail import other_recorders, records_writes
 from ctwatch.watch import Watch
+from ctwatch.webhooks import Answer, Reply
 
 UP = "ctwatch up"
 
@@ -161,8 +162,20 @@ class Diagnosis:
         return bool(self.faults) and all(fault.path == "confirmed" for fault in self.faults)
 
 
-def diagnose(watch: Watch, findings: Sequence[Finding], aws: Aws) -> Diagnosis:
-    """Follow the event's way through what was found."""
+def diagnose(
+    watch: Watch,
+    findings: Sequence[Finding],
+    aws: Aws,
+    answers: Mapping[str, Answer] | None = None,
+) -> Diagnosis:
+    """Follow the event's way through what was found.
+
+    Args:
+        watch: what was promised.
+        findings: what there is.
+        aws: the account.
+        answers: what the channels' webhooks said, where they were asked.
+    """
     looks = {finding.resource: finding for finding in findings}
     now = aws.clock.now()
     proofs = remembered(looks[rule] for rule in watch.rules)
@@ -170,7 +183,7 @@ def diagnose(watch: Watch, findings: Sequence[Finding], aws: Aws) -> Diagnosis:
     events = _events_hop(watch, looks, aws)
     bus = _bus_hop(watch, aws)
     rules = {pair[0]: _rule_hop(pair, looks) for pair in watch.pairs}
-    topic, ends = _topic_hop(watch, looks), _ends(watch, looks)
+    topic, ends = _topic_hop(watch, looks), _ends(watch, looks, answers or {})
     after = [_undelivered(watch, looks), *_left_over(findings)]
     after += [_proof_hop(watch, looks, proofs, now)]
     beside = [trail, topic, *after]
@@ -638,11 +651,11 @@ class _Ends:
     publisher: Hop | None
 
 
-def _ends(watch: Watch, looks: Looks) -> _Ends:
+def _ends(watch: Watch, looks: Looks, answers: Mapping[str, Answer]) -> _Ends:
     hops = {}
     if watch.function:
-        hops = {name: _channel_hop(watch, watch.function, name, looks) for name in
-                watch.function.channels}  # fmt: skip
+        hops = {name: _channel_hop(watch, watch.function, name, looks, answers.get(name))
+                for name in watch.function.channels}  # fmt: skip
     publisher = hops.pop(TOPIC, None)
     people = tuple(_person_hop(looks[one], one) for one in watch.people)
     return _Ends(tuple(hops.values()), people, publisher)
@@ -777,7 +790,9 @@ def _publishing(watch: Watch, role: Role) -> list[tuple[str, str, None]]:
     return [("sns:publish", watch.topic.arn, None), *used]
 
 
-def _channel_hop(watch: Watch, function: Function, name: str, looks: Looks) -> Hop:
+def _channel_hop(
+    watch: Watch, function: Function, name: str, looks: Looks, answer: Answer | None
+) -> Hop:
     """One channel's way: the function that serves them all, and the secret that is its own."""
     secrets = function.secrets_of(name)
     listener = (watch.webhook,) if watch.webhook else ()
@@ -785,13 +800,50 @@ def _channel_hop(watch: Watch, function: Function, name: str, looks: Looks) -> H
     deeds = [("ssm:getparameter", secret.arn, None) for secret in secrets]
     deeds += _publishing(watch, function.role) if name == TOPIC else []
     notes = [one.note for one in way if one.note]
-    notes += [_UNASKED] * (name in function.unasked)
+    notes += [_UNASKED] * (name in function.unasked) + [*_answered(answer)]
     how = "subscribed, permitted, our code" if listener else "permitted, our code"
     told = _hop(name, [looks[one] for one in way], None, "; ".join([how, *notes]))
     idle = _HARMLESS if name in function.choosy else _HARMLESS | _JUDGING
     silent = partial(_silent, deeds, idle)
     carried = [_flow(looks[one], silent) for one in (function, function.role, *secrets)]
-    return _beside(replace(told, flow=worst(carried)), [looks[function.log_group]])
+    hop = _beside(replace(told, flow=worst(carried)), [looks[function.log_group]])
+    return _with(hop, [*_unanswered(name, answer)], _REPLIES[answer.reply] if answer else Flow.OK)
+
+
+_REPLIES = {
+    Reply.THERE: Flow.OK,
+    Reply.UNASKED: Flow.OK,
+    Reply.UNHEARD: Flow.UNKNOWN,
+    Reply.GONE: Flow.CUT,
+}
+
+
+def _answered(answer: Answer | None) -> Iterator[str]:
+    """What to say of a webhook with which nothing is known to be wrong."""
+    if answer and answer.reply is Reply.THERE:
+        yield "answers"
+    if answer and answer.reply is Reply.UNASKED:
+        yield f"whether it takes alerts cannot be checked: {answer.why}"
+
+
+def _unanswered(channel: str, answer: Answer | None) -> Iterator[Fault]:
+    """A webhook that takes no alert, or of which that cannot be found out."""
+    if not answer or answer.reply not in _AMISS:
+        return
+    what, remedy = _AMISS[answer.reply]
+    yield Fault(f"channel {channel}", "webhook", f"{channel}: {answer.why}{what}", remedy)
+
+
+_AMISS = {
+    Reply.GONE: (
+        ", no alert arrives",
+        f"Make a new webhook for it, store its URL where the config says, then: {UP}",
+    ),
+    Reply.UNHEARD: (
+        "",
+        "Look at the network and the proxy settings here, then: ctwatch status",
+    ),
+}
 
 
 _UNASKED = "whether it takes alerts cannot be checked from here, ctwatch simulate proves it"

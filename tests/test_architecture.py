@@ -24,7 +24,7 @@ STOREYS = (
     ("simulate", "diagnose", "opening", "start", "strays", "alerts"),
     ("striking",),
     ("blows",),
-    ("watch", "engine", "techniques", "proof", "synthetic", "confirmation"),
+    ("watch", "engine", "techniques", "proof", "synthetic", "confirmation", "webhooks"),
     ("meaning", "remembered"),
     ("findings", "remains"),
     ("resources", "listening", "readable"),

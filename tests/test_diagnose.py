@@ -34,6 +34,7 @@ from ctwatch.meaning import sentence
 from ctwatch.resources.base import Live, Resource
 from ctwatch.sandbox.server import Sandbox
 from ctwatch.watch import Watch
+from ctwatch.webhooks import Answer, Reply
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 ARMED, DEGRADED, UNKNOWN = Alarm.ARMED, Alarm.DEGRADED, Alarm.UNKNOWN
@@ -957,6 +958,36 @@ def test_an_address_that_one_click_can_end_is_a_warning_and_no_fault() -> None:
 def test_an_address_that_is_not_even_confirmed_is_not_warned_of() -> None:
     pending = drifted(lambda state: state.update(confirmed=False), arn=None, authenticated=False)
     assert told(BOTH, person=pending).warnings == ()
+
+
+# The webhooks
+
+
+REPLIES = {
+    Reply.THERE: ("", ARMED, "subscribed, permitted, our code; answers"),
+    Reply.UNASKED: (
+        "its secret cannot be read from here",
+        ARMED,
+        "whether it takes alerts cannot be checked: its secret cannot be read from here",
+    ),
+    Reply.UNHEARD: ("no answer within 5 s", UNKNOWN, "discord: no answer within 5 s"),
+    Reply.GONE: ("discord answers 404", MUTE, "discord: discord answers 404, no alert arrives"),
+}
+
+
+@pytest.mark.parametrize("reply", REPLIES)
+def test_what_a_webhook_answers_decides_about_its_channel(reply: Reply) -> None:
+    why, alone, words = REPLIES[reply]
+    aws: Any = Account()
+    verdicts = {}
+    for watch in (WEBHOOK, BOTH):
+        answer = diagnose(
+            watch, [*map(found, watch.resources)], aws, {"discord": Answer(reply, why)}
+        )
+        verdicts[watch] = answer.verdict
+        assert words in line_of(answer, "discord")[1]
+        assert len(answer.faults) == (alone is not ARMED)
+    assert verdicts == {WEBHOOK: alone, BOTH: ARMED if alone is ARMED else DEGRADED}
 
 
 # The last drills

@@ -19,7 +19,7 @@ def status(options: Options) -> int:
 
     screen, watch = options.screen, opened(options.choice)
     with screen.working("Looking"):
-        findings, diagnosis = looked(watch)
+        findings, diagnosis = looked(watch, ask=True)
     if options.as_json:
         screen.json(diagnosis_json(diagnosis))
     else:
