@@ -161,6 +161,11 @@ class Diagnosis:
         """Whether all that is missing is a person's click on a confirmation mail."""
         return bool(self.faults) and all(fault.path == "confirmed" for fault in self.faults)
 
+    @property
+    def left_to_people(self) -> bool:
+        """Whether no fault is left but what waits for a click, or to be proven anew by a drill."""
+        return all(fault.path in {"confirmed", SILENT} for fault in self.faults)
+
 
 def diagnose(
     watch: Watch,
@@ -975,7 +980,7 @@ def _proof_hop(watch: Watch, looks: Looks, proofs: Sequence[Remembered], now: da
     silent = [
         Fault(
             watch.receipts.title,
-            "",
+            SILENT,
             f"{one.technique} stayed silent {ago(one.at, now)}, for {one.seconds:g} s",
             f"ctwatch simulate {one.technique}",
         )
@@ -983,6 +988,10 @@ def _proof_hop(watch: Watch, looks: Looks, proofs: Sequence[Remembered], now: da
         if not one.proven
     ]
     return _with(_hop("proof", parts, None, _proven(proofs, now)), silent)
+
+
+SILENT = "silent"
+"""The path of the fault that a drill stayed silent: what came of a cause, and never one itself."""
 
 
 def _proven(proofs: Sequence[Remembered], now: datetime) -> str:

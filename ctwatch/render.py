@@ -31,7 +31,7 @@ from ctwatch.alerts import Alert, Lost, Taken
 from ctwatch.blows import Blow, On, Proof, Rung
 from ctwatch.confirmation import Confirmed
 from ctwatch.detections import SAMPLE, Detection, Language, Part
-from ctwatch.diagnose import MEANING, Alarm, Diagnosis, Fault, Flow, Hop
+from ctwatch.diagnose import MEANING, SILENT, Alarm, Diagnosis, Fault, Flow, Hop
 from ctwatch.diff import Difference
 from ctwatch.errors import CtwatchError, ForeignError
 from ctwatch.findings import Action, Finding, Step, Verdict, foreign
@@ -438,8 +438,10 @@ def _remedies(
             yield Hanging(Text("→ ", "cyan"), Text(remedy, "cyan"))
 
 
-def click_line(fault: Fault) -> Text:
-    """What to say of an address whose confirmation is all that is missing."""
+def waiting_line(fault: Fault) -> Text:
+    """What to say of a drill to make anew, or an address whose confirmation is all that misses."""
+    if fault.path == SILENT:
+        return Text(f"{fault.sentence}. To prove it now: {fault.remedy}", "yellow")
     address = fault.resource.partition(" ")[2]
     return Text(
         f"Only a click is missing: {address} has not followed the link in the confirmation mail. "

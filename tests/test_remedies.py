@@ -138,11 +138,18 @@ def test_the_remedy_to_the_letter_brings_back_armed(case: Case, world: World) ->
     assert case.words in fault["sentence"]
     assert fault["remedy"].startswith(case.remedy)
     carry_out(world, fault["remedy"])
-    if case.hop == "proof":  # what a drill writes there is shown in its own tests
-        remember(world, "proven 9.1")
     well = status(world)
     assert (well["verdict"], well["code"]) == ("ARMED", 0)
     assert [hop for hop, _ in [*told(well, "faults"), *told(well, "warnings")]] == [ADDRESS]
+
+
+def test_up_has_done_its_part_though_a_drill_stayed_silent_and_says_so(world: World) -> None:
+    remember(world, "silent 600")
+    up = world.run("up")
+    assert up.code == 0
+    assert "for 600 s. To prove it now: ctwatch simulate stop-logging" in up.err
+    assert "Nothing to do but what waits for a person" in up.err
+    assert status(world)["verdict"] == "DEGRADED"
 
 
 def test_a_drill_is_remembered_and_up_leaves_that_alone(world: World) -> None:

@@ -22,19 +22,16 @@ from ctwatch.resources.queue import Queue
 from ctwatch.resources.role import Role
 
 PROOF = "ctwatch:proof:"
-"""What the keys of the tags begin with that remember proofs, before the technique's name."""
+"""What the keys of the tags begin with that remember proofs, before the technique's name.
+
+The value is when, how it ended, and the seconds it took: "2026-11-25T12:00:00Z proven 9.1".
+"""
 
 _GONE = "ResourceNotFoundException"
 _CONCURRENT = "ConcurrentModificationException"
 _WIDE = "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS"
 _MAX_AGE = 86_400
 _MAX_ATTEMPTS = 185
-
-PROOF = "ctwatch:proof:"
-"""How the tags begin that drills leave on a rule at home, each ended by a technique's name.
-
-The value is when, how it ended, and the seconds it took: "2026-11-25T12:00:00Z proven 9.1".
-"""
 
 _IDS = {"topic": "topic", "function": "function", "queue": "receipts", "rule": "home"}
 """What a target is called, by the kind of resource that it is."""
