@@ -139,12 +139,20 @@ class Diagnosis:
         hops: in the order in which an event meets them.
         rules: each rule's own verdict.
         proofs: the last drill of each technique, the newest first.
+        at: when that was, in UTC.
     """
 
     verdict: Alarm
     hops: tuple[Hop, ...]
     rules: dict[str, Alarm]
     proofs: tuple[Remembered, ...] = ()
+    at: datetime | None = None
+
+    @property
+    def gist(self) -> tuple[Any, ...]:
+        """What makes it another answer: not that what it tells of has become older."""
+        told = [(hop.name, hop.flow, hop.faults, hop.warnings) for hop in self.hops]
+        return self.verdict, self.rules, told
 
     @property
     def faults(self) -> tuple[Fault, ...]:
@@ -155,11 +163,6 @@ class Diagnosis:
     def warnings(self) -> tuple[Fault, ...]:
         """All of them, in the order of the hops."""
         return tuple(one for hop in self.hops for one in hop.warnings)
-
-    @property
-    def only_a_click(self) -> bool:
-        """Whether all that is missing is a person's click on a confirmation mail."""
-        return bool(self.faults) and all(fault.path == "confirmed" for fault in self.faults)
 
     @property
     def left_to_people(self) -> bool:
@@ -209,7 +212,7 @@ def diagnose(
     writer = [replace(ends.publisher, name="function")] if ends.publisher else []
     channels = [_entered(watch, hop, looks) for hop in (*ends.channels, *writer)]
     hops = (trail, events, *bus, *rules.values(), topic, *channels, *ends.people, *after)
-    return Diagnosis(verdict, hops, verdicts, tuple(proofs))
+    return Diagnosis(verdict, hops, verdicts, tuple(proofs), now)
 
 
 def _verdict(way: Sequence[Hop], ends: Sequence[Flow], beside: Sequence[Hop]) -> Alarm:
@@ -981,7 +984,7 @@ def _proof_hop(watch: Watch, looks: Looks, proofs: Sequence[Remembered], now: da
         Fault(
             watch.receipts.title,
             SILENT,
-            f"{one.technique} stayed silent {ago(one.at, now)}, for {one.seconds:g} s",
+            f"{one.technique} stayed silent {ago(one.at, now)}",
             f"ctwatch simulate {one.technique}",
         )
         for one in proofs
@@ -990,16 +993,22 @@ def _proof_hop(watch: Watch, looks: Looks, proofs: Sequence[Remembered], now: da
     return _with(_hop("proof", parts, None, _proven(proofs, now)), silent)
 
 
+def _took(seconds: float) -> str:
+    return f"{seconds:.1f} s"
+
+
+_TOGETHER = timedelta(minutes=1)
 SILENT = "silent"
 """The path of the fault that a drill stayed silent: what came of a cause, and never one itself."""
 
 
 def _proven(proofs: Sequence[Remembered], now: datetime) -> str:
-    """The newest of the drills that were proven."""
+    """The newest drill, by name the first of those that were made together."""
     if not proofs:
         return "never proven"
-    last, more = proofs[0], len(proofs) - 1
-    told = f"{last.technique} proven {ago(last.at, now)} in {last.seconds:g} s"
+    together = [one for one in proofs if proofs[0].at - one.at < _TOGETHER]
+    last, more = min(together, key=lambda one: one.technique), len(proofs) - 1
+    told = f"{last.technique} proven {ago(last.at, now)} in {_took(last.seconds)}"
     return f"{told}, and {more} more" if more else told
 
 

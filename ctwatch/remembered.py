@@ -24,7 +24,7 @@ class Remembered:
         technique: "stop-logging".
         at: when it was called, in UTC.
         proven: whether every hop that can be proven was.
-        seconds: until the last hop was proven, or that it waited in vain.
+        seconds: until the last hop was proven.
     """
 
     technique: str

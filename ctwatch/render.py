@@ -19,9 +19,10 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.constrain import Constrain
 from rich.highlighter import JSONHighlighter
+from rich.live import Live
 from rich.panel import Panel
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.rule import Rule
@@ -157,6 +158,18 @@ class Screen:
         ascii_only = not self.out.encoding.startswith("utf")
         text = json.dumps(document, indent=indent, ensure_ascii=ascii_only, default=_plain_value)
         return JSONHighlighter()(text.translate(_ESCAPED))
+
+    @contextmanager
+    def redrawing(self) -> Iterator[Callable[[Iterable[RenderableType], bool], None]]:
+        """Show what changes with time; yields what is called with the new and whether it differs.
+
+        On a terminal the old is drawn over; elsewhere what differs is printed after it.
+        """
+        if not self.out.is_terminal:
+            yield lambda views, differs: self.data(*views) if differs else None
+            return
+        with Live(console=self.out, auto_refresh=False) as live:
+            yield lambda views, _: live.update(Group(*map(_hung, views)), refresh=True)
 
     def talk(self, what: RenderableType, style: str = "") -> None:
         """Say something about what is being done."""
@@ -398,6 +411,11 @@ def status_view(diagnosis: Diagnosis) -> Iterator[RenderableType]:
     absent = diagnosis.verdict is Alarm.ABSENT
     yield from _remedies(diagnosis.faults, "red", all_gone=absent)
     yield from _remedies(diagnosis.warnings, "yellow")
+
+
+def moment_line(diagnosis: Diagnosis, interval: float) -> Text:
+    """When a look that is made again and again was made."""
+    return Text(f"{diagnosis.at:%Y-%m-%d %H:%M:%S} UTC, every {interval:g} s", "dim")
 
 
 def promised_view(findings: Sequence[Finding]) -> Iterator[RenderableType]:
@@ -777,6 +795,7 @@ def diagnosis_json(diagnosis: Diagnosis) -> dict[str, Any]:
     return {
         "verdict": diagnosis.verdict,
         "meaning": MEANING[diagnosis.verdict],
+        "at": diagnosis.at.isoformat(timespec="seconds") if diagnosis.at else None,
         "rules": diagnosis.rules,
         "hops": [
             {

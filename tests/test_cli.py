@@ -87,6 +87,8 @@ def told_at(widths: Sequence[int], *arguments: str, stdin: str = "") -> list[Tol
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("ctwatch.render._console", several)
         patch.setattr("ctwatch.render._after", lambda _: "+0.0 s")  # so that lines break alike
+        patch.setattr("ctwatch.diagnose._took", lambda _: "0.0 s")
+        patch.setattr("ctwatch.diagnose.ago", lambda *_: "just now")
         outs, errs = zip(*printed, strict=True)
         code = ran(arguments, stdin, Pipe(outs), Pipe(errs))
     command = " ".join(["ctwatch", *arguments])
