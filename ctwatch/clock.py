@@ -32,3 +32,12 @@ class Clock:
     def wait(self, event: threading.Event, seconds: float) -> bool:
         """Let `seconds` pass, or fewer when `event` is set; tell whether it was set."""
         return event.wait(max(0.0, seconds) / self.speed)
+
+
+def ago(then: datetime, now: datetime) -> str:
+    """How long ago that was, in words: "just now", "5 min ago", "3 h ago", "12 days ago"."""
+    seconds = (now - then).total_seconds()
+    for unit, length, from_ in (("days", 86_400, 2 * 86_400), ("h", 3600, 3600), ("min", 60, 60)):
+        if seconds >= from_:
+            return f"{seconds // length:.0f} {unit} ago"
+    return "just now"

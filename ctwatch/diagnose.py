@@ -1,25 +1,33 @@
 """Findings become one verdict: would I be told right now?
 
 The event's way is followed from the trail to each channel. A hop is `OK`, `WORN` (not as promised,
-but it still carries), `CUT` (nothing passes), or `UNKNOWN` (AWS would not say). What cuts a hop is
-written down here, per kind of resource, and nowhere else; everything that differs is a fault, with
-its exact path, what it means and the one command that mends it.
+but it still carries), `CUT` (nothing passes), or `UNKNOWN` (AWS would not say, or what was changed
+cannot be judged from here, such as a layer). What cuts a hop is written down here, per kind of
+resource, and nowhere else; everything that differs is a fault, with its exact path, what it means
+and the one command that mends it.
 
 Pure but for two questions: whether another trail records in our own one's stead, asked only when
 that is deaf, and what the policy of the event bus is, asked only where other regions hand on to it.
+What nobody promised and AWS tells all the same (the age of the last digest, dead letters, a drill
+that stayed silent) is held against the clock here, too.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
 from typing import Any
 
 from ctwatch.aws import TROUBLE, Aws, complaint
+from ctwatch.clock import ago
 from ctwatch.config import TOPIC
-from ctwatch.diff import MISSING, Difference, State, denied, granted
+from ctwatch.diff import State, denied, granted
+from ctwatch.errors import CtwatchError
 from ctwatch.findings import Finding, Verdict, foreign
+from ctwatch.meaning import sentence
 from ctwatch.patterns import PatternError, compiled
+from ctwatch.remembered import Remembered, remembered
 from ctwatch.resources.base import Resource
 from ctwatch.resources.bucket import Bucket
 from ctwatch.resources.function import Function
@@ -31,6 +39,7 @@ from ctwatch.resources.subscription import PENDING, Subscription
 from ctwatch.resources.topic import Topic
 from ctwatch.resources.trail import other_recorders, records_writes
 from ctwatch.watch import Watch
+from ctwatch.webhooks import Answer, Reply
 
 UP = "ctwatch up"
 
@@ -55,7 +64,7 @@ class Alarm(StrEnum):
 MEANING = {
     Alarm.ARMED: "You would be told.",
     Alarm.DEGRADED: "You would still be told, but something is not as promised.",
-    Alarm.UNKNOWN: "AWS would not say whether you would be told.",
+    Alarm.UNKNOWN: "It cannot be told from here whether you would be told.",
     Alarm.MUTE: "The alarm would go off and nobody would hear it.",
     Alarm.DEAF: "CloudTrail would tell EventBridge, and no rule would listen.",
     Alarm.BLIND: "CloudTrail would tell EventBridge nothing.",
@@ -104,11 +113,13 @@ class Hop:
     """One hop of the event's way.
 
     Attributes:
-        name: "trail", "events", "rule", "topic", a channel's name, an address, "proof".
+        name: "trail", "events", "bus", "rule", "topic", a channel's name, "function", an address,
+            "undelivered", "left over", "proof".
         subject: the things it consists of.
         flow: what passes.
         sentence: one line about it.
         faults: what is not as promised.
+        warnings: what is as promised, and could be better; it changes no verdict.
     """
 
     name: str
@@ -116,6 +127,7 @@ class Hop:
     flow: Flow
     sentence: str
     faults: tuple[Fault, ...] = ()
+    warnings: tuple[Fault, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -126,11 +138,21 @@ class Diagnosis:
         verdict: that of the worst rule.
         hops: in the order in which an event meets them.
         rules: each rule's own verdict.
+        proofs: the last drill of each technique, the newest first.
+        at: when that was, in UTC.
     """
 
     verdict: Alarm
     hops: tuple[Hop, ...]
     rules: dict[str, Alarm]
+    proofs: tuple[Remembered, ...] = ()
+    at: datetime | None = None
+
+    @property
+    def gist(self) -> tuple[Any, ...]:
+        """What makes it another answer: not that what it tells of has become older."""
+        told = [(hop.name, hop.flow, hop.faults, hop.warnings) for hop in self.hops]
+        return self.verdict, self.rules, told
 
     @property
     def faults(self) -> tuple[Fault, ...]:
@@ -138,20 +160,40 @@ class Diagnosis:
         return tuple(dict.fromkeys(fault for hop in self.hops for fault in hop.faults))
 
     @property
-    def only_a_click(self) -> bool:
-        """Whether all that is missing is a person's click on a confirmation mail."""
-        return bool(self.faults) and all(fault.path == "confirmed" for fault in self.faults)
+    def warnings(self) -> tuple[Fault, ...]:
+        """All of them, in the order of the hops."""
+        return tuple(one for hop in self.hops for one in hop.warnings)
+
+    @property
+    def left_to_people(self) -> bool:
+        """Whether no fault is left but what waits for a click, or to be proven anew by a drill."""
+        return all(fault.path in {"confirmed", SILENT} for fault in self.faults)
 
 
-def diagnose(watch: Watch, findings: Sequence[Finding], aws: Aws) -> Diagnosis:
-    """Follow the event's way through what was found."""
+def diagnose(
+    watch: Watch,
+    findings: Sequence[Finding],
+    aws: Aws,
+    answers: Mapping[str, Answer] | None = None,
+) -> Diagnosis:
+    """Follow the event's way through what was found.
+
+    Args:
+        watch: what was promised.
+        findings: what there is.
+        aws: the account.
+        answers: what the channels' webhooks said, where they were asked.
+    """
     looks = {finding.resource: finding for finding in findings}
-    trail = _trail_hop(watch, looks)
+    now = aws.clock.now()
+    proofs = remembered(looks[rule] for rule in watch.rules)
+    trail = _trail_hop(watch, looks, now)
     events = _events_hop(watch, looks, aws)
     bus = _bus_hop(watch, aws)
     rules = {pair[0]: _rule_hop(pair, looks) for pair in watch.pairs}
-    topic, ends = _topic_hop(watch, looks), _ends(watch, looks)
-    after = [*_left_over(findings), _proof_hop(watch, looks)]
+    topic, ends = _topic_hop(watch, looks), _ends(watch, looks, answers or {})
+    after = [_undelivered(watch, looks), *_left_over(findings)]
+    after += [_proof_hop(watch, looks, proofs, now)]
     beside = [trail, topic, *after]
     verdicts = {
         rule.name: _verdict(
@@ -170,7 +212,7 @@ def diagnose(watch: Watch, findings: Sequence[Finding], aws: Aws) -> Diagnosis:
     writer = [replace(ends.publisher, name="function")] if ends.publisher else []
     channels = [_entered(watch, hop, looks) for hop in (*ends.channels, *writer)]
     hops = (trail, events, *bus, *rules.values(), topic, *channels, *ends.people, *after)
-    return Diagnosis(verdict, hops, verdicts)
+    return Diagnosis(verdict, hops, verdicts, tuple(proofs), now)
 
 
 def _verdict(way: Sequence[Hop], ends: Sequence[Flow], beside: Sequence[Hop]) -> Alarm:
@@ -195,11 +237,14 @@ def _verdict(way: Sequence[Hop], ends: Sequence[Flow], beside: Sequence[Hop]) ->
 
 Looks = dict[Resource, Finding]
 
+Judge = Callable[[Finding], Flow]
+"""What a thing that is there lets pass: `OK` all, `CUT` nothing, `UNKNOWN` one or the other."""
+
 
 def _hop(
     name: str,
     parts: Sequence[Finding],
-    cuts: Callable[[Finding], bool] | None,
+    judge: Judge | None,
     fine: str,
 ) -> Hop:
     """A hop made of some findings.
@@ -207,41 +252,113 @@ def _hop(
     Args:
         name: the hop's name.
         parts: what it consists of, the thing it is called after first.
-        cuts: whether a part that is there lets nothing pass; None where no event passes any part.
+        judge: what a part that is there lets pass; None where no event passes any part.
         fine: the sentence for when all is well.
     """
-    flow = worst([_flow(one, cuts) for one in parts])
+    flow = worst([_flow(one, judge) for one in parts])
     faults = tuple(fault for one in parts for fault in faults_of(one))
     sentence = faults[0].sentence if faults else fine
     return Hop(name, parts[0].resource.name, flow, sentence, faults)
 
 
-def _flow(finding: Finding, cuts: Callable[[Finding], bool] | None) -> Flow:
-    if finding.verdict is Verdict.OK and not (cuts and finding.live and cuts(finding)):
-        return Flow.WORN if any(_told_by_aws(finding)) else Flow.OK
-    if cuts is None:
-        return Flow.WORN
-    if finding.verdict is Verdict.UNKNOWN:
+def _flow(finding: Finding, judge: Judge | None) -> Flow:
+    if judge and finding.verdict is Verdict.UNKNOWN:
         return Flow.UNKNOWN
-    if finding.verdict in {Verdict.MISSING, Verdict.FOREIGN}:
+    if judge and finding.verdict in {Verdict.MISSING, Verdict.FOREIGN}:
         return Flow.CUT
-    return Flow.CUT if cuts(finding) else Flow.WORN
+    passes = judge(finding) if judge and finding.live else Flow.OK
+    if passes is not Flow.OK:
+        return passes
+    fine = finding.verdict is Verdict.OK and not any(_told_by_aws(finding))
+    return Flow.OK if fine else Flow.WORN
+
+
+def _unless(*faults: bool) -> Flow:
+    """`CUT` if any of these holds, else all passes."""
+    return Flow.CUT if any(faults) else Flow.OK
+
+
+def _granting(policy: State, service: str, action: str, arn: str, source: str | None) -> Flow:
+    """Whether a policy lets a service act; a denial under a condition only may mean it."""
+    if granted(policy, service, action, arn, source):
+        return Flow.OK
+    rest = {sid: one for sid, one in policy.items() if not _conditioned_denial(one)}
+    return Flow.UNKNOWN if granted(rest, service, action, arn, source) else Flow.CUT
+
+
+def _conditioned_denial(statement: State) -> bool:
+    return bool(statement["effect"] == "Deny" and statement.get("condition"))
 
 
 def _state(finding: Finding) -> dict[str, Any]:
     return finding.live.state if finding.live else {}
 
 
-def _trail_hop(watch: Watch, looks: Looks) -> Hop:
+def _with(hop: Hop, faults: Sequence[Fault], flow: Flow = Flow.WORN) -> Hop:
+    """The hop with further faults, if there are any."""
+    if not faults:
+        return hop
+    sentence = hop.sentence if hop.faults else faults[0].sentence
+    flow, faults = worst([hop.flow, flow]), (*hop.faults, *faults)
+    return replace(hop, flow=flow, sentence=sentence, faults=faults)
+
+
+def _warning(hop: Hop, warnings: Sequence[Fault]) -> Hop:
+    """The hop with what is said besides, if there is anything."""
+    sentence = hop.sentence if hop.faults or not warnings else warnings[0].sentence
+    return replace(hop, sentence=sentence, warnings=(*hop.warnings, *warnings))
+
+
+def _trail_hop(watch: Watch, looks: Looks, now: datetime) -> Hop:
     trail, bucket = watch.trail, watch.bucket
     others = [one for one in trail.needs if one is not bucket]
     parts = [looks[one] for one in (trail, *([bucket] if bucket else []), *others)]
     where = "every region" if trail.multi_region else "the home region alone"
+    facts = parts[0].live.facts if parts[0].live else {}
+    told = ", ".join(_last(what, facts.get(fact), now) for what, fact in _DELIVERED.items())
     if isinstance(trail, GivenTrail):
-        live = looks[trail].live
-        said = live.facts["records"] if live else ""
-        return _hop("trail", parts, None, f"it was there already, {where}, {said}")
-    return _hop("trail", parts, None, f"{where}, validated")
+        said = facts.get("records", "")
+        return _hop("trail", parts, None, f"it was there already, {where}, {said}; {told}")
+    hop = _hop("trail", parts, None, f"{where}, validated; {told}")
+    return _with(hop, [*_overdue(parts[0], now)])
+
+
+_DELIVERED = {"log file": "LatestDeliveryTime", "digest": "LatestDigestDeliveryTime"}
+
+
+def _last(what: str, at: datetime | None, now: datetime) -> str:
+    return f"last {what} {ago(at, now)}" if at else f"no {what} yet"
+
+
+# Each hour one is made, of the log files of that hour, be there any or none. Log files themselves
+# come about five minutes after an event, and none without one: their age alone says nothing.
+# https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-log-file-validation-intro.html
+# https://docs.aws.amazon.com/awscloudtrail/latest/userguide/how-cloudtrail-works.html
+_DIGESTS_WITHIN = timedelta(hours=3)
+
+
+def _overdue(finding: Finding, now: datetime) -> Iterator[Fault]:
+    """Digests that should long have come from a trail that logs and makes them."""
+    state, one = _state(finding), finding.resource
+    facts = finding.live.facts if finding.live else {}
+    since, at = facts.get("StartLoggingTime"), facts.get("LatestDigestDeliveryTime")
+    due = since and state["logging"] and state["validation"] and now - since > _DIGESTS_WITHIN
+    if not due or (at and now - at <= _DIGESTS_WITHIN):
+        return
+    came = f"the last digest came {ago(at, now)}" if at else "no digest has ever come"
+    said = f"{one.title}: {came}, though one is due each hour: a forged log file is not noticed"
+    yield Fault(one.title, "", said, _DELIVERS)
+
+
+_DELIVERS = (
+    f"{UP}, then wait: CloudTrail tries again by itself, and makes digests an hour after validation"
+    " was turned on. If it goes on, something else keeps cloudtrail.amazonaws.com out of the"
+    " bucket: a resource control policy, or the policy of its key"
+)
+"""What helps against a delivery that fails, or that is overdue.
+
+https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_GetTrailStatus.html
+"""
 
 
 def _events_hop(watch: Watch, looks: Looks, aws: Aws) -> Hop:
@@ -249,15 +366,16 @@ def _events_hop(watch: Watch, looks: Looks, aws: Aws) -> Hop:
     finding = looks[watch.trail]
     which = "our trail" if watch.owns_trail else watch.trail.name
 
-    def hop(flow: Flow, sentence: str) -> Hop:
-        return Hop("events", "EventBridge", flow, sentence)
+    def hop(flow: Flow, sentence: str, *faults: Fault) -> Hop:
+        return Hop("events", "EventBridge", flow, sentence, faults)
 
     if finding.verdict is not Verdict.UNKNOWN and finding.live and _records(finding):
         return hop(Flow.OK, "CloudTrail tells of every write")
     try:
         others = other_recorders(aws, but=watch.trail.arn)
     except TROUBLE as error:
-        return hop(Flow.UNKNOWN, complaint(error, "looking for other trails").problem)
+        refused = complaint(error, "looking for other trails")
+        return hop(Flow.UNKNOWN, refused.problem, _refused("trails", refused))
     if others:
         return hop(Flow.WORN, f"{others[0]} records in {which}'s stead")
     if finding.verdict is Verdict.UNKNOWN:
@@ -279,8 +397,9 @@ def _bus_hop(watch: Watch, aws: Aws) -> tuple[Hop, ...]:
             (sid, flow, one) for sid, one in bus_policy(aws) if (flow := _kept_out(watch, one))
         ]
     except TROUBLE as error:
-        said = complaint(error, "looking at the policy of the default event bus").problem
-        return (Hop("bus", "default", Flow.UNKNOWN, said),)
+        refused = complaint(error, "looking at the policy of the default event bus")
+        fault = _refused("event bus default", refused)
+        return (Hop("bus", "default", Flow.UNKNOWN, refused.problem, (fault,)),)
     faults = tuple(_bus_fault(watch, sid, flow) for sid, flow, _ in found)
     sentence = faults[0].sentence if faults else "takes what other regions hand on"
     return (Hop("bus", "default", worst([flow for _, flow, _ in found]), sentence, faults),)
@@ -343,8 +462,7 @@ def _rule_hop(pair: Sequence[Rule], looks: Looks) -> Hop:
     seen = _seen([one.place.region for one in away])
     parts = [looks[one] for one in (*pair, *forwarders)]
     parts += [_as_teller(looks[one.teller]) for one in pair[:1] if one.teller]
-    hop = _hop("rule", parts, partial(_deaf, pair), f"enabled, {pair[0].detection}{seen}")
-    return _beside(hop, [looks[one] for one in dict.fromkeys(rule.dead_letter for rule in pair)])
+    return _hop("rule", parts, partial(_deaf, pair), f"enabled, {pair[0].detection}{seen}")
 
 
 def _as_teller(finding: Finding) -> Finding:
@@ -353,26 +471,28 @@ def _as_teller(finding: Finding) -> Finding:
     return replace(finding, differences=told)
 
 
-def _deaf(pair: Sequence[Rule], finding: Finding) -> bool:
-    """Whether this rule, or what its events pass before it, lets nothing pass."""
+def _deaf(pair: Sequence[Rule], finding: Finding) -> Flow:
+    """What this rule, or what its events pass before it, lets pass."""
     one, state = finding.resource, _state(finding)
     if isinstance(one, Bucket | GivenBucket):
-        return not state["eventbridge"]
+        return _unless(not state["eventbridge"])
     if isinstance(one, Role):
         may = [("events:putevents", str(rule.aims["home"]["Arn"]), rule.arn) for rule in pair[1:]]
         return _powerless(one, state, may)
     rule = next(each for each in pair if each is one)
-    aimed = any(_aimed(rule, name, finding) for name in rule.aims if name != _RECEIPTS)
-    return state["state"] != rule.state or not aimed or not _fires(rule, state["pattern"])
+    ways = [_aimed(rule, name, finding) for name in rule.aims if name != _RECEIPTS]
+    heard = _unless(state["state"] != rule.state, not _fires(rule, state["pattern"]))
+    return worst([heard, min(ways, key=_ORDER.index, default=Flow.CUT)])
 
 
 _RECEIPTS = "receipts"
 """The target that tells nobody but `ctwatch simulate`."""
 
 
-def _aimed(rule: Rule, name: str, finding: Finding) -> bool:
+def _aimed(rule: Rule, name: str, finding: Finding) -> Flow:
     """Whether one of a rule's targets still gets its events, as they were meant for it."""
-    return any(_aims(live, rule.aims[name]) for live in _state(finding)["targets"].values())
+    ways = [_aims(live, rule.aims[name]) for live in _state(finding)["targets"].values()]
+    return min(ways, key=_ORDER.index, default=Flow.CUT)
 
 
 def _beside(hop: Hop, findings: Sequence[Finding]) -> Hop:
@@ -383,13 +503,18 @@ def _beside(hop: Hop, findings: Sequence[Finding]) -> Hop:
     return Hop(hop.name, hop.subject, worst([hop.flow, other.flow]), sentence, faults)
 
 
-# Where a target's events go, by what right, and what is sent in the event's stead.
-_AIM = ("Arn", "RoleArn", "Input", "InputPath", "InputTransformer")
+# Where a target's events go, by what right, and what is sent instead of any event.
+_AIM = ("Arn", "RoleArn", "Input")
+# What is made of an event: of another making it cannot be told what is left.
+_MADE = ("InputPath", "InputTransformer")
 
 
-def _aims(target: State, aim: State) -> bool:
+def _aims(target: State, aim: State) -> Flow:
     """Whether a target hands what it shall to where it shall go, and by the same right."""
-    return all(target.get(key) == aim.get(key) for key in _AIM)
+    if any(target.get(key) != aim.get(key) for key in _AIM):
+        return Flow.CUT
+    same = all(target.get(key) == aim.get(key) for key in _MADE)
+    return Flow.OK if same else Flow.UNKNOWN
 
 
 def _fires(rule: Rule, pattern: Any) -> bool:
@@ -410,12 +535,7 @@ def _topic_hop(watch: Watch, looks: Looks) -> Hop:
     fine = "EventBridge may publish" if watch.topic.from_rules else "the function publishes"
     parts = [looks[one] for one in (watch.topic, *watch.topic.needs)]
     hop = _hop("topic", parts, partial(_shut, by_rule=watch.topic.from_rules), fine)
-    strangers = tuple(_strangers(watch, looks[watch.topic]))
-    if not strangers:
-        return hop
-    sentence = hop.sentence if hop.faults else strangers[0].sentence
-    flow, faults = worst([hop.flow, Flow.WORN]), (*hop.faults, *strangers)
-    return Hop(hop.name, hop.subject, flow, sentence, faults)
+    return _with(hop, [*_strangers(watch, looks[watch.topic])])
 
 
 def _taken(watch: Watch, looks: Looks, *, by_rule: bool) -> Flow:
@@ -424,21 +544,39 @@ def _taken(watch: Watch, looks: Looks, *, by_rule: bool) -> Flow:
     return worst([_flow(one, partial(_shut, by_rule=by_rule)) for one in parts])
 
 
-def _shut(finding: Finding, *, by_rule: bool) -> bool:
-    """Whether the topic, or its key, takes nothing from EventBridge, or else from the function."""
+def _shut(finding: Finding, *, by_rule: bool) -> Flow:
+    """What the topic, or its key, takes from EventBridge, or else from the function."""
     one, state = finding.resource, _state(finding)
     if isinstance(one, Key):
-        return bool(_useless(state, one.arn, by_rule=by_rule))
+        return _unless(bool(_useless(state, one.arn, by_rule=by_rule)))
     if by_rule:
-        taken = granted(state["policy"], _EVENTS, "sns:publish", one.arn, None)
+        taken = _granting(state["policy"], _EVENTS, "sns:publish", one.arn, None)
     else:  # the function's own role lets it, unless the topic forbids it
-        taken = not denied(state["policy"], "sns:publish", one.arn)
-    another = state["key"] not in {None, one.wanted["key"]}  # who may use it is not looked at
+        taken = _forbidding(state["policy"], one.arn)
     key = finding.live.facts.get("key") if finding.live else None
     useless = key and _useless(key, key["arn"], by_rule=by_rule)
-    return another or not taken or bool(useless)
+    return worst([taken, _of_key(state["key"], one, by_rule=by_rule), _unless(bool(useless))])
 
 
+def _forbidding(policy: State, topic: str) -> Flow:
+    if not denied(policy, "sns:publish", topic):
+        return Flow.OK
+    rest = {sid: one for sid, one in policy.items() if not _conditioned_denial(one)}
+    return Flow.CUT if denied(rest, "sns:publish", topic) else Flow.UNKNOWN
+
+
+def _of_key(key: str | None, topic: Resource, *, by_rule: bool) -> Flow:
+    """What a topic takes with a key: who may use another one than promised is not looked at.
+
+    https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+    """
+    if key in {None, topic.wanted["key"]}:
+        return Flow.OK
+    return Flow.CUT if by_rule and key == _OF_SNS else Flow.UNKNOWN
+
+
+_OF_SNS = "alias/aws/sns"
+"""SNS's own key, whose policy nobody can change, and which does not let EventBridge in."""
 _EVENTS = "events.amazonaws.com"
 
 
@@ -521,18 +659,34 @@ class _Ends:
     publisher: Hop | None
 
 
-def _ends(watch: Watch, looks: Looks) -> _Ends:
+def _ends(watch: Watch, looks: Looks, answers: Mapping[str, Answer]) -> _Ends:
     hops = {}
     if watch.function:
-        hops = {name: _channel_hop(watch, watch.function, name, looks) for name in
-                watch.function.channels}  # fmt: skip
+        hops = {name: _channel_hop(watch, watch.function, name, looks, answers.get(name))
+                for name in watch.function.channels}  # fmt: skip
     publisher = hops.pop(TOPIC, None)
-    people = (_hop(one.name, [looks[one]], _unheard, _promised(one)) for one in watch.people)
-    return _Ends(tuple(hops.values()), tuple(people), publisher)
+    people = tuple(_person_hop(looks[one], one) for one in watch.people)
+    return _Ends(tuple(hops.values()), people, publisher)
 
 
-def _promised(person: Subscription) -> str:
-    return "subscribed" if person.protocol == "sms" else "confirmed"
+def _person_hop(finding: Finding, one: Subscription) -> Hop:
+    hop = _hop(
+        one.name, [finding], _unheard, "subscribed" if one.protocol == "sms" else "confirmed"
+    )
+    return _warning(hop, [*_unprotected(finding, one)] if hop.flow is Flow.OK else [])
+
+
+def _unprotected(finding: Finding, one: Subscription) -> Iterator[Fault]:
+    """An address that was confirmed by its link alone: so it is ended, by a link in every mail.
+
+    https://docs.aws.amazon.com/sns/latest/api/API_ConfirmSubscription.html
+    """
+    facts = finding.live.facts if finding.live else {}
+    if one.protocol == "email" and not facts.get("authenticated", True):
+        said = f"{one.title}: confirmed, but one click on the link in any of its mails ends it"
+        again = f"aws sns unsubscribe --subscription-arn {facts['arn']}"
+        remedy = f"{again}, then {UP}, and with the link of the new mail: ctwatch confirm LINK"
+        yield Fault(one.title, "authenticated", said, remedy)
 
 
 def _reached(watch: Watch, rule: Rule, ends: _Ends, looks: Looks) -> Iterator[Flow]:
@@ -586,14 +740,14 @@ def _target_flow(rule: Rule, name: str, looks: Looks) -> Flow:
     if finding.verdict is Verdict.UNKNOWN:
         return Flow.UNKNOWN
     there = finding.verdict in {Verdict.OK, Verdict.DRIFTED}
-    return Flow.OK if there and _aimed(rule, name, finding) else Flow.CUT
+    return _aimed(rule, name, finding) if there else Flow.CUT
 
 
 def _listening(watch: Watch, looks: Looks) -> Flow | None:
     """From the topic into the function."""
     if not (watch.function and watch.webhook):
         return None
-    heard = _flow(looks[watch.webhook], lambda one: _unheard(one) or bool(_state(one)["raw"]))
+    heard = _flow(looks[watch.webhook], _unread)
     return worst([heard, _may_call(watch.function, watch.topic.arn, looks)])
 
 
@@ -603,9 +757,29 @@ def _may_call(function: Function, source: str, looks: Looks) -> Flow:
     if finding.verdict not in {Verdict.OK, Verdict.DRIFTED}:
         return Flow.OK
     service = next(service for service, arn in function.invokers if arn == source)
-    policy = _state(finding)["permissions"]
-    may = granted(policy, service, "lambda:invokefunction", function.arn, source)
-    return Flow.OK if may else Flow.CUT
+    policy, action = _state(finding)["permissions"], "lambda:invokefunction"
+    may = _granting(policy, service, action, function.arn, source)
+    if may is not Flow.CUT or service == _EVENTS:
+        return may
+    named = _for_account(policy, function.place.account)
+    by_account = granted(named, service, action, function.arn, source)
+    return Flow.UNKNOWN if by_account else Flow.CUT
+
+
+def _for_account(policy: State, account: str) -> State:
+    """The statements without the condition that it be for our account.
+
+    EventBridge names no account and is shut out by it; of SNS it is not said whether it does.
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-troubleshooting.html
+    """
+    ours, found = {"aws:sourceaccount": [account]}, {}
+    for sid, one in policy.items():
+        tests = one.get("condition") or {}
+        found[sid] = {
+            **one,
+            "condition": {how: what for how, what in tests.items() if what != ours},
+        }
+    return found
 
 
 def _entered(watch: Watch, hop: Hop, looks: Looks) -> Hop:
@@ -624,7 +798,9 @@ def _publishing(watch: Watch, role: Role) -> list[tuple[str, str, None]]:
     return [("sns:publish", watch.topic.arn, None), *used]
 
 
-def _channel_hop(watch: Watch, function: Function, name: str, looks: Looks) -> Hop:
+def _channel_hop(
+    watch: Watch, function: Function, name: str, looks: Looks, answer: Answer | None
+) -> Hop:
     """One channel's way: the function that serves them all, and the secret that is its own."""
     secrets = function.secrets_of(name)
     listener = (watch.webhook,) if watch.webhook else ()
@@ -632,28 +808,70 @@ def _channel_hop(watch: Watch, function: Function, name: str, looks: Looks) -> H
     deeds = [("ssm:getparameter", secret.arn, None) for secret in secrets]
     deeds += _publishing(watch, function.role) if name == TOPIC else []
     notes = [one.note for one in way if one.note]
-    notes += [_UNASKED] * (name in function.unasked)
+    notes += [_UNASKED] * (name in function.unasked) + [*_answered(answer)]
     how = "subscribed, permitted, our code" if listener else "permitted, our code"
     told = _hop(name, [looks[one] for one in way], None, "; ".join([how, *notes]))
     idle = _HARMLESS if name in function.choosy else _HARMLESS | _JUDGING
     silent = partial(_silent, deeds, idle)
     carried = [_flow(looks[one], silent) for one in (function, function.role, *secrets)]
-    return _beside(replace(told, flow=worst(carried)), [looks[function.log_group]])
+    hop = _beside(replace(told, flow=worst(carried)), [looks[function.log_group]])
+    return _with(hop, [*_unanswered(name, answer)], _REPLIES[answer.reply] if answer else Flow.OK)
+
+
+_REPLIES = {
+    Reply.THERE: Flow.OK,
+    Reply.UNASKED: Flow.OK,
+    Reply.UNHEARD: Flow.UNKNOWN,
+    Reply.GONE: Flow.CUT,
+}
+
+
+def _answered(answer: Answer | None) -> Iterator[str]:
+    """What to say of a webhook with which nothing is known to be wrong."""
+    if answer and answer.reply is Reply.THERE:
+        yield "answers"
+    if answer and answer.reply is Reply.UNASKED:
+        yield f"whether it takes alerts cannot be checked: {answer.why}"
+
+
+def _unanswered(channel: str, answer: Answer | None) -> Iterator[Fault]:
+    """A webhook that takes no alert, or of which that cannot be found out."""
+    if not answer or answer.reply not in _AMISS:
+        return
+    what, remedy = _AMISS[answer.reply]
+    yield Fault(f"channel {channel}", "webhook", f"{channel}: {answer.why}{what}", remedy)
+
+
+_AMISS = {
+    Reply.GONE: (
+        ", no alert arrives",
+        f"Make a new webhook for it, store its URL where the config says, then: {UP}",
+    ),
+    Reply.UNHEARD: (
+        "",
+        "Look at the network and the proxy settings here, then: ctwatch status",
+    ),
+}
 
 
 _UNASKED = "whether it takes alerts cannot be checked from here, ctwatch simulate proves it"
 
 
-def _unheard(finding: Finding) -> bool:
+def _unheard(finding: Finding) -> Flow:
     state = _state(finding)
     stopped = not state.get("opted_in", True)
-    return stopped or not state["confirmed"] or state["filter"] is not None
+    return _unless(stopped, not state["confirmed"], state["filter"] is not None)
+
+
+def _unread(finding: Finding) -> Flow:
+    """As `_unheard`, for the function, which reads nothing that SNS has not wrapped."""
+    return worst([_unheard(finding), _unless(_state(finding)["raw"])])
 
 
 def _silent(
     deeds: Sequence[tuple[str, str, str | None]], idle: frozenset[str], finding: Finding
-) -> bool:
-    """Whether this part of a channel's way lets nothing pass, as far as can be told from here.
+) -> Flow:
+    """What this part of a channel's way lets pass, as far as can be told from here.
 
     Args:
         deeds: what the function's role must be allowed, for this channel.
@@ -662,16 +880,16 @@ def _silent(
     """
     one = finding.resource
     if isinstance(one, Function):
-        return _dead_function(finding, idle)
+        return _alive(finding, idle)
     if isinstance(one, Role):
         return _powerless(one, _state(finding), deeds)
-    return any(difference.path == "value" for difference in finding.differences)
+    return _unless(*(difference.path == "value" for difference in finding.differences))
 
 
-def _powerless(role: Role, state: State, deeds: Sequence[tuple[str, str, str | None]]) -> bool:
-    """Whether its service may not take on a role, or not do as that role what it has to.
+def _powerless(role: Role, state: State, deeds: Sequence[tuple[str, str, str | None]]) -> Flow:
+    """Whether its service may take on a role, and do as that role what it has to.
 
-    What a boundary or an attached policy takes away is not read, and so not counted on.
+    What a boundary or an attached policy gives or takes away is not read.
 
     Args:
         role: as it was promised.
@@ -682,10 +900,11 @@ def _powerless(role: Role, state: State, deeds: Sequence[tuple[str, str, str | N
     inline = _completed(
         {(name, sid): one for name, all_ in state["inline"].items() for sid, one in all_.items()}
     )
-    done = [granted(inline, service, action, arn, None) for action, arn, _ in deeds]
+    done = [_granting(inline, service, action, arn, None) for action, arn, _ in deeds]
     sources = {source for _, _, source in deeds} or {None}
-    assumed = [granted(trust, service, "sts:assumerole", role.arn, one) for one in sources]
-    return bool(state["boundary"] or state["attached"]) or not all((*done, *assumed))
+    assumed = [_granting(trust, service, "sts:assumerole", role.arn, one) for one in sources]
+    others = Flow.UNKNOWN if state["boundary"] or state["attached"] else Flow.OK
+    return worst([*done, *assumed, others])
 
 
 def _completed(policy: dict[Any, State]) -> State:
@@ -699,17 +918,18 @@ def _without(implied: State, statement: State) -> State:
     return {key: value for key, value in implied.items() if f"not{key.title()}" not in statement}
 
 
-# What of the function, when it differs, stops the alert, or may.
-_VITAL = {"code", "role", "runtime", "handler", "network", "layers"}
+# What of the function, when it differs, stops the alert; and what may, which is not judged.
+_VITAL = {"code", "role", "runtime", "handler"}
+_DOUBTFUL = {"network", "layers"}
 _HARMLESS = frozenset(f"CTWATCH_{name}" for name in ("LANGUAGE", "TIMEZONE", "WATCH"))
-"""Variables that colour an alert. Any other, also one added (a proxy, a wrapper), may stop it."""
+"""Variables that colour an alert. One added by others (a proxy, a wrapper) may stop it."""
 _JUDGING = frozenset(
     f"CTWATCH_{name}" for name in ("BUCKET", "DELIVERIES", "KEY", "LOG_GROUP", "OWN", "TRAIL")
 )
 """Variables that say what is the watch's, and so how bad it is that it was touched: told wrongly,
 the notifier may keep an alert from a channel that is told of some only."""
-_FAILED = "Failed"
-"""The state of a function that Lambda could not set up.
+_FAILED, _INACTIVE = "Failed", "Inactive"
+"""The state of a function that Lambda could not set up, or that it has taken down meanwhile.
 
 https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html
 """
@@ -717,19 +937,18 @@ _SHORTEST = 5
 """Seconds: a cold start and a post do not surely fit into fewer."""
 
 
-def _dead_function(finding: Finding, idle: frozenset[str]) -> bool:
-    """Whether it tells a channel nothing; what of its variables differs may only be `idle`."""
-    state = _state(finding)
+def _alive(finding: Finding, idle: frozenset[str]) -> Flow:
+    """What it tells a channel, if all that differs of its variables is `idle`, or else perhaps."""
+    state, one = _state(finding), finding.resource
     paths = {d.path for d in finding.differences}
     variables = {path.removeprefix("environment.") for path in paths if "environment." in path}
     failed = finding.live is not None and finding.live.facts.get("State") == _FAILED
-    return (
-        failed
-        or state["concurrency"] == 0
-        or state["timeout"] < _SHORTEST
-        or bool(paths & _VITAL)
-        or bool(variables - idle)
-    )
+    known = one.environment.keys() - _JUDGING if isinstance(one, Function) else set()
+    harmful = variables - idle
+    if failed or state["concurrency"] == 0 or paths & _VITAL or harmful & known:
+        return Flow.CUT
+    doubtful = state["timeout"] < _SHORTEST or bool(paths & _DOUBTFUL) or bool(harmful)
+    return Flow.UNKNOWN if doubtful else Flow.OK
 
 
 def _left_over(findings: Sequence[Finding]) -> Iterator[Hop]:
@@ -739,9 +958,58 @@ def _left_over(findings: Sequence[Finding]) -> Iterator[Hop]:
         yield _hop("left over", left, None, "")
 
 
-def _proof_hop(watch: Watch, looks: Looks) -> Hop:
+def _undelivered(watch: Watch, looks: Looks) -> Hop:
+    """What reached nobody: EventBridge, SNS and Lambda leave it in the dead-letter queues."""
+    queues = dict.fromkeys((watch.dead_letter, *(rule.dead_letter for rule in watch.away)))
+    parts = [looks[one] for one in queues]
+    hop = _hop("undelivered", parts, None, "no alert was left undelivered")
+    return _warning(hop, [one for part in parts for one in _dead_letters(part)])
+
+
+def _dead_letters(finding: Finding) -> Iterator[Fault]:
+    """What is there is of the past: it says nothing of whether the next alert will arrive."""
+    one, facts = finding.resource, finding.live.facts if finding.live else {}
+    if number := facts.get("messages"):
+        noun, verb = ("alerts", "wait") if number > 1 else ("alert", "waits")
+        said = f"{one.title}: {number} {noun} that could not be delivered {verb} there to be read"
+        where = f"--queue-url {facts['url']} --region {one.place.region}"
+        read = f"aws sqs receive-message {where} shows what was missed"
+        yield Fault(one.title, "messages", said, f"{read}; then: aws sqs purge-queue {where}")
+
+
+def _proof_hop(watch: Watch, looks: Looks, proofs: Sequence[Remembered], now: datetime) -> Hop:
+    """The last drills: that none was made is no fault, that one stayed silent is."""
     parts = [looks[watch.receipt], looks[watch.receipts]]
-    return _hop("proof", parts, None, "receipts are kept for a day")
+    silent = [
+        Fault(
+            watch.receipts.title,
+            SILENT,
+            f"{one.technique} stayed silent {ago(one.at, now)}",
+            f"ctwatch simulate {one.technique}",
+        )
+        for one in proofs
+        if not one.proven
+    ]
+    return _with(_hop("proof", parts, None, _proven(proofs, now)), silent)
+
+
+def _took(seconds: float) -> str:
+    return f"{seconds:.1f} s"
+
+
+_TOGETHER = timedelta(minutes=1)
+SILENT = "silent"
+"""The path of the fault that a drill stayed silent: what came of a cause, and never one itself."""
+
+
+def _proven(proofs: Sequence[Remembered], now: datetime) -> str:
+    """The newest drill, by name the first of those that were made together."""
+    if not proofs:
+        return "never proven"
+    together = [one for one in proofs if proofs[0].at - one.at < _TOGETHER]
+    last, more = min(together, key=lambda one: one.technique), len(proofs) - 1
+    told = f"{last.technique} proven {ago(last.at, now)} in {_took(last.seconds)}"
+    return f"{told}, and {more} more" if more else told
 
 
 def faults_of(finding: Finding) -> Iterator[Fault]:
@@ -758,25 +1026,46 @@ def faults_of(finding: Finding) -> Iterator[Fault]:
         case Verdict.STRAY:
             yield Fault(one.title, "", f"{one.title} is {one.origin} of this watch", UP)
         case Verdict.UNKNOWN if finding.error:
-            yield Fault(one.title, "", finding.error.problem, finding.error.hint)
+            yield _refused(one.title, finding.error)
         case Verdict.DRIFTED:
             for difference in finding.differences:
                 remedy = one.by_hand.get(difference.path, UP)
-                yield Fault(one.title, difference.path, _sentence(one, difference), remedy)
+                yield Fault(one.title, difference.path, sentence(one, difference), remedy)
+
+
+def _refused(what: str, error: CtwatchError) -> Fault:
+    """What could not be looked at."""
+    return Fault(what, "", error.problem, error.hint or "Look again in a while: ctwatch status")
 
 
 def _told_by_aws(finding: Finding) -> Iterator[Fault]:
     """What AWS itself says is wrong, though all is as promised."""
     one, facts = finding.resource, finding.live.facts if finding.live else {}
     yield from _of_given_key(finding)
-    if facts.get("State") == _FAILED:
-        why = f"{one.title}: Lambda cannot run it: {facts.get('StateReason')}"
-        yield Fault(one.title, "", why, f"Delete it, then run: {UP}")
+    yield from _of_lambda(finding)
     for fact, what in _UNDELIVERED.items():
         if facts.get(fact):
-            remedy = _ITS_OWNER if one.given else UP
-            yield Fault(one.title, "", f"{one.title}: the last {what} was not delivered: "
-                        f"{facts[fact]}", remedy)  # fmt: skip
+            said = f"{one.title}: the last {what} was not delivered: {facts[fact]}"
+            yield Fault(one.title, "", said, _ITS_OWNER if one.given else _DELIVERS)
+
+
+def _of_lambda(finding: Finding) -> Iterator[Fault]:
+    """What Lambda says of the function: that it cannot run, was not changed, or sleeps.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html
+    """
+    one, facts = finding.resource, finding.live.facts if finding.live else {}
+    anew = f"aws lambda delete-function --function-name {one.name} --region {one.place.region}"
+    if facts.get("State") == _FAILED:
+        why = f"{one.title}: Lambda cannot run it: {facts.get('StateReason')}"
+        yield Fault(one.title, "", why, f"{anew}, then {UP}")
+    if facts.get("LastUpdateStatus") == _FAILED:
+        why = f"{one.title}: Lambda could not carry out the last change, and runs what was before"
+        reason = facts.get("LastUpdateStatusReason")
+        yield Fault(one.title, "", f"{why}: {reason}", f"{anew}, then {UP}")
+    if facts.get("State") == _INACTIVE:
+        why = f"{one.title}: it sleeps, the first alert comes late, when Lambda has woken it up"
+        yield Fault(one.title, "", why, "ctwatch simulate stop-logging")
 
 
 _ITS_OWNER = "Its owner sees to what it delivers to, and to the policy of that"
@@ -787,45 +1076,4 @@ _UNDELIVERED = {
     "LatestDigestDeliveryError": "digest",
     "LatestCloudWatchLogsDeliveryError": "log event for CloudWatch Logs",
     "LatestNotificationError": "news of a log file",
-}
-
-
-def _sentence(one: Resource, difference: Difference) -> str:
-    where = f"{one.title}: {difference.path}"
-    if difference.wanted == MISSING:
-        return f"{where} was added"
-    known = _MEANS.get((one.kind, difference.path))
-    if known:
-        return f"{where}: {known.format(live=difference.live)}"
-    if difference.live == MISSING:
-        return f"{where} is missing"
-    return f"{where} was changed"
-
-
-# What a difference means for the user, where its path does not say it by itself.
-_MEANS = {
-    ("bucket", "eventbridge"): "off, nobody would be told of a deleted log file",
-    ("trail", "logging"): "stopped, CloudTrail records nothing",
-    ("trail", "records"): "{live}, so EventBridge is told nothing of what is written",
-    ("trail", "validation"): "off, a forged log file would not be noticed",
-    ("trail", "multi_region"): "off, other regions are not recorded",
-    ("trail", "bucket"): "the log files go to another bucket",
-    ("trail", "key"): "the log files are encrypted with another key, or with none",
-    ("topic", "key"): "another key, which EventBridge may not be allowed to use, or none",
-    ("key", "state"): "not enabled, nothing can be encrypted with it",
-    ("key", "alias"): "gone, or leads to another key",
-    ("key", "rotation"): "off, the key is not renewed",
-    ("key", "policy.AllowEventBridgeUse"): "removed, EventBridge may not publish to the topic",
-    ("rule", "state"): "disabled, the rule hears nothing",
-    ("rule", "targets.topic"): "removed, the rule does not tell the topic",
-    ("rule", "targets.function"): "removed, the rule does not tell the function",
-    ("rule", "targets.receipts"): "removed, ctwatch simulate cannot prove that the rule matched",
-    ("rule", "targets.home"): "removed, nothing from there reaches the home region",
-    ("topic", "policy.AllowEventBridgePublish"): "removed, EventBridge may not publish",
-    ("subscription", "confirmed"): "not yet, nobody has followed the link in the mail",
-    ("subscription", "opted_in"): "no, somebody has answered STOP and gets no text message now",
-    ("subscription", "filter"): "a filter keeps alerts back",
-    ("function", "code"): "not the code that ctwatch uploaded",
-    ("function", "concurrency"): "limited, at 0 the function never runs",
-    ("secret", "value"): "not the webhook that the config names",
 }

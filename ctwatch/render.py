@@ -19,10 +19,11 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.constrain import Constrain
 from rich.filesize import decimal
 from rich.highlighter import JSONHighlighter
+from rich.live import Live
 from rich.panel import Panel
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.rule import Rule
@@ -33,7 +34,7 @@ from ctwatch.blows import Blow, On, Proof, Rung
 from ctwatch.confirmation import Confirmed
 from ctwatch.delivered import Deliveries, Report
 from ctwatch.detections import SAMPLE, Detection, Language, Part
-from ctwatch.diagnose import MEANING, Alarm, Diagnosis, Fault, Flow, Hop
+from ctwatch.diagnose import MEANING, SILENT, Alarm, Diagnosis, Fault, Flow, Hop
 from ctwatch.diff import Difference
 from ctwatch.emptying import Contents
 from ctwatch.errors import CtwatchError, ForeignError
@@ -160,6 +161,18 @@ class Screen:
         ascii_only = not self.out.encoding.startswith("utf")
         text = json.dumps(document, indent=indent, ensure_ascii=ascii_only, default=_plain_value)
         return JSONHighlighter()(text.translate(_ESCAPED))
+
+    @contextmanager
+    def redrawing(self) -> Iterator[Callable[[Iterable[RenderableType], bool], None]]:
+        """Show what changes with time; yields what is called with the new and whether it differs.
+
+        On a terminal the old is drawn over; elsewhere what differs is printed after it.
+        """
+        if not self.out.is_terminal:
+            yield lambda views, differs: self.data(*views) if differs else None
+            return
+        with Live(console=self.out, auto_refresh=False) as live:
+            yield lambda views, _: live.update(Group(*map(_hung, views)), refresh=True)
 
     def talk(self, what: RenderableType, style: str = "") -> None:
         """Say something about what is being done."""
@@ -419,11 +432,18 @@ def status_view(diagnosis: Diagnosis) -> Iterator[RenderableType]:
              diagnosis.hops]  # fmt: skip
     column = 2 + min(max(map(cell_len, names)), _LONGEST_NAME) + 1
     for hop, name in zip(diagnosis.hops, names, strict=True):
-        sign, colour = _FLOWS[hop.flow]
+        sign, colour = _FLOWS[Flow.WORN if hop.warnings and hop.flow is Flow.OK else hop.flow]
         yield Hanging(Text.assemble((sign, colour), f" {name}"), _hop_line(hop), column)
-    if diagnosis.faults:
+    if diagnosis.faults or diagnosis.warnings:
         yield Text()
-        yield from _remedies(diagnosis.faults, all_gone=diagnosis.verdict is Alarm.ABSENT)
+    absent = diagnosis.verdict is Alarm.ABSENT
+    yield from _remedies(diagnosis.faults, "red", all_gone=absent)
+    yield from _remedies(diagnosis.warnings, "yellow")
+
+
+def moment_line(diagnosis: Diagnosis, interval: float) -> Text:
+    """When a look that is made again and again was made."""
+    return Text(f"{diagnosis.at:%Y-%m-%d %H:%M:%S} UTC, every {interval:g} s", "dim")
 
 
 def promised_view(findings: Sequence[Finding]) -> Iterator[RenderableType]:
@@ -441,14 +461,17 @@ _LONGEST_NAME = 40
 
 def _hop_line(hop: Hop) -> Text:
     """The hop's sentence, without the name that stands before it."""
+    told = (*hop.faults, *hop.warnings)
     sentence = hop.sentence
-    if hop.faults and hop.faults[0].resource.endswith(f" {hop.subject}"):
-        sentence = _without(hop.faults[0].resource, sentence)
-    more = len(hop.faults) - 1
+    if told and told[0].resource.endswith(f" {hop.subject}"):
+        sentence = _without(told[0].resource, sentence)
+    more = len(told) - 1
     return Text(f"{sentence} (and {more} more)" if more > 0 else sentence)
 
 
-def _remedies(faults: Iterable[Fault], *, all_gone: bool) -> Iterator[RenderableType]:
+def _remedies(
+    faults: Iterable[Fault], colour: str, *, all_gone: bool = False
+) -> Iterator[RenderableType]:
     """The faults, those together that one thing mends; not again that something is not there."""
     together: dict[str, list[Fault]] = {}
     for fault in faults:
@@ -456,13 +479,15 @@ def _remedies(faults: Iterable[Fault], *, all_gone: bool) -> Iterator[Renderable
     for remedy, ones in together.items():
         for fault in ones:
             if not (all_gone and fault.missing):
-                yield Hanging(Text("• ", "red"), Text(fault.sentence))
+                yield Hanging(Text("• ", colour), Text(fault.sentence))
         if remedy:
             yield Hanging(Text("→ ", "cyan"), Text(remedy, "cyan"))
 
 
-def click_line(fault: Fault) -> Text:
-    """What to say of an address whose confirmation is all that is missing."""
+def waiting_line(fault: Fault) -> Text:
+    """What to say of a drill to make anew, or an address whose confirmation is all that misses."""
+    if fault.path == SILENT:
+        return Text(f"{fault.sentence}. To prove it now: {fault.remedy}", "yellow")
     address = fault.resource.partition(" ")[2]
     return Text(
         f"Only a click is missing: {address} has not followed the link in the confirmation mail. "
@@ -807,6 +832,7 @@ def diagnosis_json(diagnosis: Diagnosis) -> dict[str, Any]:
     return {
         "verdict": diagnosis.verdict,
         "meaning": MEANING[diagnosis.verdict],
+        "at": diagnosis.at.isoformat(timespec="seconds") if diagnosis.at else None,
         "rules": diagnosis.rules,
         "hops": [
             {
@@ -815,8 +841,18 @@ def diagnosis_json(diagnosis: Diagnosis) -> dict[str, Any]:
                 "flow": hop.flow,
                 "sentence": hop.sentence,
                 "faults": [vars(fault) for fault in hop.faults],
+                "warnings": [vars(fault) for fault in hop.warnings],
             }
             for hop in diagnosis.hops
+        ],
+        "proofs": [
+            {
+                "technique": one.technique,
+                "at": one.at.isoformat(),
+                "proven": one.proven,
+                "seconds": one.seconds,
+            }
+            for one in diagnosis.proofs
         ],
     }
 

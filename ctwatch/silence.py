@@ -21,7 +21,7 @@ from typing import Any
 
 from ctwatch.aws import TROUBLE, Aws, complaint
 from ctwatch.blows import Blow, Proof
-from ctwatch.diagnose import Diagnosis
+from ctwatch.diagnose import SILENT, Diagnosis
 from ctwatch.proof import Receipt
 from ctwatch.simulate import Drill
 from ctwatch.techniques import Probe
@@ -70,7 +70,8 @@ def reasons(silent: Sequence[Drill], watch: Watch, diagnosis: Diagnosis, aws: Aw
         "dead-letter queue": partial(_undelivered, blows, watch, aws),
     }
     asked = aws.together(*(partial(_evidence, source, ask) for source, ask in sources.items()))
-    faults = [Reason("status", one.sentence, one.remedy) for one in diagnosis.faults]
+    told = [one for one in diagnosis.faults if one.path != SILENT]
+    faults = [Reason("status", one.sentence, one.remedy) for one in told]
     return list(dict.fromkeys([*(one for found in asked for one in found), *faults]))
 
 

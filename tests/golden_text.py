@@ -20,6 +20,7 @@ CHANGING = {
     r"(?<=sns-cloudtrail-alarm:)([\da-f-]\s*){35}[\da-f]": lambda found: zeros(found[0]),
     r"[+-]\d+\.\d s": "+0.0 s",
     r"127\.0\.0\.1:\d+": "127.0.0.1:00000",
+    r"(?<=-alarm:)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}": f"{0:08}-0000-0000-0000-{0:012}",
 }
 STEP = re.compile(
     r"(?m)[+~=✗·-] (created|repaired|deleted|kept|failed|skipped) |\S+  (not )?proven$"

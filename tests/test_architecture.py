@@ -24,7 +24,11 @@ STOREYS = (
     ("simulate", "diagnose", "opening", "start", "strays", "alerts"),
     ("striking",),
     ("blows",),
-    ("watch", "engine", "techniques", "proof", "synthetic", "confirmation", "delivered"),
+    (
+        *("watch", "engine", "techniques", "proof", "synthetic", "confirmation"),
+        *("delivered", "webhooks"),
+    ),
+    ("meaning", "remembered"),
     ("findings", "remains"),
     ("resources", "listening", "readable"),
     ("config",),

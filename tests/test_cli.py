@@ -87,6 +87,8 @@ def told_at(widths: Sequence[int], *arguments: str, stdin: str = "") -> list[Tol
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("ctwatch.render._console", several)
         patch.setattr("ctwatch.render._after", lambda _: "+0.0 s")  # so that lines break alike
+        patch.setattr("ctwatch.diagnose._took", lambda _: "0.0 s")
+        patch.setattr("ctwatch.diagnose.ago", lambda *_: "just now")
         outs, errs = zip(*printed, strict=True)
         code = ran(arguments, stdin, Pipe(outs), Pipe(errs))
     command = " ".join(["ctwatch", *arguments])
@@ -624,7 +626,10 @@ def test_the_json_of_a_status_says_all_that_the_lines_say():
     assert document["verdict"] == "ARMED"
     assert document["rules"] == {RULE: "ARMED"}
     names = [hop["hop"] for hop in document["hops"]]
-    assert names == ["trail", "events", "rule", "topic", "discord", "security@example.com", "proof"]
+    assert names == [
+        "trail", "events", "rule", "topic", "discord", "security@example.com", "undelivered",
+        "proof",
+    ]  # fmt: skip
     assert {hop["flow"] for hop in document["hops"]} == {"ok"}
 
 

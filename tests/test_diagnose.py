@@ -1,17 +1,22 @@
 """Would I be told right now? Findings made by hand, and the verdict each of them leads to."""
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from sabotage import leaves
 from watch_world import (
+    CONFIGS,
     DISCORD,
     HOOK,
     MAIL_ONLY,
+    PLACE,
     PLAIN,
     PLAIN_SECRET,
     RICH,
@@ -22,13 +27,16 @@ from watch_world import (
 )
 
 from ctwatch.diagnose import UP, Alarm, Diagnosis, Flow, diagnose
-from ctwatch.diff import compare
+from ctwatch.diff import MISSING, Difference, compare
 from ctwatch.errors import AwsError
 from ctwatch.findings import Finding
+from ctwatch.meaning import sentence
 from ctwatch.resources.base import Live, Resource
 from ctwatch.sandbox.server import Sandbox
 from ctwatch.watch import Watch
+from ctwatch.webhooks import Answer, Reply
 
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 ARMED, DEGRADED, UNKNOWN = Alarm.ARMED, Alarm.DEGRADED, Alarm.UNKNOWN
 MUTE, DEAF, BLIND, ABSENT = Alarm.MUTE, Alarm.DEAF, Alarm.BLIND, Alarm.ABSENT
 
@@ -59,6 +67,11 @@ def drifted(change: Change, **facts: Any) -> Look:
     return lambda one: found(one, change, **facts)
 
 
+def knowing(**facts: Any) -> Look:
+    """As promised, with what AWS tells besides."""
+    return drifted(lambda _: None, **facts)
+
+
 def setting(**leaves: Any) -> Look:
     return drifted(lambda state: state.update(leaves))
 
@@ -83,6 +96,10 @@ class Account:
         self.cloudtrail = self.events = self
         self.asked: list[str] = []
         self.bus: Any = {"Name": "default"}
+        self.clock = self
+
+    def now(self) -> datetime:
+        return NOW
 
     def describe_event_bus(self) -> Any:
         self.asked.append("describe_event_bus")
@@ -145,7 +162,7 @@ def test_all_as_promised_is_armed(watch: Watch) -> None:
     assert answer.verdict.exit_code == 0
     assert answer.faults == ()
     assert {hop.flow for hop in answer.hops} == {Flow.OK}
-    assert not answer.only_a_click
+    assert answer.left_to_people
 
 
 # Absent
@@ -320,6 +337,8 @@ def test_a_bus_that_may_not_be_looked_at_is_unknown() -> None:
     assert answer.verdict is UNKNOWN
     [bus] = [hop for hop in answer.hops if hop.name == "bus"]
     assert "looking at the policy of the default event bus" in bus.sentence
+    [fault] = answer.faults
+    assert "ask for that permission" in fault.remedy
 
 
 def test_a_bus_that_nothing_is_handed_on_to_is_not_asked_about() -> None:
@@ -363,6 +382,73 @@ def test_a_log_file_that_cloudtrail_could_not_deliver_is_told() -> None:
     assert "AccessDenied" in answer.faults[0].sentence
 
 
+@pytest.mark.parametrize("fact", [
+    "LatestDeliveryError", "LatestDigestDeliveryError", "LatestCloudWatchLogsDeliveryError",
+    "LatestNotificationError",
+])  # fmt: skip
+def test_each_delivery_that_fails_is_told_with_what_helps(fact: str) -> None:
+    [fault] = told(BOTH, trail=knowing(**{fact: "NoSuchBucket"})).faults
+    assert "was not delivered: NoSuchBucket" in fault.sentence
+    assert fault.remedy.startswith("ctwatch up, then wait")
+
+
+def before(**past: float) -> datetime:
+    return NOW - timedelta(**past)
+
+
+def line_of(answer: Diagnosis, name: str) -> tuple[Flow, str]:
+    [hop] = [hop for hop in answer.hops if hop.name == name]
+    return hop.flow, hop.sentence
+
+
+STARTED_LONG_AGO = {"StartLoggingTime": before(days=9)}
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({}, "no log file yet, no digest yet"),
+        ({"LatestDeliveryTime": before(seconds=59)}, "last log file just now, no digest yet"),
+        (
+            {
+                **STARTED_LONG_AGO,
+                "LatestDeliveryTime": before(minutes=4),
+                "LatestDigestDeliveryTime": before(hours=2, minutes=59),
+            },
+            "last log file 4 min ago, last digest 2 h ago",
+        ),
+        (
+            {"LatestDeliveryTime": before(hours=47), "LatestDigestDeliveryTime": before(hours=3)},
+            "last log file 47 h ago, last digest 3 h ago",
+        ),
+        ({"StartLoggingTime": before(hours=3)}, "no log file yet, no digest yet"),
+    ],
+)
+def test_the_trails_line_tells_the_age_of_what_was_delivered(
+    facts: dict[str, datetime], words: str
+) -> None:
+    answer = told(BOTH, trail=knowing(**facts))
+    assert line_of(answer, "trail") == (Flow.OK, f"every region, validated; {words}")
+    assert answer.verdict is ARMED
+
+
+@pytest.mark.parametrize("digest", [None, before(hours=3, seconds=1), before(days=3)])
+def test_a_digest_that_is_overdue_is_a_fault(digest: datetime | None) -> None:
+    look = knowing(**STARTED_LONG_AGO, LatestDigestDeliveryTime=digest)
+    answer = told(BOTH, trail=look)
+    assert answer.verdict is DEGRADED
+    [fault] = answer.faults
+    came = {None: "no digest has ever come", before(days=3): "the last digest came 3 days ago"}
+    assert came.get(digest, "the last digest came 3 h ago") in fault.sentence
+    assert fault.remedy.startswith("ctwatch up, then wait")
+
+
+@pytest.mark.parametrize("leaf", [{"validation": False}, {"logging": False}])
+def test_no_digest_is_due_of_a_trail_that_makes_none(leaf: dict[str, bool]) -> None:
+    answer = told(BOTH, trail=drifted(lambda state: state.update(leaf), **STARTED_LONG_AGO))
+    assert [fault.path for fault in answer.faults] == list(leaf)
+
+
 # Deaf
 
 
@@ -393,9 +479,11 @@ DEAFENED = {
     "no targets": setting(targets={}),
     "another target": setting(targets={"topic": {"Arn": "arn:aws:sqs:r:1:theirs"}}),
     "other words": target(Input='"all is well"'),
-    "a part of it": target(InputPath="$.time"),
-    "a text of theirs": target(InputTransformer={"InputTemplate": '"x"'}),
     "as a role of theirs": target(RoleArn="arn:aws:iam::1:role/theirs"),
+}
+DOUBTFUL = {
+    "a part of it": ("rule", target(InputPath="$.time")),
+    "a text of theirs": ("rule", target(InputTransformer={"InputTemplate": '"x"'})),
 }
 HEARING = {
     "widened": detail(eventName=[
@@ -457,8 +545,12 @@ MUTED = {
     "denied to EventBridge": topic_deny(principal={"Service": ["events.amazonaws.com"]}),
     "denied to all but root": topic_deny(notPrincipal={"AWS": ["123456789012"]}),
     "denied all but reading": topic_deny(**ANYBODY, action=["sns:p*"]),
-    "denied under a condition": topic_deny(**ANYBODY, condition={"Null": {"aws:x": ["true"]}}),
 }
+DOUBTFUL |= {
+    "denied under a condition": (
+        "topic", topic_deny(**ANYBODY, condition={"Null": {"aws:x": ["true"]}})),
+    "a key that is not looked at": ("topic", setting(key="alias/theirs")),
+}  # fmt: skip
 SPEAKING = {
     "denied to somebody": topic_deny(principal={"AWS": ["123456789012"]}),
     "denied something else": topic_deny(**ANYBODY, action=["sns:subscribe"]),
@@ -528,9 +620,6 @@ SILENCED: dict[str, tuple[str, Look]] = {
     "another role": ("function", setting(role="arn:theirs")),
     "another handler": ("function", setting(handler="theirs")),
     "another runtime": ("function", setting(runtime="nodejs22.x")),
-    "no time": ("function", setting(timeout=1)),
-    "in a network": ("function", setting(network=["subnet-1"])),
-    "with a layer": ("function", setting(layers=["arn:layer"])),
     "no permission": ("function", setting(permissions={})),
     "permission for another": ("function", permission(principal={"Service": ["s3.amazonaws.com"]})),
     "permission from elsewhere": ("function", permission(
@@ -538,7 +627,6 @@ SILENCED: dict[str, tuple[str, Look]] = {
     "permission of another account": ("function", permission(
         condition={"StringEquals": {"aws:sourceaccount": ["1"]}})),
     "other channels": ("function", variable("CTWATCH_CHANNELS", "[]")),
-    "a proxy": ("function", variable("HTTPS_PROXY", "http://theirs")),
     "could not be set up": ("function", drifted(
         lambda _: None, State="Failed", StateReason="no image")),
     "no subscription": ("webhook", missing),
@@ -559,8 +647,19 @@ SILENCED: dict[str, tuple[str, Look]] = {
     "denied": ("role", inline(effect="Deny", action=["*"], resource=["*"])),
     "denied all but": ("role", inline(effect="Deny", notAction=["logs:*"], resource=["*"])),
     "denied all others": ("role", inline(effect="Deny", action=["ssm:*"], notResource=["arn:x"])),
+}  # fmt: skip
+UNJUDGED: dict[str, tuple[str, Look]] = {
+    "no time": ("function", setting(timeout=1)),
+    "in a network": ("function", setting(network=["subnet-1"])),
+    "with a layer": ("function", setting(layers=["arn:layer"])),
+    "a proxy": ("function", variable("HTTPS_PROXY", "http://theirs")),
     "a boundary": ("role", setting(boundary="arn:boundary")),
     "an attached policy": ("role", setting(attached=["arn:policy"])),
+    "a permission for the account": ("function", drifted(
+        lambda state: next(iter(state["permissions"].values()))["condition"].update(
+            StringEquals={"aws:sourceaccount": [PLACE.account]}))),
+    "denied under a condition": ("role", inline(
+        effect="Deny", action=["*"], resource=["*"], condition={"Null": {"aws:x": ["true"]}})),
 }  # fmt: skip
 TELLING: dict[str, tuple[str, Look]] = {
     "some concurrency": ("function", setting(concurrency=5)),
@@ -590,6 +689,21 @@ def test_a_webhook_that_is_silenced_is_mute_unless_a_mail_is_sent(part: str, loo
     assert verdict(BOTH, **{part: look}) is DEGRADED
 
 
+@pytest.mark.parametrize(("part", "look"), UNJUDGED.values(), ids=UNJUDGED)
+def test_what_cannot_be_judged_from_here_is_unknown_unless_a_mail_is_sent(
+    part: str, look: Look
+) -> None:
+    assert verdict(WEBHOOK, **{part: look}) is UNKNOWN
+    assert verdict(BOTH, **{part: look}) is DEGRADED
+
+
+@pytest.mark.parametrize(("part", "look"), DOUBTFUL.values(), ids=DOUBTFUL)
+def test_what_cannot_be_judged_on_the_only_way_is_unknown(part: str, look: Look) -> None:
+    answer = told(BOTH, **{part: look})
+    assert (answer.verdict, answer.verdict.exit_code) == (UNKNOWN, 1)
+    assert answer.faults
+
+
 CHOOSY = {
     "by severity": {"min_severity": "medium"},
     "by detection": {"only": ["trail-tampering"]},
@@ -604,7 +718,7 @@ def test_who_is_told_of_some_alerts_only_may_miss_one_that_is_judged_wrongly(
     judged = variable(f"CTWATCH_{name}", "theirs")
     choosy = planned({"channels": [{**DISCORD[0], **wish}]})
     beside = planned({"channels": [{**DISCORD[0], **wish}, {"type": "slack", "url": "env:X"}]})
-    assert verdict(choosy, function=judged) is MUTE
+    assert verdict(choosy, function=judged) is UNKNOWN
     assert verdict(beside, function=judged) is DEGRADED
     assert verdict(WEBHOOK, function=judged) is DEGRADED
     assert verdict(choosy, function=variable("CTWATCH_LANGUAGE", "tlh")) is DEGRADED
@@ -700,23 +814,77 @@ def test_a_fault_names_the_thing_the_path_the_meaning_and_the_remedy() -> None:
 
 
 def test_what_was_added_changed_or_taken_away_is_called_so() -> None:
-    def sentence(look: Look) -> str:
+    def said(look: Look) -> str:
         [fault] = told(BOTH, rule=look).faults
         return fault.sentence.removeprefix("rule eventbridge-ct-detect: ")
 
-    assert sentence(pattern(region=["x"])) == "pattern.region was added"
-    assert sentence(detail(eventName=["x"])) == "pattern.detail.eventName was changed"
+    less = "it may hear less than it should, or more"
+    assert said(pattern(region=["x"])) == f"pattern.region was added, {less}"
+    assert said(detail(eventName=["x"])) == f"pattern.detail.eventName was changed, {less}"
     gone = drifted(lambda state: state["pattern"].pop("source"))
-    assert sentence(gone) == "pattern.source is missing"
+    assert said(gone) == f"pattern.source is missing, {less}"
+
+
+@pytest.mark.parametrize("config", [*CONFIGS.values(), WEBHOOK_ONLY], ids=[*CONFIGS, "webhook"])
+def test_of_every_leaf_it_is_said_what_its_change_means(config: dict[str, Any]) -> None:
+    kinds = {one.kind: one for one in planned(config).resources}
+    paths = [(kind, path) for kind, one in kinds.items() for path in leaves(one.wanted)]
+    below = {(kind, f"{path.rpartition('.')[0]}.theirs") for kind, path in paths if "." in path}
+    changes = [(where, values) for where in paths for values in ((1, 2), (1, MISSING))]
+    changes += [(where, (MISSING, 2)) for where in below]
+    told = [sentence(kinds[kind], Difference(path, *values)) for (kind, path), values in changes]
+    assert [said for said in told if said.endswith(", ")] == []
+
+
+def test_a_source_account_shuts_eventbridge_out_and_it_is_said() -> None:
+    direct = planned({**WEBHOOK_ONLY, "route": "direct"})
+    assert direct.function
+    special = {direct.function: permission(
+        condition={"ArnLike": {"aws:sourcearn": [direct.rules[0].arn]},
+                   "StringEquals": {"aws:sourceaccount": [PLACE.account]}})}  # fmt: skip
+    aws: Any = Account()
+    answer = diagnose(direct, [special.get(x, found)(x) for x in direct.resources], aws)
+    assert answer.verdict is MUTE
+    [fault] = answer.faults
+    assert fault.sentence.endswith("EventBridge names no account when it calls, so it is shut out")
+
+
+TABLES: dict[str, tuple[str, dict[str, Look]]] = {
+    "trail": ("trail", {**BLINDED, **SEEING}),
+    "rule": ("rule", {**DEAFENED, **HEARING}),
+    "topic": ("topic", {**MUTED, **SPEAKING}),
+    "person": ("person", {"pending": setting(confirmed=False), "stopped": setting(opted_in=False)}),
+    **{part: (part, {"denied": denied, "foreign": foreign}) for part in parts(BOTH)},
+}
+EVERY_LOOK = [
+    *((part, look) for part, looks in TABLES.values() for look in looks.values()),
+    *DOUBTFUL.values(),
+    *SILENCED.values(),
+    *UNJUDGED.values(),
+    *TELLING.values(),
+]
+DO = re.compile(
+    r"(ctwatch|aws) [a-z]|(Open|Copy|Ask|Choose|Look|In the) |Your credentials may not "
+)
+
+
+def test_every_fault_says_what_it_means_and_what_mends_it() -> None:
+    """A command of ctwatch's or of AWS's, or what a person does."""
+    hidden = Account(hidden=None)
+    answers = [told(BOTH, hidden, **{part: look}) for part, look in EVERY_LOOK]
+    faults = {fault for answer in answers for fault in (*answer.faults, *answer.warnings)}
+    assert len(faults) > len(EVERY_LOOK) / 2
+    assert [one for one in faults if not DO.match(one.remedy)] == []
+    assert [one for one in faults if not one.sentence or one.sentence.endswith(", ")] == []
 
 
 def test_only_a_click_is_missing_when_only_mails_wait_for_one() -> None:
     waits = told(TWO_RULES, person=setting(confirmed=False))
-    assert waits.only_a_click
+    assert waits.left_to_people
     [fault] = waits.faults
     assert "Confirm subscription" in fault.remedy
-    assert not told(BOTH, person=setting(confirmed=False), bucket=missing).only_a_click
-    assert not told(BOTH, person=missing).only_a_click
+    assert not told(BOTH, person=setting(confirmed=False), bucket=missing).left_to_people
+    assert not told(BOTH, person=missing).left_to_people
 
 
 def test_a_function_that_lambda_could_not_set_up_is_a_fault_with_its_reason() -> None:
@@ -724,10 +892,168 @@ def test_a_function_that_lambda_could_not_set_up_is_a_fault_with_its_reason() ->
     assert "no image" in answer.faults[0].sentence
 
 
+@pytest.mark.parametrize(
+    ("facts", "words", "remedy"),
+    [
+        (
+            {"State": "Active", "LastUpdateStatus": "Failed", "LastUpdateStatusReason": "no image"},
+            "could not carry out the last change, and runs what was before: no image",
+            "aws lambda delete-function",
+        ),
+        ({"State": "Inactive"}, "the first alert comes late", "ctwatch simulate stop-logging"),
+    ],
+)
+def test_a_function_that_lambda_did_not_change_or_that_sleeps_still_tells(
+    facts: dict[str, str], words: str, remedy: str
+) -> None:
+    answer = told(WEBHOOK, function=knowing(**facts))
+    assert answer.verdict is DEGRADED
+    [fault] = answer.faults
+    assert words in fault.sentence
+    assert fault.remedy.startswith(remedy)
+
+
+@pytest.mark.parametrize("state", ["Active", "Pending", None])
+def test_a_function_that_is_well_or_being_set_up_is_no_fault(state: str | None) -> None:
+    assert verdict(WEBHOOK, function=knowing(State=state, LastUpdateStatus="InProgress")) is ARMED
+
+
+def test_dead_letters_are_a_warning_with_the_queue_to_read() -> None:
+    answer = told(BOTH, dead_letter=knowing(messages=2, url="https://sqs/1/dead"))
+    assert (answer.verdict, answer.faults) == (ARMED, ())
+    flow, words = line_of(answer, "undelivered")
+    assert (flow, "2 alerts that could not be delivered wait" in words) == (Flow.OK, True)
+    [fault] = answer.warnings
+    region = BOTH.place.region
+    assert (
+        f"aws sqs receive-message --queue-url https://sqs/1/dead --region {region}" in fault.remedy
+    )
+    assert fault.remedy.endswith(
+        f"aws sqs purge-queue --queue-url https://sqs/1/dead --region {region}"
+    )
+    assert line_of(told(BOTH), "undelivered") == (Flow.OK, "no alert was left undelivered")
+    assert verdict(BOTH, receipts=knowing(messages=9, url="u")) is ARMED
+
+
+def test_dead_letters_of_another_region_are_told_too() -> None:
+    [there] = {one.dead_letter for one in AWAY.away}
+    looks = {there: knowing(messages=1, url="u")}
+    aws: Any = Account()
+    answer = diagnose(AWAY, [looks.get(x, found)(x) for x in AWAY.resources], aws)
+    assert answer.verdict is ARMED
+    assert "in us-east-1: 1 alert that could not be delivered waits" in answer.warnings[0].sentence
+
+
+def test_an_address_that_one_click_can_end_is_a_warning_and_no_fault() -> None:
+    answer = told(BOTH, person=knowing(arn="arn:s", authenticated=False))
+    assert (answer.verdict, answer.faults) == (ARMED, ())
+    name = BOTH.people[0].name
+    flow, words = line_of(answer, name)
+    [warning] = answer.warnings
+    assert (flow, words) == (Flow.OK, warning.sentence)
+    assert words.endswith("confirmed, but one click on the link in any of its mails ends it")
+    assert "aws sns unsubscribe --subscription-arn arn:s, then ctwatch up" in warning.remedy
+    assert "ctwatch confirm LINK" in warning.remedy
+    assert told(BOTH, person=knowing(arn="arn:s", authenticated=True)).warnings == ()
+
+
+def test_an_address_that_is_not_even_confirmed_is_not_warned_of() -> None:
+    pending = drifted(lambda state: state.update(confirmed=False), arn=None, authenticated=False)
+    assert told(BOTH, person=pending).warnings == ()
+
+
+# The webhooks
+
+
+REPLIES = {
+    Reply.THERE: ("", ARMED, "subscribed, permitted, our code; answers"),
+    Reply.UNASKED: (
+        "its secret cannot be read from here",
+        ARMED,
+        "whether it takes alerts cannot be checked: its secret cannot be read from here",
+    ),
+    Reply.UNHEARD: ("no answer within 5 s", UNKNOWN, "discord: no answer within 5 s"),
+    Reply.GONE: ("discord answers 404", MUTE, "discord: discord answers 404, no alert arrives"),
+}
+
+
+@pytest.mark.parametrize("reply", REPLIES)
+def test_what_a_webhook_answers_decides_about_its_channel(reply: Reply) -> None:
+    why, alone, words = REPLIES[reply]
+    aws: Any = Account()
+    verdicts = {}
+    for watch in (WEBHOOK, BOTH):
+        answer = diagnose(
+            watch, [*map(found, watch.resources)], aws, {"discord": Answer(reply, why)}
+        )
+        verdicts[watch] = answer.verdict
+        assert words in line_of(answer, "discord")[1]
+        assert len(answer.faults) == (alone is not ARMED)
+    assert verdicts == {WEBHOOK: alone, BOTH: ARMED if alone is ARMED else DEGRADED}
+
+
+# The last drills
+
+
+def proof(value: str, technique: str = "stop-logging", **more: str) -> Look:
+    return knowing(proofs={technique: value, **more})
+
+
+LATER = {"root-login": "2026-11-25T11:59:00Z proven 4.5"}
+
+
+@pytest.mark.parametrize(
+    ("look", "words"),
+    [
+        (found, "never proven"),
+        (proof("2026-11-25T09:00:00Z proven 9.1"), "stop-logging proven 3 h ago in 9.1 s"),
+        (proof("2026-11-25T12:00:09Z proven 12"), "stop-logging proven just now in 12.0 s"),
+        (
+            proof("2026-11-20T12:00:00Z proven 9", **LATER),
+            "root-login proven 1 min ago in 4.5 s, and 1 more",
+        ),
+        (
+            proof("2026-11-25T11:59:30Z proven 9", **LATER),
+            "root-login proven 1 min ago in 4.5 s, and 1 more",
+        ),
+        (proof("yesterday proven 1"), "never proven"),
+        (proof("2026-13-45T09:00:00Z proven 9.1"), "never proven"),
+        (proof("2026-11-25T09:00:00Z fine 9.1"), "never proven"),
+        (proof("2026-11-25T09:00:00Z proven 9.1", "$(reboot)"), "never proven"),
+    ],
+)  # fmt: skip
+def test_the_last_drill_is_told_and_decides_nothing(look: Look, words: str) -> None:
+    answer = told(BOTH, rule=look)
+    assert line_of(answer, "proof") == (Flow.OK, words)
+    assert answer.verdict is ARMED
+
+
+def test_a_last_drill_that_stayed_silent_is_a_fault() -> None:
+    silent = {"update-trail": "2026-11-25T11:00:00Z silent 600"}
+    answer = told(BOTH, rule=proof("2026-11-25T09:00:00Z proven 9.1", **silent))
+    assert answer.verdict is DEGRADED
+    [fault] = answer.faults
+    assert fault.sentence == "update-trail stayed silent 1 h ago"
+    assert fault.remedy == "ctwatch simulate update-trail"
+    assert [(one.technique, one.proven) for one in answer.proofs] == [
+        ("update-trail", False), ("stop-logging", True),
+    ]  # fmt: skip
+
+
+def test_of_two_rules_the_newer_drill_counts() -> None:
+    looks = [proof("2026-11-25T11:00:00Z silent 600"), proof("2026-11-25T11:30:00Z proven 7")]
+    special = dict(zip(TWO_RULES.rules[:2], looks, strict=True))
+    for watch in (TWO_RULES, replace(TWO_RULES, rules=TWO_RULES.rules[::-1])):
+        aws: Any = Account()
+        answer = diagnose(watch, [special.get(x, found)(x) for x in watch.resources], aws)
+        assert (answer.verdict, len(answer.proofs)) == (ARMED, 1)
+        assert line_of(answer, "proof")[1] == "stop-logging proven 30 min ago in 7.0 s"
+
+
 def test_the_hops_follow_the_event() -> None:
     names = [hop.name for hop in told(BOTH).hops]
     assert names == [
-        "trail", "events", "rule", "topic", "discord", BOTH.people[0].name, "proof",
+        "trail", "events", "rule", "topic", "discord", BOTH.people[0].name, "undelivered", "proof",
     ]  # fmt: skip
     assert "discord" not in [hop.name for hop in told(MAIL).hops]
 

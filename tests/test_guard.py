@@ -83,6 +83,11 @@ EXPECTED: dict[str, dict[str, Told]] = {
         "rule guard-events: *": ({POST}, "DEAF"),  # its own cut, which it was there to tell
         "rule *: targets.receipts": ({MAIL, POST}, "DEGRADED"),
         ANY_RULE: ({MAIL, POST}, "DEAF"),
+        "role ctwatch-forwarder: attached": (
+            set(),
+            "UNKNOWN",
+        ),  # it is not read
+        "role ctwatch-forwarder: boundary": (set(), "UNKNOWN"),
         FORWARDER: (set(), "DEAF"),  # seen in us-east-1 only, and handed on by nobody any more
         f"{TOPIC}policy.__default_statement_ID": ({MAIL, POST}, "DEGRADED"),
         f"{TOPIC}*": ({POST}, "MUTE"),
@@ -90,6 +95,8 @@ EXPECTED: dict[str, dict[str, Told]] = {
         f"{FUNCTION}permissions.sns-*": ({MAIL, POST}, "DEGRADED"),
         f"{FUNCTION}permissions.*": ({MAIL, POST}, "MUTE"),
         f"{FUNCTION}*": ({MAIL}, "MUTE"),
+        f"{ROLE}attached": ({MAIL}, "UNKNOWN"),
+        f"{ROLE}boundary": ({MAIL}, "UNKNOWN"),
         f"{ROLE}*": ({MAIL}, "MUTE"),
         "secret *": ({MAIL}, "MUTE"),
         "subscription *": ({MAIL, POST}, "DEGRADED"),
@@ -351,4 +358,4 @@ def test_every_expectation_is_of_some_part_and_every_part_has_a_hand() -> None:
 
 def test_where_none_can_tell_status_says_so() -> None:
     untold = [told for table in EXPECTED.values() for told in table.values() if not told[0]]
-    assert {judged for _, judged in untold} == {"DEAF", "MUTE", "DEGRADED"}
+    assert {judged for _, judged in untold} == {"DEAF", "MUTE", "DEGRADED", "UNKNOWN"}

@@ -19,7 +19,6 @@ from ctwatch.render import (
     Hanging,
     Screen,
     blow_line,
-    click_line,
     detection_view,
     detections_view,
     heading,
@@ -31,6 +30,7 @@ from ctwatch.render import (
     show_steps,
     status_view,
     verdict_line,
+    waiting_line,
 )
 from ctwatch.resources.base import Live
 from ctwatch.simulate import Drill
@@ -350,7 +350,7 @@ def test_a_name_that_leaves_no_room_has_a_line_of_its_own():
 
 def test_the_missing_click_names_whose_it_is():
     one = fault("subscription me@example.org", "confirmed", "x", "Follow the link.")
-    assert lines(click_line(one), width=80) == [
+    assert lines(waiting_line(one), width=80) == [
         "Only a click is missing: me@example.org has not followed the link in the",
         "confirmation mail. Follow the link.",
     ]

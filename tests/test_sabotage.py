@@ -48,6 +48,7 @@ from sabotage import (
     DEAF,
     DEGRADED,
     MUTE,
+    UNKNOWN,
     Break,
     Document,
     Ground,
@@ -55,6 +56,7 @@ from sabotage import (
     Table,
     impossible,
     is_named_and_mended,
+    is_proven,
     judged,
     line,
     look,
@@ -220,7 +222,6 @@ def delete_rule(ground: Ground) -> None:
     ground.events.delete_rule(Name=ground.at("rule").name)
 
 
-NOT_READ = "what the target is sent, or as which role, is not judged: status says the worst"
 TRANSFORMER = {"InputPathsMap": {"who": "$.detail.userIdentity.arn"}, "InputTemplate": '"<who>"'}
 
 RULE = [
@@ -257,9 +258,9 @@ RULE = [
     line("rule", "targets.topic.RetryPolicy.MaximumRetryAttempts",
          put_target(lambda _, one: one["RetryPolicy"].update(MaximumRetryAttempts=0))),
     line("rule", "targets.topic.Input", with_target(Input='"all is well"'), DEAF),
-    line("rule", "targets.topic.InputPath", with_target(InputPath="$.detail"), DEAF,
-         unproven=NOT_READ),
-    line("rule", "targets.topic.InputTransformer", with_target(InputTransformer=TRANSFORMER), DEAF),
+    line("rule", "targets.topic.InputPath", with_target(InputPath="$.detail"), UNKNOWN),
+    line("rule", "targets.topic.InputTransformer", with_target(InputTransformer=TRANSFORMER),
+         UNKNOWN),
     line("rule", "targets.topic.RoleArn", with_target(RoleArn=PLACE.role_arn(OTHER_ROLE)), DEAF),
     line("rule", "targets.theirs", put_target(to_the_spare_queue, "theirs")),
     line("rule", "targets.topic", remove_targets, DEAF),
@@ -294,10 +295,7 @@ TOPIC = [
     line("topic", "policy.Deny", denied({"AWS": f"arn:aws:iam::{PLACE.account}:root"})),
     *topic_policy().lines(PLANNED, {
         **GRANT,
-        "__default_statement_ID.effect": {
-            "verdict": MUTE,
-            "unproven": "whether a conditioned Deny meets EventBridge is not judged",
-        },
+        "__default_statement_ID.effect": {"verdict": UNKNOWN},  # who a conditioned Deny may meet
     }),
     line("topic", "", lambda ground: ground.sns.delete_topic(TopicArn=ground.at("topic").arn), MUTE,
          elsewhere=(("person", ""), ("webhook", ""), ("receipt", ""))),
@@ -347,7 +345,8 @@ def listener_lines(at: str, *, alone: Alarm) -> list[Line]:
 
 
 SUBSCRIPTIONS = [
-    line("person", "confirmed", ask_again, alone=ARMED, by_hand=True),
+    line("person", "confirmed", ask_again, alone=ARMED, by_hand=True,
+         remedy=PLANNED["person"].by_hand["confirmed"]),
     line("person", "filter", set_subscription("person", "FilterPolicy", NARROW), alone=ARMED),
     line("person", "dead_letter", set_subscription("person", "RedrivePolicy", SPARE_REDRIVE),
          alone=ARMED),
@@ -405,7 +404,6 @@ def permit_instead(**given: Any) -> Break:
 
 
 NO_CHANNEL = json.dumps([{"name": "discord", "type": "discord", "secret": "ssm:/theirs"}])
-NOT_JUDGED = "what it does to the notifier cannot be judged from here: status says the worst"
 
 
 def function(paths: str, by: Break, *, alone: Alarm = DEGRADED, **more: Any) -> Line:
@@ -419,11 +417,11 @@ FUNCTION = [
     function("runtime", configure(Runtime="nodejs22.x"), alone=MUTE),
     function("handler", configure(Handler="notifier.main.nothing"), alone=MUTE),
     function("timeout", configure(Timeout=14)),
-    function("timeout", configure(Timeout=1), alone=MUTE, unproven=NOT_JUDGED),
+    function("timeout", configure(Timeout=1), alone=UNKNOWN),
     function("memory", configure(MemorySize=128)),
-    function("layers", with_a_layer, alone=MUTE, unproven=NOT_JUDGED),
+    function("layers", with_a_layer, alone=UNKNOWN),
     function("network", configure(VpcConfig={"SubnetIds": ["subnet-1"], "SecurityGroupIds": []}),
-             alone=MUTE, unproven=NOT_JUDGED),
+             alone=UNKNOWN),
     function("concurrency", on_function(
         "put_function_concurrency", ReservedConcurrentExecutions=0), alone=MUTE),
     function("concurrency", on_function(
@@ -437,9 +435,9 @@ FUNCTION = [
     function("environment.CTWATCH_TRAIL", with_variable("CTWATCH_TRAIL", "")),
     function("environment.CTWATCH_WATCH", with_variable("CTWATCH_WATCH", "theirs")),
     function("environment.HTTP_PROXY", with_variable("HTTP_PROXY", "http://127.0.0.1:9"),
-             alone=MUTE, unproven=NOT_JUDGED),
+             alone=UNKNOWN),
     function("environment.PYTHONPATH", with_variable("PYTHONPATH", "/tmp/theirs"),
-             alone=MUTE, unproven=NOT_JUDGED),
+             alone=UNKNOWN),
     function(PERMISSION, on_function("remove_permission", StatementId=SID), alone=MUTE),
     function(f"{PERMISSION}.action", permit_instead(Action="lambda:GetFunction"), alone=MUTE),
     function(f"{PERMISSION}.principal.Service",
@@ -447,6 +445,8 @@ FUNCTION = [
     function(f"{PERMISSION}.condition.ArnLike.aws:sourcearn",
              permit_instead(SourceArn=PLACE.arn("sns", "theirs")), alone=MUTE),
     function(f"{PERMISSION}.condition", permit_instead(SourceArn="")),
+    function(f"{PERMISSION}.condition.StringEquals",
+             permit_instead(SourceAccount=PLACE.account), alone=UNKNOWN),
     function("permissions.theirs", permit("theirs", Principal="s3.amazonaws.com")),
     impossible("function", f"{PERMISSION}.effect", "AddPermission only ever allows"),
     impossible("function", f"{PERMISSION}.resource",
@@ -485,13 +485,12 @@ ROLE = [
     line("role", "inline.theirs", inline("Allow", "ec2:*")),
     line("role", "inline.theirs", inline("Deny", "ssm:*"), alone=MUTE),
     line("role", "inline.theirs", inline("Deny", "sqs:*")),
-    line("role", "attached", on_role("attach_role_policy", PolicyArn=managed("Deny")), alone=MUTE,
-         ),
-    line("role", "attached", on_role("attach_role_policy", PolicyArn=managed("Allow")), alone=MUTE,
-         unproven=NOT_JUDGED),
+    line("role", "attached",
+         on_role("attach_role_policy", PolicyArn=managed("Deny")), alone=UNKNOWN),
+    line("role", "attached",
+         on_role("attach_role_policy", PolicyArn=managed("Allow")), alone=UNKNOWN),
     line("role", "boundary", on_role(
-        "put_role_permissions_boundary", PermissionsBoundary=managed("Deny")), alone=MUTE,
-        ),
+        "put_role_permissions_boundary", PermissionsBoundary=managed("Deny")), alone=UNKNOWN),
     line("role", "", delete_role, alone=MUTE),
 ]  # fmt: skip
 
@@ -524,6 +523,15 @@ TABLE = Table(
     parts=parts,
     lines=LINES,
     on_the_way=frozenset({"rule", "topic", "person", "webhook", "function", "role", "secret"}),
+    hops={
+        **dict.fromkeys(("bucket", "trail"), "trail"),
+        "rule": "rule",
+        "topic": "topic",
+        **dict.fromkeys(("webhook", "function", "role", "log group", "secret"), "discord"),
+        "person": ADDRESS,
+        **dict.fromkeys(("receipts", "receipt"), "proof"),
+        "dead letter": "undelivered",
+    },
     remembered=frozenset({"role", "secret"}),
 )
 
@@ -531,6 +539,10 @@ TABLE = Table(
 @pytest.mark.parametrize("part", PLANNED)
 def test_every_promised_leaf_has_a_line(part: str) -> None:
     assert TABLE.untold(part) == set()
+
+
+def test_there_are_enough_ways_to_break_a_watch() -> None:
+    assert len(TABLE.done) >= 60
 
 
 def test_what_cannot_be_broken_says_why() -> None:
@@ -646,3 +658,7 @@ def test_the_wider_state_of_a_rule_is_no_sabotage(ground: Ground) -> None:
 @pytest.mark.parametrize("number", range(len(TABLE.rounds)))
 def test_status_names_each_path_and_up_mends_and_names_it(number: int, ground: Ground) -> None:
     is_named_and_mended(TABLE.rounds[number], ground)
+
+
+def test_after_all_that_it_is_armed_and_a_drill_proves_it(ground: Ground) -> None:
+    is_proven(ground)

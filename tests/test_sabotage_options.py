@@ -24,6 +24,7 @@ from sabotage import (
     DEAF,
     DEGRADED,
     MUTE,
+    UNKNOWN,
     Break,
     Document,
     Ground,
@@ -32,6 +33,7 @@ from sabotage import (
     Table,
     impossible,
     is_named_and_mended,
+    is_proven,
     judged,
     leaves,
     line,
@@ -173,7 +175,7 @@ TRAIL = [
     line("trail", "key", with_their_key),
     line("topic", "key", set_topic("KmsMasterKeyId", "")),
     line("topic", "key", set_topic("KmsMasterKeyId", "alias/aws/sns"), MUTE),
-    line("topic", "key", with_their_key_too, MUTE),
+    line("topic", "key", with_their_key_too, UNKNOWN, why="whom it lets in is not looked at"),
 ]
 DELIVERIES = [
     line("delivered", "retention", on_log_group("put_retention_policy", "delivered",
@@ -312,7 +314,21 @@ LINES = [
     *PHONE,
     *TAGS,
 ]
-TABLE = Table(config=OPTIONS, parts=parts, lines=LINES, on_the_way=frozenset({"topic"}))
+TABLE = Table(
+    config=OPTIONS,
+    parts=parts,
+    lines=LINES,
+    on_the_way=frozenset({"topic"}),
+    hops={
+        **dict.fromkeys(("bucket", "trail", "key", "delivered"), "trail"),
+        **dict.fromkeys(("deliverer", "deliveries"), "trail"),
+        "rule": "rule",
+        **dict.fromkeys(("topic", "topic key"), "topic"),
+        **dict.fromkeys(("function", "role", "log group", "secret"), "discord"),
+        "phone": PHONE_NUMBER,
+        "queue": "proof",
+    },
+)
 
 
 @pytest.mark.parametrize("part", ADDED)
@@ -431,3 +447,7 @@ def test_a_sabotage_shows_where_it_is_means_what_it_says_and_mends(
 def test_status_names_each_path_and_up_mends_and_names_it(ground: Ground) -> None:
     """As much at once as may be; the rounds that are left are lines like these."""
     is_named_and_mended(TABLE.rounds[0], ground)
+
+
+def test_after_all_that_it_is_armed_and_a_drill_proves_it(ground: Ground) -> None:
+    is_proven(ground)

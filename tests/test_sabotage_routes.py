@@ -23,7 +23,7 @@ from sabotage import (
     rearmed,
     shows_means_and_mends,
 )
-from watch_world import PLAIN, World, planned
+from watch_world import PLACE, PLAIN, World, planned
 
 from ctwatch.resources.base import Resource
 from ctwatch.sandbox.server import Sandbox
@@ -39,8 +39,14 @@ def parts(watch: Watch) -> dict[str, Resource]:
         "topic": watch.topic,
         "receipts": watch.receipts,
         "role": watch.function.role,
+        "function": watch.function,
     }
     return found
+
+
+HOPS = {
+    "rule": "rule", "topic": "topic", "receipts": "proof", "role": "discord", "function": "discord",
+}  # fmt: skip
 
 
 DIRECT, FORMATTED = {**PLAIN, "route": "direct"}, {**PLAIN, "route": "formatted"}
@@ -74,12 +80,23 @@ def removed(name: str) -> Break:
     return lambda ground: ground.events.remove_targets(Rule=ground.at("rule").name, Ids=[name])
 
 
-AIM = {"Arn", "InputTransformer"}
+SID = "events-eventbridge-ct-detect"
 
 
 def alone(name: str, key: str = "Arn") -> Any:
     """What it means where the webhook is all there is."""
-    return MUTE if name == "function" and key in AIM else DEGRADED
+    return MUTE if name == "function" and key == "Arn" else DEGRADED
+
+
+def shut_out(ground: Ground) -> None:
+    """The permission that looks wise: EventBridge names no account when it calls."""
+    name, given = ground.at("function").name, {"SourceAccount": PLACE.account}
+    [(service, source)] = ground.at("function").invokers
+    ground.lambda_.remove_permission(FunctionName=name, StatementId=SID)
+    ground.lambda_.add_permission(
+        FunctionName=name, StatementId=SID, Action="lambda:InvokeFunction", Principal=service,
+        SourceArn=source, **given,
+    )  # fmt: skip
 
 
 def of_targets() -> Iterator[Line]:
@@ -96,8 +113,13 @@ TABLES = {
     "direct": Table(
         config=DIRECT,
         parts=parts,
-        lines=[*of_targets(), *queue_policy("receipts").lines(PLANNED["direct"], {})],
+        lines=[
+            *of_targets(),
+            *queue_policy("receipts").lines(PLANNED["direct"], {}),
+            line("function", f"permissions.{SID}.condition.StringEquals", shut_out, alone=MUTE),
+        ],
         on_the_way=frozenset(),
+        hops=HOPS,
     ),
     "formatted": Table(
         config=FORMATTED,
@@ -110,6 +132,7 @@ TABLES = {
             ),
         ],
         on_the_way=frozenset(),
+        hops=HOPS,
     ),
 }
 

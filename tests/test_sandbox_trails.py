@@ -1,6 +1,9 @@
 """CloudTrail's own rules, seen with boto3 over the wire."""
 
+from datetime import timedelta
+
 import pytest
+from moto.cloudtrail.models import cloudtrail_backends
 from sandbox_stand_ins import (
     ACCOUNT,
     SEOUL,
@@ -45,6 +48,24 @@ def test_a_trail_needs_a_bucket_policy(sandbox, cloudtrail):
         "InsufficientS3BucketPolicyException",
         "Incorrect S3 bucket policy is detected for bucket: bare-bucket",
     )
+
+
+@pytest.mark.parametrize(
+    ("since", "validated", "digest"),
+    [
+        (timedelta(minutes=59), True, None),
+        (timedelta(hours=2, minutes=30), True, timedelta(hours=2)),
+        (timedelta(hours=2, minutes=30), False, None),
+    ],
+)
+def test_a_trail_that_logs_has_a_digest_of_each_hour(sandbox, cloudtrail, since, validated, digest):
+    make_trail(sandbox, "watched", EnableLogFileValidation=validated)
+    cloudtrail.start_logging(Name="watched")
+    own = cloudtrail_backends[ACCOUNT][SEOUL].trails["watched"].status
+    own.started -= since
+    status = cloudtrail.get_trail_status(Name="watched")
+    expected = status["StartLoggingTime"] + digest if digest else None
+    assert status.get("LatestDigestDeliveryTime") == expected
 
 
 @pytest.mark.parametrize(

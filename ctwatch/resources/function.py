@@ -39,6 +39,9 @@ _CONFIGURATION = {
     "network": "VpcConfig",
 }
 
+# https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html
+_CONDITION = ("State", "StateReason", "LastUpdateStatus", "LastUpdateStatusReason")
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Function(Resource):
@@ -196,7 +199,7 @@ class Function(Resource):
             "on_failure": on_failure.get("Destination"),
             "retries": invoke.get("MaximumRetryAttempts"),
         }
-        facts = {key: live.get(key) for key in ("State", "StateReason", "LastUpdateStatus")}
+        facts = {key: live.get(key) for key in _CONDITION}
         worn = function.get("Tags")
         return Live(state, owner(worn), facts, pairs(worn))
 

@@ -18,6 +18,9 @@ _SHAPE = {
     "delay": "DelaySeconds",
 }
 
+# Messages that wait, and those that somebody is just reading; both are approximate.
+_HELD = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Queue(Resource):
@@ -88,7 +91,7 @@ class Queue(Resource):
         return found["QueueUrl"] if found else None
 
     def read(self, aws: Aws) -> Live | None:
-        """Look at its attributes and tags."""
+        """Look at its attributes, how much it holds, and its tags."""
         url = self.url(aws)
         if url is None:
             return None
@@ -107,9 +110,9 @@ class Queue(Resource):
             "key": live.get("KmsMasterKeyId") or None,
             "redrive": json.loads(live.get("RedrivePolicy") or "null"),
         }
-        messages = int(live.get("ApproximateNumberOfMessages", 0))
         worn = (tags or {}).get("Tags", {})
-        return Live(state, owner(worn), {"messages": messages}, pairs(worn))
+        facts = {"messages": sum(int(live.get(one, 0)) for one in _HELD), "url": url}
+        return Live(state, owner(worn), facts, pairs(worn))
 
     def write(self, aws: Aws, live: Live | None) -> None:
         """Create it whole in one call, or set what differs in one call."""

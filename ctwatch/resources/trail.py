@@ -229,6 +229,7 @@ def _set(value: Any) -> Any:
 
 
 DELIVERY = (
+    "StartLoggingTime",
     "LatestDeliveryError",
     "LatestDeliveryTime",
     "LatestDigestDeliveryError",

@@ -7,6 +7,7 @@ the pages beside it.
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from moto.cloudtrail.models import Trail, cloudtrail_backends
@@ -422,6 +423,22 @@ def _look(member: str) -> Rule:
     return rule
 
 
+def _status(call: Call, forward: Forward, cloud: Cloud) -> dict[str, Any]:
+    """With the time of the last digest: one is made at the end of each hour of logging.
+
+    https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-log-file-validation-intro.html
+    """
+    trail = _readable(call, cloud, call.params["Name"])
+    answer = forward(_on(call, trail, "Name"))
+    since, until = answer.get("StartLoggingTime"), answer.get("LatestDeliveryTime")
+    if since and until and trail.log_validation and until - since >= _HOUR:
+        return {**answer, "LatestDigestDeliveryTime": until - (until - since) % _HOUR}
+    return answer
+
+
+_HOUR = timedelta(hours=1)
+
+
 def _delete(call: Call, forward: Forward, cloud: Cloud) -> dict[str, Any]:
     trail = _own(call, cloud, call.params["Name"])
     client = cloud.client("cloudtrail", call.region)
@@ -535,7 +552,7 @@ RULES: dict[str, Rule] = {
     "StopLogging": _change("Name"),
     "DescribeTrails": _describe,
     "GetTrail": _get,
-    "GetTrailStatus": _look("Name"),
+    "GetTrailStatus": _status,
     "GetEventSelectors": _get_selectors,
     "PutEventSelectors": _put_selectors,
     "GetInsightSelectors": _get_insights,

@@ -76,13 +76,21 @@ def watching(command: Callable[..., Any]) -> Callable[..., Any]:
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
 
-def looked(watch: "Opened") -> tuple[list["Finding"], "Diagnosis"]:
-    """What there is, and what that means."""
+def looked(watch: "Opened", *, ask: bool = False) -> tuple[list["Finding"], "Diagnosis"]:
+    """What there is, and what that means.
+
+    Args:
+        watch: which.
+        ask: whether to ask the webhooks, too, those that can be asked without posting.
+    """
     from ctwatch.diagnose import diagnose
     from ctwatch.engine import inspect
+    from ctwatch.webhooks import answers
 
     findings = inspect(watch.watch.resources, watch.aws, watch.watch.unwanted)
-    return findings, diagnose(watch.watch, findings, watch.aws)
+    function, looks = watch.watch.function, {one.resource: one for one in findings}
+    said = answers(function, looks, watch.aws) if ask and function else {}
+    return findings, diagnose(watch.watch, findings, watch.aws, said)
 
 
 def with_strays(screen: "Screen", watch: "Opened", *, thorough: bool = False) -> "Opened":

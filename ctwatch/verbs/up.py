@@ -80,7 +80,7 @@ def _keys_first(screen: "Screen", watch: "Opened") -> list["Step"]:
 def _look_again(options: Options, watch: "Opened", steps: Sequence["Step"]) -> int:
     """What `up` ends with: success is what AWS says, not what was sent."""
     from ctwatch.findings import Action
-    from ctwatch.render import click_line, diagnosis_json, status_view, step_json, verdict_line
+    from ctwatch.render import diagnosis_json, status_view, step_json, verdict_line, waiting_line
 
     screen, wrote = options.screen, {Action.CREATED, Action.REPAIRED}
     with screen.working("Looking again"):
@@ -93,7 +93,7 @@ def _look_again(options: Options, watch: "Opened", steps: Sequence["Step"]) -> i
     if any(step.error for step in steps):
         screen.talk("Not all could be done; run ctwatch up again when that is mended.", "yellow")
         return COULD_NOT
-    if diagnosis.faults and not diagnosis.only_a_click:
+    if not diagnosis.left_to_people:
         if not options.as_json:
             screen.data(*status_view(diagnosis))
         return NOT_AS_PROMISED
@@ -102,7 +102,7 @@ def _look_again(options: Options, watch: "Opened", steps: Sequence["Step"]) -> i
         screen.talk(f"Nothing to do{waiting}.")
     screen.talk(verdict_line(diagnosis.verdict))
     for fault in diagnosis.faults:
-        screen.talk(click_line(fault))
+        screen.talk(waiting_line(fault))
     return AS_PROMISED
 
 
