@@ -243,6 +243,8 @@ class Table:
             than DEGRADED with the people or without, is held against what really arrives.
         hops: the hop of `status` that tells of a part.
         remembered: the parts that a warm function asks for no second time.
+        strike: what must be told, where it is no call on a trail; says whether mail and webhook
+            told of it.
     """
 
     config: Mapping[str, Any]
@@ -251,6 +253,7 @@ class Table:
     on_the_way: frozenset[str]
     hops: Mapping[str, str]
     remembered: frozenset[str] = frozenset()
+    strike: Callable[[Ground], tuple[bool, bool]] | None = None
 
     @cached_property
     def planned(self) -> dict[str, Resource]:
@@ -423,7 +426,7 @@ def shows_means_and_mends(line: Line, table: Table, ground: Ground) -> None:
 
     if table.proven(line):
         name, cold = f"ctwatch-probe-{table.done.index(line)}", line.at in table.remembered
-        mail, post = struck(ground, name, cold=cold)
+        mail, post = table.strike(ground) if table.strike else struck(ground, name, cold=cold)
         assert line.verdict is UNKNOWN or (mail or post) is (line.verdict is DEGRADED)
         assert line.alone is UNKNOWN or post is (line.alone in {ARMED, DEGRADED})
 

@@ -144,11 +144,19 @@ def turn_off(ground: Any) -> None:
     ground.s3.put_bucket_notification_configuration(**off)
 
 
+def a_deletion(ground: Any) -> tuple[bool, bool]:
+    """Delete a log file; whether mail and webhook told of it."""
+    delete_one(ground.world)
+    return bool(told(ground.world)), bool(posted(ground.world))
+
+
 SABOTAGE = Table(
     config=WATCHED,
     parts=lambda watch: {"bucket": watch.bucket},
-    lines=[line("bucket", "eventbridge", turn_off, DEAF, unproven="no call on a trail shows it")],
+    lines=[line("bucket", "eventbridge", turn_off, DEAF)],
     on_the_way=frozenset(),
+    hops={"bucket": "trail"},
+    strike=a_deletion,
 )
 
 
