@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from ctwatch.aws import Aws, unless
 from ctwatch.diff import State
+from ctwatch.permissions import Actions, allow
 from ctwatch.resources.base import Live, Resource, owner, pairs
 
 OF_FUNCTIONS = "/aws/lambda/"
@@ -40,6 +41,27 @@ class LogGroup(Resource):
     def wanted(self) -> State:
         """Its retention."""
         return {"retention": self.retention}
+
+    @property
+    def actions(self) -> Actions:
+        """Its tags are under its ARN, and all else under that with ":*".
+
+        https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatchlogs.html
+        https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_LogGroup.html
+        """
+        tags, rest = self.arn, f"{self.arn}:*"
+        return Actions(
+            read=(allow("logs", "DescribeLogGroups"), allow("logs", "ListTagsForResource", tags)),
+            write=(
+                allow("logs", "CreateLogGroup PutRetentionPolicy", rest),
+                allow("logs", "TagResource", tags),
+            ),
+            delete=(allow("logs", "DeleteLogGroup", rest),),
+            tampering=(
+                allow("logs", "DeleteLogStream DeleteRetentionPolicy", rest),
+                allow("logs", "UntagResource", tags),
+            ),
+        )
 
     def read(self, aws: Aws) -> Live | None:
         """Look at it and at its tags."""

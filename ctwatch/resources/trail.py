@@ -12,9 +12,10 @@ from botocore.exceptions import ClientError
 
 from ctwatch.aws import Aws, unless
 from ctwatch.diff import State
+from ctwatch.permissions import Actions, Grant, allow, passing
 from ctwatch.resources.base import Live, Resource, owner, pairs
 from ctwatch.resources.bucket import Bucket
-from ctwatch.resources.key import GivenKey, Key, facts_of, named
+from ctwatch.resources.key import GivenKey, Key, facts_of, looking_at, named
 from ctwatch.resources.log_group import LogGroup
 from ctwatch.resources.role import Role
 from ctwatch.resources.topic import Topic
@@ -26,6 +27,9 @@ INSIGHTS = {"api-call-rate": "ApiCallRateInsight", "api-error-rate": "ApiErrorRa
 
 EVERYTHING: State = {"management": "All", "excluded": [], "data": []}
 """What a new trail records: all management events, read and write, and no data events."""
+
+LOOK_AT_TRAIL = "GetTrailStatus GetEventSelectors"
+"""The actions by which a trail, anybody's, tells whether it records now."""
 
 # The promise's word for each of GetTrail's and UpdateTrail's.
 _SETTINGS = {
@@ -103,6 +107,26 @@ class Trail(Resource):
             "insights": sorted(self.insights),
             "logging": True,
         }
+
+    @property
+    def actions(self) -> Actions:
+        """https://docs.aws.amazon.com/service-authorization/latest/reference/list_awscloudtrail.html."""
+        mine, one = self.arn, self.log_role
+        selectors = "PutEventSelectors PutInsightSelectors"
+        return Actions(
+            read=(
+                allow("cloudtrail", "DescribeTrails"),
+                allow("cloudtrail", f"{LOOK_AT_TRAIL} GetInsightSelectors ListTags", mine),
+                *looking_at(self.key),
+            ),
+            write=(
+                allow("cloudtrail", f"CreateTrail AddTags UpdateTrail {selectors}", mine),
+                allow("cloudtrail", "StartLogging", mine),
+                *((passing(one.arn, one.service),) if one else ()),
+            ),
+            delete=(allow("cloudtrail", "DeleteTrail", mine),),
+            tampering=(allow("cloudtrail", "StopLogging RemoveTags PutEventConfiguration", mine),),
+        )
 
     def read(self, aws: Aws) -> Live | None:
         """Look at the trail, and at the others that would tell EventBridge in its stead."""
@@ -333,6 +357,11 @@ def recorders(aws: Aws, trails: Sequence[Any]) -> tuple[list[str], list[ClientEr
     told = zip(trails, answers, strict=True)
     refusals = [one for one in answers if isinstance(one, ClientError)]
     return [trail["TrailARN"] for trail, answer in told if answer is True], refusals
+
+
+def looking_at_any(partition: str) -> Grant:
+    """What it takes to know of every trail that is shown whether it records now."""
+    return allow("cloudtrail", LOOK_AT_TRAIL, f"arn:{partition}:cloudtrail:*:*:trail/*")
 
 
 def known_trails(aws: Aws) -> list[Any]:
