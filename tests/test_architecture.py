@@ -35,7 +35,7 @@ STOREYS = (
     ("config",),
     ("lint", "looping", "emptying"),
     ("aws", "detections", "bundle", "secret", "existing"),
-    ("patterns", "diff", "digests", "permissions"),
+    ("patterns", "diff", "digests", "permissions", "prices"),
     ("times",),
     ("errors", "clock", "parallel"),
 )

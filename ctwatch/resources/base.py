@@ -15,6 +15,7 @@ from ctwatch.aws import Aws, Place, complaint
 from ctwatch.diff import State
 from ctwatch.errors import AwsError
 from ctwatch.permissions import Actions, Condition
+from ctwatch.prices import Price
 
 TAG = "ctwatch:watch"
 """The tag that every resource carries from its creation; its value is the watch's name."""
@@ -128,6 +129,11 @@ class Resource(ABC):
     @abstractmethod
     def actions(self) -> Actions:
         """What IAM has to allow for its verbs."""
+
+    @property
+    def price(self) -> tuple[Price, ...]:
+        """What it costs a month; nothing, for most."""
+        return ()
 
     @abstractmethod
     def read(self, aws: Aws) -> Live | None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, ClassVar, cast
 
 from botocore.exceptions import ClientError
@@ -12,6 +13,7 @@ from ctwatch.diff import State, statements
 from ctwatch.emptying import Contents, Emptied, check, contents, emptied, emptying_needs
 from ctwatch.errors import AwsError
 from ctwatch.permissions import Actions, allow
+from ctwatch.prices import FILES, KEPT, PACKED, Price, per
 from ctwatch.resources.base import Live, Resource, owner, pairs
 
 # What S3 gives every new bucket, so that no call need restate it.
@@ -149,6 +151,23 @@ class Bucket(Resource):
                 allow("s3", "DeleteObject PutObject PutObjectAcl", objects),
             ),
         )
+
+    @property
+    def price(self) -> tuple[Price, ...]:
+        """What CloudTrail puts there, and what is kept of it; archived earlier, it costs less."""
+        stored = PACKED * min(self._months, KEPT)
+        told = Price("news of objects", per(10**6, FILES, "1.00"), f"{FILES:,} at $1.00 a million")
+        return (
+            Price("files put", per(1_000, FILES, "0.005"), f"{FILES:,} at $0.005 per 1,000"),
+            Price("storage", per(1, stored, "0.023"), f"{stored:.1f} GB at $0.023"),
+            *((told,) if self.announces else ()),
+        )
+
+    @property
+    def _months(self) -> Decimal:
+        """For how long log files stay; for ever, as far as it costs, without a lifecycle."""
+        days = [rule["Expiration"]["Days"] for rule in self.lifecycle or ()]
+        return Decimal(min(days)) / 30 if days else KEPT
 
     @property
     def _ours(self) -> dict[str, str]:

@@ -13,6 +13,7 @@ https://docs.aws.amazon.com/kms/latest/developerguide/deleting-keys.html
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any, ClassVar
 
 from botocore.exceptions import ClientError
@@ -20,6 +21,7 @@ from botocore.exceptions import ClientError
 from ctwatch.aws import Aws, Place, unless
 from ctwatch.diff import State, statements
 from ctwatch.permissions import ANY, Actions, Condition, Grant, allow
+from ctwatch.prices import Price
 from ctwatch.resources.base import TAG, Live, Resource, if_tagged, owner
 
 ALIAS_TAG = "ctwatch:alias"
@@ -111,6 +113,11 @@ class Key(Resource):
     def every(self) -> str:
         """The ARNs of all keys of the account in its region, as its own cannot be known."""
         return self.place.arn("kms", "key/*")
+
+    @property
+    def price(self) -> tuple[Price, ...]:
+        """As long as it was never renewed; each of its first two renewals adds as much."""
+        return (Price("the key", Decimal("1.00"), "$1.00, and as much for each of two renewals"),)
 
     @property
     def finding(self) -> tuple[Grant, ...]:

@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 from ctwatch.aws import Aws, unless
 from ctwatch.diff import State
 from ctwatch.permissions import Actions, Grant, allow, passing
+from ctwatch.prices import EVENTS, FILES, WRITES, Price, per
 from ctwatch.resources.base import Live, Resource, owner, pairs
 from ctwatch.resources.bucket import Bucket
 from ctwatch.resources.key import GivenKey, Key, facts_of, looking_at, named
@@ -24,6 +25,9 @@ T = TypeVar("T")
 
 INSIGHTS = {"api-call-rate": "ApiCallRateInsight", "api-error-rate": "ApiErrorRateInsight"}
 """The config's words for CloudTrail's Insights types."""
+
+_ANALYSED = {"api-call-rate": WRITES, "api-error-rate": EVENTS}
+"""How many events each of them analyses: writes alone, or all."""
 
 EVERYTHING: State = {"management": "All", "excluded": [], "data": []}
 """What a new trail records: all management events, read and write, and no data events."""
@@ -127,6 +131,25 @@ class Trail(Resource):
             delete=(allow("cloudtrail", "DeleteTrail", mine),),
             tampering=(allow("cloudtrail", "StopLogging RemoveTags PutEventConfiguration", mine),),
         )
+
+    @property
+    def price(self) -> tuple[Price, ...]:
+        """Insights by the event, and its key by the file; the first copy of the log is free.
+
+        https://docs.aws.amazon.com/awscloudtrail/latest/userguide/insights-events-costs.html
+        """
+        found = [
+            Price(
+                f"Insights {one}",
+                per(100_000, _ANALYSED[one], "0.35"),
+                f"{_ANALYSED[one]:,} events at $0.35 per 100,000",
+            )
+            for one in sorted(self.insights)
+        ]
+        if self.key:
+            how = f"{FILES:,} at $0.03 per 10,000"
+            found.append(Price("files encrypted", per(10_000, FILES, "0.03"), how))
+        return tuple(found)
 
     def read(self, aws: Aws) -> Live | None:
         """Look at the trail, and at the others that would tell EventBridge in its stead."""
