@@ -19,6 +19,7 @@ from typing import Any
 from ctwatch.aws import TROUBLE, Aws, complaint, unless
 from ctwatch.engine import inspect
 from ctwatch.errors import CtwatchError
+from ctwatch.permissions import Grant, allow
 from ctwatch.proof import moment
 from ctwatch.resources.queue import Queue
 from ctwatch.watch import Watch
@@ -320,6 +321,14 @@ def _attempt(logged: Any) -> Iterator[Attempt]:
         )
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return
+
+
+def needs(watch: Watch) -> Iterator[Grant]:
+    """What it takes to read the function's log and to look at the dead-letter queues."""
+    if watch.function:
+        yield allow("logs", "FilterLogEvents", f"{watch.function.log_group.arn}:*")
+    for queue in (watch.dead_letter, *(one.dead_letter for one in watch.away)):
+        yield from queue.actions.read
 
 
 def lost(watch: Watch, aws: Aws) -> list[Lost]:

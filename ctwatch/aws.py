@@ -41,6 +41,7 @@ from botocore.parsers import ResponseParserError
 
 from ctwatch.clock import Clock
 from ctwatch.errors import AwsError, ConfigError
+from ctwatch.permissions import Grant, allow
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudtrail import CloudTrailClient
@@ -114,6 +115,16 @@ class Place:
         """The URL of a queue, as SQS itself tells it."""
         suffix = "amazonaws.com.cn" if self.partition == "aws-cn" else "amazonaws.com"
         return f"https://sqs.{self.region}.{suffix}/{self.account}/{name}"
+
+
+def listing_regions(place: Place) -> Grant:
+    """What `Aws.regions` needs.
+
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsaccountmanagement.html
+    """
+    return allow(
+        "account", "ListRegions", f"arn:{place.partition}:account::{place.account}:account"
+    )
 
 
 def code_of(error: BaseException) -> str:

@@ -14,6 +14,7 @@ from ctwatch.verbs.detections import detections
 from ctwatch.verbs.down import down
 from ctwatch.verbs.init import init
 from ctwatch.verbs.local import demo, sandbox
+from ctwatch.verbs.policy import policy
 from ctwatch.verbs.simulate import simulate
 from ctwatch.verbs.status import status
 from ctwatch.verbs.up import plan, up
@@ -51,7 +52,7 @@ def cli() -> None:
 
 _VERBS = (
     *(init, up, plan, confirm, status, simulate, alerts, down),
-    *(detections, sandbox, demo),
+    *(detections, policy, sandbox, demo),
 )
 for _verb in _VERBS:
     cli.add_command(_verb)

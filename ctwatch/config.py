@@ -705,6 +705,12 @@ class Config(_Section):
         """
         return _build({**self.document, "regions": tuple(found)}, "regions of the account")
 
+    @property
+    def everywhere(self) -> "Config":
+        """The same with "*" for all regions, as it stands in the ARNs of a policy."""
+        found = ("*",) if ALL_REGIONS in self.regions else self.regions
+        return self.model_copy(update={"regions": found})
+
     def filled(self, account: str, region: str | None = None) -> "Config":
         """The same with `{account}` and `{region}` replaced in all names.
 

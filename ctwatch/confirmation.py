@@ -21,6 +21,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from ctwatch.aws import TROUBLE, Aws, complaint
 from ctwatch.errors import AwsError, ConfigError
+from ctwatch.permissions import Grant, allow
 from ctwatch.resources.topic import Topic
 
 _URL = re.compile(r"https?://[^\s\"'<>]+")
@@ -107,6 +108,15 @@ def _links(url: str) -> Iterator[Link]:
     for inner in (value for values in query.values() for value in values):
         if _URL.fullmatch(inner):
             yield from _links(inner)
+
+
+def needs(topic: Topic) -> Iterator[Grant]:
+    """What `confirm` needs.
+
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsns.html
+    """
+    yield allow("sns", "ConfirmSubscription", topic.arn)
+    yield allow("sns", "GetSubscriptionAttributes")
 
 
 def confirm(aws: Aws, topic: Topic, link: Link) -> Confirmed:

@@ -18,6 +18,7 @@ from ctwatch.aws import TROUBLE, Aws, complaint, unless
 from ctwatch.digests import LogFile, Looked, Place, Walk, fault_of, stamp
 from ctwatch.errors import CtwatchError
 from ctwatch.parallel import side_by_side
+from ctwatch.permissions import Grant, allow
 
 _REGIONS, _FILES = 4, 8  # looked at side by side: no more together than a client has connections
 _LATE = timedelta(hours=2)
@@ -79,6 +80,19 @@ class Report:
     files: int = 0
     faults: tuple[Looked, ...] = ()
     unknown: str = ""
+
+
+def needs(arn: str, bucket: str) -> Iterator[Grant]:
+    """What the check needs, beside the right to decrypt where a key encrypts the files.
+
+    Args:
+        arn: the trail's.
+        bucket: the ARN of its bucket.
+    """
+    yield allow("cloudtrail", "DescribeTrails ListPublicKeys")
+    yield allow("cloudtrail", "GetTrailStatus", arn)
+    yield allow("s3", "ListBucket", bucket)
+    yield allow("s3", "GetObject", f"{bucket}/*")
 
 
 def deliveries(arn: str, account: str, aws: Aws) -> Deliveries:

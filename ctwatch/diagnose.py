@@ -27,6 +27,7 @@ from ctwatch.errors import CtwatchError
 from ctwatch.findings import Finding, Verdict, foreign
 from ctwatch.meaning import sentence
 from ctwatch.patterns import PatternError, compiled
+from ctwatch.permissions import Grant, allow
 from ctwatch.remembered import Remembered, remembered
 from ctwatch.resources.base import Resource
 from ctwatch.resources.bucket import Bucket
@@ -37,7 +38,7 @@ from ctwatch.resources.role import Role
 from ctwatch.resources.rule import Rule, bus_policy, default_bus
 from ctwatch.resources.subscription import PENDING, Subscription
 from ctwatch.resources.topic import Topic
-from ctwatch.resources.trail import other_recorders, records_writes
+from ctwatch.resources.trail import looking_at_any, other_recorders, records_writes
 from ctwatch.watch import Watch
 from ctwatch.webhooks import Answer, Reply
 
@@ -381,6 +382,13 @@ def _events_hop(watch: Watch, looks: Looks, aws: Aws) -> Hop:
     if finding.verdict is Verdict.UNKNOWN:
         return hop(Flow.UNKNOWN, f"whether {which} records cannot be told")
     return hop(Flow.CUT, "no logging trail records what is written here")
+
+
+def needs(watch: Watch) -> Iterator[Grant]:
+    """What `diagnose` needs: other trails, an organization's among them, and the bus's policy."""
+    yield looking_at_any(watch.place.partition)
+    if watch.away:
+        yield allow("events", "DescribeEventBus", default_bus(watch.place))
 
 
 def _bus_hop(watch: Watch, aws: Aws) -> tuple[Hop, ...]:

@@ -28,6 +28,7 @@ from typing import Any, cast
 from ctwatch.aws import Aws, unless
 from ctwatch.errors import AwsError
 from ctwatch.parallel import side_by_side
+from ctwatch.permissions import Grant, allow
 
 DELETERS = 8
 """DeleteObjects calls side by side; S3 takes 3,500 deletions a second below one prefix:
@@ -297,6 +298,22 @@ def _lock(aws: Aws, bucket: Mapping[str, str], one: Any) -> Lock | None:
     held = bool(told) and told.get("ObjectLockLegalHoldStatus") == "ON"
     mode = told.get("ObjectLockMode", "") if told else ""
     return Lock(mode, told.get("ObjectLockRetainUntilDate"), held) if held or mode else None
+
+
+def emptying_needs(bucket: str) -> tuple[Grant, ...]:
+    """What it takes to see what is in a bucket, to delete it, and to ask what keeps it.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html
+
+    Args:
+        bucket: its ARN.
+    """
+    look = "ListBucketVersions ListBucketMultipartUploads GetBucketObjectLockConfiguration"
+    return (
+        replace(allow("s3", look, bucket), protective=False),
+        replace(allow("s3", "GetObjectVersion", f"{bucket}/*"), protective=False),
+        allow("s3", "AbortMultipartUpload DeleteObjectVersion", f"{bucket}/*"),
+    )
 
 
 def check(so_far: Emptied, title: str) -> None:

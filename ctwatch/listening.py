@@ -319,9 +319,8 @@ def examined(document: Mapping[str, Any]) -> list[lint.Complaint]:
     found = []
     try:
         config = parse(document).filled(account=f"{SAMPLE['account']}")
-        special = (one for one in _STARTS if config.region.startswith(one))
-        partition = _STARTS.get(next(special, ""), "aws")
-        heard(config, Place(partition, f"{SAMPLE['account']}", config.region))
+        place = Place(partition_of(config.region), f"{SAMPLE['account']}", config.region)
+        heard(config, place)
     except InvalidConfigError as error:
         found = [lint.Complaint(one.path, one.reason, one.suggestion) for one in error.complaints]
     warned = (
@@ -329,6 +328,12 @@ def examined(document: Mapping[str, Any]) -> list[lint.Complaint]:
         for one in warnings(document)
     )
     return [*found, *warned]
+
+
+def partition_of(region: str) -> str:
+    """The partition that a region is in, as far as its name tells."""
+    special = (one for one in _STARTS if region.startswith(one))
+    return _STARTS.get(next(special, ""), "aws")
 
 
 def own_detections(config: Config, listened: Sequence[Heard]) -> str:

@@ -5,11 +5,11 @@ that is not at hand reads "not compared".
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ctwatch.aws import LOGGED_OUT, TROUBLE, Aws, Place, complaint, connect
+from ctwatch.aws import LOGGED_OUT, TROUBLE, Aws, Place, complaint, connect, listing_regions
 from ctwatch.config import (
     ALL_REGIONS,
     Complaint,
@@ -21,7 +21,9 @@ from ctwatch.config import (
 )
 from ctwatch.errors import AwsError, CtwatchError
 from ctwatch.existing import ExistingTrail
-from ctwatch.resources.given import NoTrailError, find, remembered
+from ctwatch.listening import partition_of
+from ctwatch.permissions import Grant, allow
+from ctwatch.resources.given import NoTrailError, find, finding_needs, remembered
 from ctwatch.secret import ASKED, check_webhook, probe, resolve
 from ctwatch.watch import Watch, plan
 
@@ -93,6 +95,33 @@ def opened(choice: Choice, *, need_secrets: bool = False, need_trail: bool = Fal
     if keys := _known(watch, aws):
         watch = plan(config, place, secrets, keys, existing)
     return Opened(config, watch, aws, secrets, caller, doubts)
+
+
+def located(
+    choice: Choice, account: str | None = None
+) -> tuple[Config, Place, ExistingTrail | None]:
+    """Load the config, and say where its watch lives and which trail it leans on, if any.
+
+    Args:
+        choice: what the user chose.
+        account: the account's id; None to ask AWS, which else is asked for nothing.
+
+    Raises:
+        ConfigError: the config is wrong.
+        AwsError: AWS would not say who we are, or what trail that is.
+    """
+    config = load(choice.config)
+    if choice.region:
+        config = config.with_region(choice.region)
+    if account:
+        place = Place(partition_of(config.region), account, config.region)
+        wish = config.trail.existing or ""
+        arn = wish if wish.startswith("arn:") else place.arn("cloudtrail", f"trail/{wish}")
+        return config, place, ExistingTrail(arn, bucket="*") if wish else None
+    aws = connect(choice.profile, config.region)
+    place = Place.of(_caller(aws, config.region), config.region)
+    filled = config.filled(account=place.account)
+    return config, place, _existing(filled, place, aws, need=False)
 
 
 def _caller(aws: Aws, region: str) -> str:
@@ -193,6 +222,27 @@ def _secrets(config: Config, folder: Path, aws: Aws, *, need: bool) -> dict[str,
                 raise
             found[channel.name] = None
     return found
+
+
+def needs(config: Config, watch: Watch) -> Iterator[Grant]:
+    """What `opened` needs.
+
+    To ask who one is needs no permission:
+    https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
+    """
+    kind = "ssm:"
+    kept = [one.url.removeprefix(kind) for one in config.channels if one.url.startswith(kind)]
+    if kept:
+        arns = (watch.place.arn("ssm", f"parameter{name}") for name in kept)
+        yield allow("ssm", "GetParameter", *arns)
+    if ALL_REGIONS in config.regions:
+        yield listing_regions(watch.place)
+    for key in watch.keys:
+        yield from key.finding
+    account = f"arn:{watch.place.partition}:account::{watch.place.account}:account"
+    yield allow("account", "GetRegionOptStatus", account)
+    if config.trail.existing:
+        yield from finding_needs(watch.trail.arn, watch.place, config.function.name)
 
 
 def check_webhooks(opened: Opened) -> list[str]:

@@ -13,12 +13,13 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple
 
-from ctwatch.aws import TROUBLE, Aws, complaint
+from ctwatch.aws import TROUBLE, Aws, complaint, listing_regions
 from ctwatch.errors import AwsError
 from ctwatch.findings import Finding
 from ctwatch.opening import Opened, not_enabled
+from ctwatch.permissions import Grant, allow
 from ctwatch.resources.subscription import Subscription
-from ctwatch.resources.trail import known_trails, recorders
+from ctwatch.resources.trail import known_trails, looking_at_any, recorders
 from ctwatch.watch import Watch
 
 _MOST_TRAILS = 5
@@ -74,6 +75,14 @@ def doubts(opened: Opened) -> list[Doubt]:
         *(_unseen(trails) if isinstance(trails, AwsError) else _of_trails(watch, trails)),
         *(_unseen(regions) if isinstance(regions, AwsError) else _of_regions(others, regions)),
     ]
+
+
+def needs(watch: Watch) -> Iterator[Grant]:
+    """What `doubts` needs."""
+    if watch.owns_trail:
+        yield from (allow("cloudtrail", "DescribeTrails"), looking_at_any(watch.place.partition))
+    if watch.away:
+        yield listing_regions(watch.place)
 
 
 def _nothing() -> None:

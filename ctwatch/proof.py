@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from ctwatch.aws import TROUBLE, Aws, complaint, unless
 from ctwatch.diff import State
+from ctwatch.permissions import Grant, allow
 
 _HIDDEN = 2
 """Seconds for which a message that one reader took is hidden from the others."""
@@ -126,6 +127,18 @@ class Delivery:
     def skipped(self) -> bool:
         """Whether the channel is not to be told of it: nothing more will come."""
         return self.outcome == "skipped"
+
+
+def needs(queue: str, log_group: str | None) -> Iterator[Grant]:
+    """What it takes to read the receipts and the function's log.
+
+    Args:
+        queue: the ARN of the receipts queue.
+        log_group: that of the log group; None where there is none.
+    """
+    yield allow("sqs", "GetQueueUrl ReceiveMessage", queue)
+    if log_group:
+        yield allow("logs", "FilterLogEvents", f"{log_group}:*")
 
 
 def moment(text: str) -> datetime:

@@ -44,6 +44,7 @@ from ctwatch.notifier.event import unpack
 from ctwatch.notifier.inert import cut
 from ctwatch.notifier.message import compose
 from ctwatch.notifier.settings import Settings
+from ctwatch.prices import AS_OF, ASSUMPTIONS, Cost, cents
 from ctwatch.silence import Reason
 from ctwatch.simulate import Drill
 from ctwatch.techniques import Probe, Synthetic, Technique, techniques_of
@@ -401,6 +402,35 @@ def _shown(value: Any, *, verbose: bool) -> str:
     plain = isinstance(value, str) and value.isprintable()
     text = value if plain else json.dumps(value, ensure_ascii=False)
     return text if verbose or len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
+def cost_view(cost: Cost) -> Iterator[RenderableType]:
+    """What the watch costs a month, of what that is the sum, and what it goes by."""
+    about = f"About ${cost.dollars} a month" if cost.items else "Less than a cent a month"
+    yield f"{about}, by list prices of us-east-1 in {AS_OF}{':' if cost.items else '.'}"
+    for title, one in cost.items:
+        text = Text(f"{title}, {one.what}: ")
+        text.append(one.how, "dim")
+        yield Hanging(Text(f"{f'${cents(one.dollars)}':>7}  "), text)
+    yield Hanging(Text("  "), Text(f"Assumed: {'; '.join(ASSUMPTIONS)}.", "dim"))
+
+
+def cost_json(cost: Cost) -> dict[str, Any]:
+    """The same for programs; dollars as numbers, in cents."""
+    return {
+        "dollars_a_month": float(cost.dollars),
+        "prices_of": AS_OF,
+        "items": [
+            {
+                "resource": title,
+                "what": one.what,
+                "dollars_a_month": float(cents(one.dollars)),
+                "how": one.how,
+            }
+            for title, one in cost.items
+        ],
+        "assumptions": list(ASSUMPTIONS),
+    }
 
 
 def plan_summary(findings: Sequence[Finding]) -> str:

@@ -22,6 +22,7 @@ from typing import Any
 from ctwatch.aws import TROUBLE, Aws, complaint
 from ctwatch.blows import Blow, Proof
 from ctwatch.diagnose import SILENT, Diagnosis
+from ctwatch.permissions import Grant, allow
 from ctwatch.proof import Receipt
 from ctwatch.simulate import Drill
 from ctwatch.techniques import Probe
@@ -73,6 +74,17 @@ def reasons(silent: Sequence[Drill], watch: Watch, diagnosis: Diagnosis, aws: Aw
     told = [one for one in diagnosis.faults if one.path != SILENT]
     faults = [Reason("status", one.sentence, one.remedy) for one in told]
     return list(dict.fromkeys([*(one for found in asked for one in found), *faults]))
+
+
+def needs(watch: Watch) -> Iterator[Grant]:
+    """What the evidence needs; its first two sources take no ARN.
+
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_awscloudtrail.html
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatch.html
+    """
+    yield allow("cloudtrail", "LookupEvents")
+    yield allow("cloudwatch", "GetMetricData")
+    yield allow("sqs", "GetQueueUrl ReceiveMessage", watch.dead_letter.arn)
 
 
 def _evidence(source: str, ask: Callable[[], Iterable[str]]) -> list[Reason]:

@@ -14,17 +14,19 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
+from ctwatch import proof, synthetic
 from ctwatch.aws import TROUBLE, Aws, complaint
 from ctwatch.blows import Blow, On, Proof, Rung, pretend, probe
 from ctwatch.config import TOPIC
 from ctwatch.errors import CtwatchError
 from ctwatch.findings import Finding, Step
+from ctwatch.permissions import Grant, allow
 from ctwatch.proof import Delivery, Receipt, Sender, Signal, await_deliveries, await_receipts
 from ctwatch.resources.function import Function
 from ctwatch.resources.rule import Rule
 from ctwatch.resources.subscription import Subscription
-from ctwatch.striking import Waiting, on_canary, on_trail, owned
-from ctwatch.techniques import Probe, Synthetic, Technique
+from ctwatch.striking import Waiting, on_canary, on_trail, owned, striking_needs
+from ctwatch.techniques import Probe, Synthetic, Technique, techniques_of
 from ctwatch.watch import Watch
 
 DEFAULT_TIMEOUT = 600.0
@@ -339,6 +341,27 @@ def _inbox(finding: Finding) -> str:
         return "a filter may keep it back"
     sms = isinstance(finding.resource, Subscription) and finding.resource.protocol == "sms"
     return "handed to SNS" if sms else "confirmed, handed to SNS"
+
+
+def needs(watch: Watch, on: On) -> Iterator[Grant]:
+    """What every drill of what the watch listens for needs, probes and those struck on `on`."""
+    yield from proving(watch)
+    struck: list[Probe] = []
+    for rule in watch.rules:
+        yield allow("events", "TagResource", rule.arn)  # where the proof is remembered
+        for one in techniques_of(rule.detection):
+            if isinstance(one, Probe):
+                struck.append(one)
+                yield from one.needs(watch.place)
+            else:
+                yield from synthetic.needs(rule)
+    yield from striking_needs(on, struck, watch)
+
+
+def proving(watch: Watch) -> Iterator[Grant]:
+    """What it takes to see that an alert arrived."""
+    log = watch.function.log_group.arn if watch.function else None
+    return proof.needs(watch.receipts.arn, log)
 
 
 def heard_of_deletion(watch: Watch, aws: Aws, since: datetime, limit: float) -> Receipt | None:

@@ -20,13 +20,15 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-from ctwatch.aws import TROUBLE, WORKERS, Aws, complaint, unless
+from ctwatch.aws import TROUBLE, WORKERS, Aws, complaint, listing_regions, unless
 from ctwatch.config import deliveries_name, key_name
 from ctwatch.errors import CtwatchError
+from ctwatch.permissions import Grant, allow
 from ctwatch.remains import Remains
-from ctwatch.resources.base import TAG, Resource, pairs
+from ctwatch.resources.base import TAG, Resource, if_tagged, pairs
 from ctwatch.resources.function import said_of_function
 from ctwatch.resources.given import GivenTrail
+from ctwatch.resources.log_group import OF_FUNCTIONS
 from ctwatch.resources.role import Role
 from ctwatch.resources.rule import Rule, default_bus, said_of_rule
 from ctwatch.watch import Watch
@@ -34,6 +36,7 @@ from ctwatch.watch import Watch
 FORWARDER = "forwarder"
 _ROLES = ("notifier", FORWARDER, "trail-logs")
 _KEYS = ("trail", "topic")
+_QUEUES = ("receipts", "dead-letter")
 
 
 @dataclass(frozen=True)
@@ -264,3 +267,54 @@ _AT_HOME: dict[str, _Way] = {
     "keys": _keys,
 }
 """By what is looked for, how the region's services tell of it."""
+
+
+def search_needs(watch: Watch, *, thorough: bool) -> Iterator[Grant]:
+    """What it takes to find what is left, and to look at it."""
+    yield allow("tag", "GetResources")
+    yield listing_regions(watch.place)
+    for one in _kinds(watch):
+        yield from one.actions.read
+    if thorough:
+        yield allow("cloudtrail", "ListTags", watch.place.arn("cloudtrail", "trail/*"))
+        yield from (allow(service, call) for service, call in _LISTED)
+
+
+def removal_needs(watch: Watch, *, data: bool) -> Iterator[Grant]:
+    """What it takes to delete what was found, which carries our tag, or has a name of our own.
+
+    S3 goes by a bucket's tag only where that was switched on for the bucket:
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/buckets-tagging-enable-abac.html
+
+    Args:
+        watch: as it is planned now.
+        data: whether what holds what nobody can make again is deleted, too.
+    """
+    for one in _kinds(watch):
+        if data or not one.data:
+            named = one.name.startswith((watch.name, f"/{watch.name}/"))
+            ours = one.actions.delete
+            yield from ours if named else (each.only_if(if_tagged(watch.name)) for each in ours)
+
+
+def _kinds(watch: Watch) -> Iterator[Resource]:
+    """One for each kind of what may be left, by its own name or by "*"."""
+    home = watch.place
+    here = Remains(watch.name, home, home.region)
+    anywhere = replace(here, place=replace(home, region="*"))
+    yield from (here.trail("*"), anywhere.rule("*"), here.function("*"), here.topic("*"))
+    yield from (here.log_group(f"{OF_FUNCTIONS}*"), here.log_group("*"), here.bucket("*"))
+    yield here.secret(f"/{watch.name}/*")
+    yield from (anywhere.queue(_name(watch, role)) for role in _QUEUES)
+    yield from (here.role(_name(watch, role)) for role in _ROLES)
+    yield from filter(None, (here.key(key_name(watch.name, role)) for role in _KEYS))
+
+
+_LISTED = (
+    ("events", "ListRules"),
+    ("lambda", "ListFunctions"),
+    ("s3", "ListAllMyBuckets"),
+    ("sns", "ListSubscriptions"),
+    ("ssm", "DescribeParameters"),
+)
+"""What is listed only by a thorough search, and takes no ARN."""

@@ -27,6 +27,7 @@ from ctwatch.diff import State
 from ctwatch.engine import look
 from ctwatch.errors import AwsError, ConfigError, CtwatchError
 from ctwatch.findings import Action, Finding, Step, Verdict, foreign
+from ctwatch.permissions import Grant
 from ctwatch.resources.base import Live
 from ctwatch.resources.bucket import Bucket
 from ctwatch.resources.canary import Canary, Standing
@@ -123,6 +124,22 @@ def _deletes(one: Technique) -> bool:
 def _offered(on: On, watch: Watch) -> str:
     names = [one.name for one in TECHNIQUES.values() if not _obstacle(one, on, watch)]
     return f"There are: {', '.join(names)}"
+
+
+def striking_needs(on: On, techniques: Sequence[Probe], watch: Watch) -> Iterator[Grant]:
+    """What it takes to strike a trail that exists, to mend it, and to heal what was cut off.
+
+    Args:
+        on: where; a probe needs nothing of this.
+        techniques: those that may be asked for.
+        watch: whose.
+    """
+    if on is On.PROBE or not watch.owns_trail:
+        return
+    own = owned(watch)
+    trail: Trail | Canary = own.trail if on is On.TRAIL else own.canary
+    yield from (*trail.actions.write, *own.canary.actions.delete)
+    yield from (one.hurting(trail.arn) for one in techniques if not _obstacle(one, on, watch))
 
 
 def check_own(watch: Watch, findings: Sequence[Finding]) -> None:

@@ -16,14 +16,16 @@ import copy
 import json
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 from ctwatch.aws import TROUBLE, Aws, complaint
 from ctwatch.diff import State
+from ctwatch.permissions import Grant, allow
 from ctwatch.resources.base import Resource
 from ctwatch.resources.function import Function
+from ctwatch.resources.key import using
 from ctwatch.resources.rule import Rule
 from ctwatch.resources.topic import Topic
 
@@ -101,6 +103,19 @@ def _to(target: Resource, whole: str, words: str, aws: Aws) -> Any:
         return aws.sqs.send_message(QueueUrl=url, MessageBody=whole)
     except TROUBLE as error:
         raise complaint(error, f"handing what is made up to {target.title}") from error
+
+
+def needs(rule: Rule) -> Iterator[Grant]:
+    """What it takes to make something up for a rule, and to hand it over."""
+    yield allow("events", "TestEventPattern")
+    for target in rule.targets:
+        if isinstance(target, Topic):
+            yield allow("sns", "Publish", target.arn)
+            yield from using(target.key)
+        elif isinstance(target, Function):
+            yield allow("lambda", "InvokeFunction", target.arn)
+        else:
+            yield allow("sqs", "SendMessage", target.arn)
 
 
 def rendered(transformer: Mapping[str, Any], event: State) -> str:

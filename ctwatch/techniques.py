@@ -25,6 +25,7 @@ from botocore import xform_name
 from ctwatch.aws import Aws, Place
 from ctwatch.diff import State
 from ctwatch.errors import ConfigError
+from ctwatch.permissions import Grant, allow
 from ctwatch.resources.trail import recorded
 
 ALL = "all"
@@ -142,6 +143,21 @@ class Probe(Technique):
     def _call(self, aws: Aws, parameters: Mapping[str, Any]) -> Any:
         return getattr(aws.client(self.service), xform_name(self.operation))(**parameters)
 
+    def hurting(self, trail: str) -> Grant:
+        """What lets `hurt` through, by the trail's ARN."""
+        return allow(self.service, self.operation, trail)
+
+    def needs(self, place: Place) -> tuple[Grant, ...]:
+        """What lets the call through to decoys, and to nothing else.
+
+        None where IAM cannot tell a decoy from what is not one: AWS then refuses the call for
+        want of permission, and CloudTrail records that as well.
+        """
+        named = _NAMED.get(self.service, {})
+        arns = named.get(self.operation, named.get(ALL, lambda _: ()))(Decoy(f"{DECOY}*", place))
+        action = _IN_IAM.get(self.operation, self.operation)
+        return (allow(self.service, action, *arns),) if arns else ()
+
 
 @dataclass(frozen=True)
 class Synthetic(Technique):
@@ -154,6 +170,53 @@ class Synthetic(Technique):
     why: str
 
     kind = "synthetic"
+
+
+_Named = Callable[[Decoy], tuple[str, ...]]
+
+
+def _of(service: str, kind: str = "", end: str = "") -> dict[str, _Named]:
+    """Of what the calls of a service are, whichever they are."""
+    return {ALL: lambda decoy: (decoy.arn(service, kind) + end,)}
+
+
+# What an action is on, by service and operation. Not here, as no ARN of a decoy confines them:
+# ec2:AuthorizeSecurityGroupIngress (a group's ARN holds its id, not its name),
+# config:DeleteDeliveryChannel and sns:SetSubscriptionAttributes (which take none).
+# https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
+_NAMED: dict[str, dict[str, _Named]] = {
+    "cloudtrail": {
+        **_of("cloudtrail", "trail/"),
+        "DeleteResourcePolicy": lambda decoy: (decoy.arn("cloudtrail", "dashboard/"),),
+    },
+    "config": {
+        "StopConfigurationRecorder": lambda decoy: (
+            f"{decoy.arn('config', 'configuration-recorder/')}/*",
+        )
+    },
+    "dynamodb": _of("dynamodb", "table/"),
+    "events": _of("events", "rule/"),
+    "guardduty": _of("guardduty", "detector/"),
+    "iam": {ALL: lambda decoy: (decoy.role_arn,)},
+    "kms": {
+        **_of("kms", "key/"),
+        "DeleteAlias": lambda decoy: (decoy.arn("kms", "alias/"), decoy.arn("kms", "key/")),
+        "UpdateAlias": lambda decoy: (decoy.arn("kms", "alias/"), decoy.arn("kms", "key/")),
+    },
+    "lambda": _of("lambda", "function:"),
+    "logs": _of("logs", "log-group:", ":*"),
+    "s3": {ALL: lambda decoy: (decoy.place.bucket_arn(decoy.bucket_name),)},
+    "sns": {"SetTopicAttributes": lambda decoy: (decoy.arn("sns"),)},
+    "sqs": _of("sqs"),
+    "ssm": _of("ssm", "parameter/"),
+    "sts": {ALL: lambda decoy: (decoy.role_arn,)},
+}
+
+_IN_IAM = {
+    "PutBucketLifecycleConfiguration": "PutLifecycleConfiguration",
+    "DeletePublicAccessBlock": "PutBucketPublicAccessBlock",
+}
+"""Operations that IAM calls otherwise."""
 
 
 _EXPIRE_AT_ONCE = {

@@ -20,6 +20,7 @@ import boto3
 import coverage
 import pytest
 from botocore.awsrequest import AWSResponse
+from permitted import judging, listen
 
 from ctwatch import aws
 from ctwatch.sandbox.cloud import straight, unproven
@@ -76,6 +77,7 @@ def lead(patch: pytest.MonkeyPatch, shared: type[boto3.Session]) -> None:
 
     patch.setattr("ctwatch.aws.boto3.Session", shared)
     patch.setattr("ctwatch.aws._session", session)
+    judging(patch)
 
 
 def sharing(prepare: Callable[[boto3.Session], None] = lambda _: None) -> type[boto3.Session]:
@@ -94,6 +96,7 @@ def sharing(prepare: Callable[[boto3.Session], None] = lambda _: None) -> type[b
             key = (service_name, region, id(config), self.profile_name, _variables())
             if key not in made:
                 prepare(self)
+                listen(self)
                 made[key] = super().client(service_name, **named)
             return made[key]
 

@@ -20,6 +20,7 @@ STOREYS = (
     ("cli",),
     ("verbs",),
     ("render",),
+    ("policy",),
     ("silence", "preflight"),
     ("simulate", "diagnose", "opening", "start", "strays", "alerts"),
     ("striking",),
@@ -34,7 +35,7 @@ STOREYS = (
     ("config",),
     ("lint", "looping", "emptying"),
     ("aws", "detections", "bundle", "secret", "existing"),
-    ("patterns", "diff", "digests"),
+    ("patterns", "diff", "digests", "permissions", "prices"),
     ("times",),
     ("errors", "clock", "parallel"),
 )

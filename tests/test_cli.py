@@ -643,12 +643,12 @@ def test_the_json_of_faults_has_path_and_remedy_and_of_a_plan_both_values(armed)
         "state",
         "ctwatch up",
     )
-    [changed] = [one for one in json.loads(plan.out) if one["verdict"] != "ok"]
+    [changed] = [one for one in json.loads(plan.out)["changes"] if one["verdict"] != "ok"]
     assert changed["differences"] == [{"path": "state", "wanted": "ENABLED", "live": "DISABLED"}]
     document = json.loads(up.out)
     assert document["verdict"] == "ARMED"
     steps = {(one["kind"], one["name"]): one for one in document["steps"]}
-    assert list(steps) == [(one["kind"], one["name"]) for one in json.loads(plan.out)]
+    assert list(steps) == [(one["kind"], one["name"]) for one in json.loads(plan.out)["changes"]]
     repaired = steps.pop(("rule", RULE))
     assert (repaired["action"], repaired["error"]) == ("repaired", None)
     assert repaired["differences"] == changed["differences"]
@@ -670,7 +670,7 @@ def test_the_json_of_an_up_that_failed_says_where_and_why(armed):
 def test_the_json_of_a_look_that_was_denied_says_why(armed):
     with cut(armed, "DescribeRule"):
         plan = told("plan", "--json")
-    [unknown] = [one for one in json.loads(plan.out) if one["verdict"] == "unknown"]
+    [unknown] = [one for one in json.loads(plan.out)["changes"] if one["verdict"] == "unknown"]
     assert (plan.code, unknown["name"]) == (1, RULE)
     assert "DescribeRule answered AccessDenied" in unknown["error"]
 
@@ -759,7 +759,8 @@ def test_a_plan_without_the_secret_at_hand_says_what_it_does_not_compare(monkeyp
     assert "= keep     secret /ctwatch/discord\n" in one.out
     assert "its value is not compared" in one.out
     assert "Nothing to do: 12 as promised, 1 not compared." in one.err
-    [secret] = [one for one in json.loads(told("plan", "--json").out) if one["kind"] == "secret"]
+    changes = json.loads(told("plan", "--json").out)["changes"]
+    [secret] = [one for one in changes if one["kind"] == "secret"]
     assert "not compared" in secret["note"]
 
 

@@ -14,6 +14,7 @@ from ctwatch.diff import Difference, compare
 from ctwatch.engine import build, clear, inspect, look
 from ctwatch.errors import AwsError, ConfigError, CtwatchError, ForeignError
 from ctwatch.findings import Action, Finding, Verdict, foreign
+from ctwatch.permissions import Actions
 from ctwatch.resources.base import Live, Resource
 
 HERE = Place("aws", "123456789012", "ap-northeast-2")
@@ -47,6 +48,7 @@ class Thing(Resource):
     meets: threading.Barrier | None = None
 
     kind: ClassVar[str] = "thing"
+    actions = Actions(read=())
     by_hand = {"hand": "a person's work"}  # noqa: RUF012 - a constant; the base class types it
 
     @property

@@ -32,6 +32,7 @@ from ctwatch.diff import compare
 from ctwatch.engine import build, clear, inspect, look
 from ctwatch.findings import Action, Finding, Step, Verdict
 from ctwatch.opening import Opened
+from ctwatch.permissions import Actions
 from ctwatch.resources.base import TAG, Live, Resource
 from ctwatch.resources.key import ALIAS_TAG
 from ctwatch.resources.role import HOME
@@ -315,6 +316,7 @@ class Meeting(Resource):
 
     barrier: threading.Barrier
     kind = "meeting"
+    actions = Actions(read=())
 
     @property
     def arn(self) -> str:

@@ -14,6 +14,8 @@ from typing import Any, ClassVar
 from ctwatch.aws import Aws, Place, complaint
 from ctwatch.diff import State
 from ctwatch.errors import AwsError
+from ctwatch.permissions import Actions, Condition
+from ctwatch.prices import Price
 
 TAG = "ctwatch:watch"
 """The tag that every resource carries from its creation; its value is the watch's name."""
@@ -123,6 +125,16 @@ class Resource(ABC):
     def wanted(self) -> State:
         """The promise."""
 
+    @property
+    @abstractmethod
+    def actions(self) -> Actions:
+        """What IAM has to allow for its verbs."""
+
+    @property
+    def price(self) -> tuple[Price, ...]:
+        """What it costs a month; nothing, for most."""
+        return ()
+
     @abstractmethod
     def read(self, aws: Aws) -> Live | None:
         """What is there, or None; raises botocore's ClientError when it may not look."""
@@ -156,6 +168,14 @@ class Resource(ABC):
 def is_one(value: Any) -> bool:
     """Whether `value` is a resource."""
     return isinstance(value, Resource)
+
+
+def if_tagged(watch: str) -> Condition:
+    """That what an action is on carries our tag.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-resourcetag
+    """
+    return Condition("StringEquals", f"aws:ResourceTag/{TAG}", watch)
 
 
 Tags = Mapping[str, str] | list[Any] | None

@@ -3,14 +3,17 @@
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, ClassVar, cast
 
 from botocore.exceptions import ClientError
 
 from ctwatch.aws import Aws, code_of, unless
 from ctwatch.diff import State, statements
-from ctwatch.emptying import Contents, Emptied, check, contents, emptied
+from ctwatch.emptying import Contents, Emptied, check, contents, emptied, emptying_needs
 from ctwatch.errors import AwsError
+from ctwatch.permissions import Actions, allow
+from ctwatch.prices import FILES, KEPT, PACKED, Price, per
 from ctwatch.resources.base import Live, Resource, owner, pairs
 
 # What S3 gives every new bucket, so that no call need restate it.
@@ -29,6 +32,20 @@ _AS_BORN: State = {
     "policy": {},
 }
 
+
+# HeadBucket is ListBucket, and a tag in CreateBucket is TagResource.
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html
+# https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
+_LOOK = (
+    "ListBucket GetBucketVersioning GetEncryptionConfiguration GetBucketPublicAccessBlock "
+    "GetBucketOwnershipControls GetLifecycleConfiguration GetBucketPolicy GetBucketTagging"
+)
+_MAKE = (
+    "CreateBucket TagResource PutBucketVersioning PutEncryptionConfiguration PutBucketTagging "
+    "PutBucketPublicAccessBlock PutBucketOwnershipControls PutLifecycleConfiguration "
+    "PutBucketPolicy"
+)
+_CLEAR = "DeleteBucketPolicy DeleteBucket"
 
 EVENTBRIDGE = "EventBridgeConfiguration"
 """In a bucket's notification configuration: that it tells EventBridge."""
@@ -112,6 +129,45 @@ class Bucket(Resource):
             "policy": statements(self.policy),
             **({"eventbridge": True} if self.announces else {}),
         }
+
+    @property
+    def actions(self) -> Actions:
+        """Many of them have another name than the call.
+
+        https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html
+        """
+        mine, objects = self.arn, f"{self.arn}/*"
+        notes = self.announces
+        return Actions(
+            read=(allow("s3", _LOOK + " GetBucketNotification" * notes, mine),),
+            write=(allow("s3", _MAKE + " PutBucketNotification" * notes, mine),),
+            delete=(
+                allow("cloudtrail", "DescribeTrails"),
+                allow("s3", _CLEAR + " PutBucketNotification" * notes, mine),
+                *emptying_needs(mine),
+            ),
+            tampering=(
+                allow("s3", "PutBucketAcl PutReplicationConfiguration", mine),
+                allow("s3", "DeleteObject PutObject PutObjectAcl", objects),
+            ),
+        )
+
+    @property
+    def price(self) -> tuple[Price, ...]:
+        """What CloudTrail puts there, and what is kept of it; archived earlier, it costs less."""
+        stored = PACKED * min(self._months, KEPT)
+        told = Price("news of objects", per(10**6, FILES, "1.00"), f"{FILES:,} at $1.00 a million")
+        return (
+            Price("files put", per(1_000, FILES, "0.005"), f"{FILES:,} at $0.005 per 1,000"),
+            Price("storage", per(1, stored, "0.023"), f"{stored:.1f} GB at $0.023"),
+            *((told,) if self.announces else ()),
+        )
+
+    @property
+    def _months(self) -> Decimal:
+        """For how long log files stay; for ever, as far as it costs, without a lifecycle."""
+        days = [rule["Expiration"]["Days"] for rule in self.lifecycle or ()]
+        return Decimal(min(days)) / 30 if days else KEPT
 
     @property
     def _ours(self) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from ctwatch.aws import Aws, unless
 from ctwatch.diff import State
+from ctwatch.permissions import Actions, allow
 from ctwatch.resources.base import Live, Resource, owner, pairs
 from ctwatch.resources.bucket import Bucket
 from ctwatch.resources.trail import once_loaded
@@ -62,6 +63,15 @@ class Canary(Resource):
     def wanted(self) -> State:
         """No promise: it is never compared."""
         return {}
+
+    @property
+    def actions(self) -> Actions:
+        """https://docs.aws.amazon.com/service-authorization/latest/reference/list_awscloudtrail.html."""
+        return Actions(
+            read=(allow("cloudtrail", "DescribeTrails"), allow("cloudtrail", "ListTags", self.arn)),
+            write=(allow("cloudtrail", "CreateTrail AddTags StartLogging", self.arn),),
+            delete=(allow("cloudtrail", "DeleteTrail", self.arn),),
+        )
 
     def read(self, aws: Aws) -> Live | None:
         """One that was left over; one that a drill is using now does not count as there."""

@@ -8,6 +8,7 @@ from ctwatch.aws import Aws, unless
 from ctwatch.bundle import bundle, code_sha256
 from ctwatch.diff import State, statements
 from ctwatch.errors import AwsError
+from ctwatch.permissions import Actions, allow, passing
 from ctwatch.resources.base import Live, Resource, owner, pairs
 from ctwatch.resources.log_group import LogGroup
 from ctwatch.resources.queue import Queue
@@ -159,6 +160,24 @@ class Function(Resource):
     def _is_hidden(self, name: str) -> bool:
         """Whether a variable is not to be shown: a secret of ours, or anything a stranger added."""
         return name in self.hidden or name not in self.environment
+
+    @property
+    def actions(self) -> Actions:
+        """https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambda.html."""
+        mine = self.arn
+        look = "GetFunction ListTags GetPolicy GetFunctionEventInvokeConfig GetFunctionConcurrency"
+        make = "CreateFunction TagResource UpdateFunctionConfiguration UpdateFunctionCode"
+        mend = "DeleteFunctionConcurrency AddPermission RemovePermission"
+        harm = "PutFunctionConcurrency DeleteFunctionEventInvokeConfig PutFunctionRecursionConfig"
+        return Actions(
+            read=(allow("lambda", look, mine),),
+            write=(
+                allow("lambda", f"{make} {mend} PutFunctionEventInvokeConfig", mine),
+                passing(self.role.arn, self.role.service),
+            ),
+            delete=(allow("lambda", "DeleteFunction", mine),),
+            tampering=(allow("lambda", f"{harm} UntagResource", mine),),
+        )
 
     def read(self, aws: Aws) -> Live | None:
         """Look at its configuration, permissions, concurrency and retries in one round."""

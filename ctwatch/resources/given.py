@@ -15,9 +15,10 @@ from ctwatch.aws import TROUBLE, Aws, Place, unless
 from ctwatch.diff import State
 from ctwatch.errors import ConfigError
 from ctwatch.existing import ExistingTrail
+from ctwatch.permissions import Actions, Grant, allow
 from ctwatch.resources.base import TAG, Live, Resource, pairs
 from ctwatch.resources.bucket import EVENTBRIDGE
-from ctwatch.resources.trail import DELIVERY, known_trails, records_writes, state_of
+from ctwatch.resources.trail import DELIVERY, LOOK_AT_TRAIL, known_trails, records_writes, state_of
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -77,6 +78,12 @@ class GivenTrail(Given):
         """That it tells EventBridge of what is written; all else is its owner's business."""
         return {"logging": True, "records": _WRITES}
 
+    @property
+    def actions(self) -> Actions:
+        """A look, and no more."""
+        look = allow("cloudtrail", LOOK_AT_TRAIL, self.arn)
+        return Actions(read=(allow("cloudtrail", "DescribeTrails"), look))
+
     def read(self, aws: Aws) -> Live | None:
         """Look at it; a shadow of another region's, or an organization's, answers to its ARN."""
         trail = next((one for one in known_trails(aws) if one["TrailARN"] == self.arn), None)
@@ -129,6 +136,11 @@ class GivenBucket(Given):
         """That it tells."""
         return {"eventbridge": True}
 
+    @property
+    def actions(self) -> Actions:
+        """A look, and no more."""
+        return Actions(read=(allow("s3", "GetBucketNotification", self.arn),))
+
     def read(self, aws: Aws) -> Live | None:
         """Look at what it tells of; whose it is does not matter."""
         told: Any = unless(
@@ -166,6 +178,20 @@ def find(aws: Aws, wish: str, place: Place, watch: str) -> ExistingTrail:
             "Write trail.name in the place of trail.existing.",
         )
     return _described(aws, trail)
+
+
+def finding_needs(trail: str, place: Place, function: str) -> Iterator[Grant]:
+    """What `find` and `remembered` need; which bucket it is, the trail alone tells.
+
+    Args:
+        trail: the trail's ARN.
+        place: where the watch lives.
+        function: the name of the notifier.
+    """
+    yield allow("cloudtrail", "DescribeTrails")
+    yield allow("cloudtrail", "ListTags", trail)
+    yield allow("s3", "ListBucket", place.bucket_arn("*"))
+    yield allow("lambda", "GetFunctionConfiguration", place.arn("lambda", f"function:{function}"))
 
 
 def _not_one(wish: str, region: str, seen: Sequence[Any], named: Sequence[Any]) -> ConfigError:

@@ -12,14 +12,17 @@ https://docs.aws.amazon.com/kms/latest/developerguide/deleting-keys.html
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any, ClassVar
 
 from botocore.exceptions import ClientError
 
 from ctwatch.aws import Aws, Place, unless
 from ctwatch.diff import State, statements
-from ctwatch.resources.base import TAG, Live, Resource, owner
+from ctwatch.permissions import ANY, Actions, Condition, Grant, allow
+from ctwatch.prices import Price
+from ctwatch.resources.base import TAG, Live, Resource, if_tagged, owner
 
 ALIAS_TAG = "ctwatch:alias"
 """Tells the keys of one watch apart when an alias is gone."""
@@ -105,6 +108,55 @@ class Key(Resource):
             "alias": self.alias,
             "policy": statements(self.policy),
         }
+
+    @property
+    def every(self) -> str:
+        """The ARNs of all keys of the account in its region, as its own cannot be known."""
+        return self.place.arn("kms", "key/*")
+
+    @property
+    def price(self) -> tuple[Price, ...]:
+        """As long as it was never renewed; each of its first two renewals adds as much."""
+        return (Price("the key", Decimal("1.00"), "$1.00, and as much for each of two renewals"),)
+
+    @property
+    def finding(self) -> tuple[Grant, ...]:
+        """What `found` needs."""
+        return allow("kms", "ListKeys"), allow("kms", "DescribeKey ListResourceTags", self.every)
+
+    @property
+    def actions(self) -> Actions:
+        """To look for it, any key; to change one, a key with our tag.
+
+        The tag that a new key gets, or a lost one put back, is asked for itself.
+        https://docs.aws.amazon.com/service-authorization/latest/reference/list_awskeymanagementservice.html
+        https://docs.aws.amazon.com/kms/latest/developerguide/tag-permissions.html
+        """
+        ours = if_tagged(self.watch)
+        tagging = Condition("StringEquals", f"aws:RequestTag/{TAG}", self.watch)
+        mend = "CancelKeyDeletion UntagResource EnableKey PutKeyPolicy EnableKeyRotation"
+        harm = "DisableKey DisableKeyRotation DeleteImportedKeyMaterial RevokeGrant"
+
+        def on_alias(calls: str) -> tuple[Grant, Grant]:
+            """KMS asks for them on the alias, and on each key that it leads to."""
+            keys = replace(allow("kms", calls, self.every), protective=False)
+            return allow("kms", calls, self.arn), keys
+
+        return Actions(
+            read=(*self.finding, allow("kms", "GetKeyPolicy GetKeyRotationStatus", self.every)),
+            write=(
+                Grant(("kms:CreateKey",), (ANY,), tagging),
+                allow("kms", "TagResource", self.every).only_if(tagging),
+                allow("kms", mend, self.every).only_if(ours),
+                allow("kms", "ListAliases"),
+                *on_alias("CreateAlias UpdateAlias"),
+            ),
+            delete=(
+                allow("kms", "TagResource ScheduleKeyDeletion", self.every).only_if(ours),
+                *on_alias("DeleteAlias"),
+            ),
+            tampering=(allow("kms", harm, self.every).only_if(ours),),
+        )
 
     def found(self, aws: Aws) -> str | None:
         """Its own ARN, or None while AWS has not made it."""
@@ -229,6 +281,27 @@ def facts_of(key: Key | GivenKey | None, aws: Aws) -> tuple[str | None, State]:
     if key is None:
         return None, {}
     return key.found(aws), {"key": key.seen(aws)} if isinstance(key, GivenKey) else {}
+
+
+def looking_at(key: Key | GivenKey | None) -> tuple[Grant, ...]:
+    """What `facts_of` needs; a key of the watch's own is a resource and says so itself."""
+    if not isinstance(key, GivenKey):
+        return ()
+    return (allow("kms", "DescribeKey GetKeyPolicy", key.arn),)
+
+
+def decrypting(key: Key | GivenKey | None) -> tuple[Grant, ...]:
+    """What whoever reads what is encrypted with this key needs."""
+    return tuple(replace(one, actions=("kms:Decrypt",)) for one in using(key))
+
+
+def using(key: Key | GivenKey | None) -> tuple[Grant, ...]:
+    """What whoever publishes to a topic with this key needs."""
+    if key is None:
+        return ()
+    if isinstance(key, GivenKey):
+        return (Grant(USE, (key.arn,)),)
+    return (Grant(USE, (key.every,), if_tagged(key.watch)),)
 
 
 def named(key: Key | GivenKey | None, known: str | None, live: str | None) -> str | None:

@@ -6,10 +6,13 @@ from a function that somebody else once had under that name.
 """
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import ClassVar
 
 from ctwatch.aws import Aws, unless
 from ctwatch.diff import State
+from ctwatch.permissions import Actions, allow
+from ctwatch.prices import KEPT, PACKED, RAW, Price, per
 from ctwatch.resources.base import Live, Resource, owner, pairs
 
 OF_FUNCTIONS = "/aws/lambda/"
@@ -40,6 +43,27 @@ class LogGroup(Resource):
     def wanted(self) -> State:
         """Its retention."""
         return {"retention": self.retention}
+
+    @property
+    def actions(self) -> Actions:
+        """Its tags are under its ARN, and all else under that with ":*".
+
+        https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatchlogs.html
+        https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_LogGroup.html
+        """
+        tags, rest = self.arn, f"{self.arn}:*"
+        return Actions(
+            read=(allow("logs", "DescribeLogGroups"), allow("logs", "ListTagsForResource", tags)),
+            write=(
+                allow("logs", "CreateLogGroup PutRetentionPolicy", rest),
+                allow("logs", "TagResource", tags),
+            ),
+            delete=(allow("logs", "DeleteLogGroup", rest),),
+            tampering=(
+                allow("logs", "DeleteLogStream DeleteRetentionPolicy", rest),
+                allow("logs", "UntagResource", tags),
+            ),
+        )
 
     def read(self, aws: Aws) -> Live | None:
         """Look at it and at its tags."""
@@ -74,3 +98,12 @@ class DeliveredLogs(LogGroup):
     """The log group that CloudTrail delivers to, which holds what nobody can make again."""
 
     data: ClassVar[bool] = True
+
+    @property
+    def price(self) -> tuple[Price, ...]:
+        """All events are taken in; they are kept compressed."""
+        stored = PACKED * min(Decimal(self.retention) / 30, KEPT)
+        return (
+            Price("events taken in", per(1, RAW, "0.50"), f"{RAW:.1f} GB at $0.50"),
+            Price("storage", per(1, stored, "0.03"), f"{stored:.1f} GB at $0.03"),
+        )

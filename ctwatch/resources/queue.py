@@ -6,6 +6,7 @@ from typing import Any, ClassVar, cast
 
 from ctwatch.aws import Aws, unless
 from ctwatch.diff import State, statements
+from ctwatch.permissions import Actions, allow
 from ctwatch.resources.base import Live, Resource, owner, pairs
 
 _GONE = ("NonExistentQueue", "QueueDoesNotExist")
@@ -84,6 +85,17 @@ class Queue(Resource):
     def _attributes(self) -> dict[str, str]:
         numbers = {theirs: str(self.wanted[ours]) for ours, theirs in _SHAPE.items()}
         return {"Policy": json.dumps(self.policy), **numbers}
+
+    @property
+    def actions(self) -> Actions:
+        """https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsqs.html."""
+        mine = self.arn
+        return Actions(
+            read=(allow("sqs", "GetQueueUrl GetQueueAttributes ListQueueTags", mine),),
+            write=(allow("sqs", "CreateQueue SetQueueAttributes TagQueue", mine),),
+            delete=(allow("sqs", "DeleteQueue", mine),),
+            tampering=(allow("sqs", "AddPermission RemovePermission PurgeQueue UntagQueue", mine),),
+        )
 
     def url(self, aws: Aws) -> str | None:
         """Its URL, or None when it is not there."""

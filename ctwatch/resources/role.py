@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from ctwatch.aws import Aws, unless
 from ctwatch.diff import State, statements
+from ctwatch.permissions import Actions, allow
 from ctwatch.resources.base import Live, Resource, owner, pairs
 
 HOME = "ctwatch:region"
@@ -77,6 +78,21 @@ class Role(Resource):
             "attached": [],
             "boundary": None,
         }
+
+    @property
+    def actions(self) -> Actions:
+        """https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html."""
+        mine, strip = self.arn, "DetachRolePolicy DeleteRolePolicy"
+        mend = f"UpdateAssumeRolePolicy DeleteRolePermissionsBoundary PutRolePolicy {strip}"
+        look = "GetRole ListRolePolicies GetRolePolicy ListAttachedRolePolicies"
+        return Actions(
+            read=(allow("iam", look, mine),),
+            write=(allow("iam", f"CreateRole TagRole {mend}", mine),),
+            delete=(allow("iam", f"{strip} DeleteRole", mine),),
+            tampering=(
+                allow("iam", "AttachRolePolicy PutRolePermissionsBoundary UntagRole", mine),
+            ),
+        )
 
     def read(self, aws: Aws) -> Live | None:
         """Look at the role and at all it is granted."""

@@ -15,6 +15,7 @@ from ctwatch.aws import Aws, Place, unless
 from ctwatch.diff import State, statements
 from ctwatch.errors import AwsError
 from ctwatch.patterns import PatternError, canonical
+from ctwatch.permissions import Actions, allow, passing
 from ctwatch.resources.base import Live, Resource, owner, pairs
 from ctwatch.resources.bucket import Bucket
 from ctwatch.resources.given import GivenBucket
@@ -122,6 +123,18 @@ class Rule(Resource):
     @cached_property
     def _canonical(self) -> dict[str, Any]:
         return canonical(self.pattern)
+
+    @property
+    def actions(self) -> Actions:
+        """https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoneventbridge.html."""
+        mine = self.arn
+        handed = (passing(self.forwarder.arn, self.forwarder.service),) if self.forwarder else ()
+        return Actions(
+            read=(allow("events", "DescribeRule ListTargetsByRule ListTagsForResource", mine),),
+            write=(allow("events", "PutRule TagResource PutTargets RemoveTargets", mine), *handed),
+            delete=(allow("events", "RemoveTargets DeleteRule", mine),),
+            tampering=(allow("events", "DisableRule UntagResource", mine),),
+        )
 
     def read(self, aws: Aws) -> Live | None:
         """Look at the rule, its targets and its tags, drills' among them."""

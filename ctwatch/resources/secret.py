@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from ctwatch.aws import Aws, unless
 from ctwatch.diff import State
+from ctwatch.permissions import Actions, allow
 from ctwatch.resources.base import Live, Resource, owner, pairs
 from ctwatch.secret import fingerprint
 
@@ -44,6 +45,21 @@ class Secret(Resource):
         """Its type and, where it is known here, the fingerprint of its value."""
         state = {"type": "SecureString"}
         return {**state, "value": fingerprint(self.value)} if self.value else state
+
+    @property
+    def actions(self) -> Actions:
+        """Nothing of KMS: AWS's own key lets whoever may use the parameter use it.
+
+        https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssystemsmanager.html
+        https://docs.aws.amazon.com/kms/latest/developerguide/services-parameter-store.html
+        """
+        mine = self.arn
+        return Actions(
+            read=(allow("ssm", "GetParameter ListTagsForResource", mine),),
+            write=(allow("ssm", "PutParameter AddTagsToResource DeleteParameter", mine),),
+            delete=(allow("ssm", "DeleteParameter", mine),),
+            tampering=(allow("ssm", "DeleteParameters RemoveTagsFromResource", mine),),
+        )
 
     def read(self, aws: Aws) -> Live | None:
         """Look at it, decrypted only when there is something to compare it with."""

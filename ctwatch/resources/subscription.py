@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from ctwatch.aws import Aws, unless
 from ctwatch.diff import State
+from ctwatch.permissions import Actions, allow
 from ctwatch.resources.base import Live, Resource, owner
 from ctwatch.resources.queue import Queue
 from ctwatch.resources.topic import Topic
@@ -80,6 +81,25 @@ class Subscription(Resource):
             "dead_letter": self.dead_letter.arn if self.dead_letter else None,
             **({"opted_in": True} if self.protocol == _SMS else {}),
         }
+
+    @property
+    def actions(self) -> Actions:
+        """Once there is a subscription, its actions take no ARN.
+
+        https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsns.html
+        """
+        number = " CheckIfPhoneNumberIsOptedOut" if self.protocol == _SMS else ""
+        return Actions(
+            read=(
+                allow("sns", "ListSubscriptionsByTopic ListTagsForResource", self.topic.arn),
+                allow("sns", f"GetSubscriptionAttributes{number}"),
+            ),
+            write=(
+                allow("sns", "Subscribe", self.topic.arn),
+                allow("sns", "SetSubscriptionAttributes"),
+            ),
+            delete=(allow("sns", "Unsubscribe"),),
+        )
 
     def read(self, aws: Aws) -> Live | None:
         """Find it among the topic's subscriptions; the topic's tag says whose it is."""

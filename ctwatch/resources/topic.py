@@ -6,8 +6,9 @@ from typing import ClassVar
 
 from ctwatch.aws import Aws, unless
 from ctwatch.diff import State, statements
+from ctwatch.permissions import Actions, allow
 from ctwatch.resources.base import Live, Resource, owner, pairs
-from ctwatch.resources.key import GivenKey, Key, facts_of, named
+from ctwatch.resources.key import GivenKey, Key, facts_of, looking_at, named
 
 _OWNER_ACTIONS = [
     "SNS:GetTopicAttributes",
@@ -72,6 +73,18 @@ class Topic(Resource):
             "policy": statements(self.policy),
             "key": self.key.arn if self.key else None,
         }
+
+    @property
+    def actions(self) -> Actions:
+        """https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsns.html."""
+        mine, look = self.arn, "GetTopicAttributes ListSubscriptionsByTopic ListTagsForResource"
+        harm = "AddPermission RemovePermission PutDataProtectionPolicy Subscribe UntagResource"
+        return Actions(
+            read=(allow("sns", look, mine), *looking_at(self.key)),
+            write=(allow("sns", "CreateTopic SetTopicAttributes TagResource", mine),),
+            delete=(allow("sns", "DeleteTopic", mine),),
+            tampering=(allow("sns", harm, mine),),
+        )
 
     def read(self, aws: Aws) -> Live | None:
         """Look at its attributes and tags."""

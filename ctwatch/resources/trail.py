@@ -12,9 +12,11 @@ from botocore.exceptions import ClientError
 
 from ctwatch.aws import Aws, unless
 from ctwatch.diff import State
+from ctwatch.permissions import Actions, Grant, allow, passing
+from ctwatch.prices import EVENTS, FILES, WRITES, Price, per
 from ctwatch.resources.base import Live, Resource, owner, pairs
 from ctwatch.resources.bucket import Bucket
-from ctwatch.resources.key import GivenKey, Key, facts_of, named
+from ctwatch.resources.key import GivenKey, Key, facts_of, looking_at, named
 from ctwatch.resources.log_group import LogGroup
 from ctwatch.resources.role import Role
 from ctwatch.resources.topic import Topic
@@ -24,8 +26,14 @@ T = TypeVar("T")
 INSIGHTS = {"api-call-rate": "ApiCallRateInsight", "api-error-rate": "ApiErrorRateInsight"}
 """The config's words for CloudTrail's Insights types."""
 
+_ANALYSED = {"api-call-rate": WRITES, "api-error-rate": EVENTS}
+"""How many events each of them analyses: writes alone, or all."""
+
 EVERYTHING: State = {"management": "All", "excluded": [], "data": []}
 """What a new trail records: all management events, read and write, and no data events."""
+
+LOOK_AT_TRAIL = "GetTrailStatus GetEventSelectors"
+"""The actions by which a trail, anybody's, tells whether it records now."""
 
 # The promise's word for each of GetTrail's and UpdateTrail's.
 _SETTINGS = {
@@ -103,6 +111,45 @@ class Trail(Resource):
             "insights": sorted(self.insights),
             "logging": True,
         }
+
+    @property
+    def actions(self) -> Actions:
+        """https://docs.aws.amazon.com/service-authorization/latest/reference/list_awscloudtrail.html."""
+        mine, one = self.arn, self.log_role
+        selectors = "PutEventSelectors PutInsightSelectors"
+        return Actions(
+            read=(
+                allow("cloudtrail", "DescribeTrails"),
+                allow("cloudtrail", f"{LOOK_AT_TRAIL} GetInsightSelectors ListTags", mine),
+                *looking_at(self.key),
+            ),
+            write=(
+                allow("cloudtrail", f"CreateTrail AddTags UpdateTrail {selectors}", mine),
+                allow("cloudtrail", "StartLogging", mine),
+                *((passing(one.arn, one.service),) if one else ()),
+            ),
+            delete=(allow("cloudtrail", "DeleteTrail", mine),),
+            tampering=(allow("cloudtrail", "StopLogging RemoveTags PutEventConfiguration", mine),),
+        )
+
+    @property
+    def price(self) -> tuple[Price, ...]:
+        """Insights by the event, and its key by the file; the first copy of the log is free.
+
+        https://docs.aws.amazon.com/awscloudtrail/latest/userguide/insights-events-costs.html
+        """
+        found = [
+            Price(
+                f"Insights {one}",
+                per(100_000, _ANALYSED[one], "0.35"),
+                f"{_ANALYSED[one]:,} events at $0.35 per 100,000",
+            )
+            for one in sorted(self.insights)
+        ]
+        if self.key:
+            how = f"{FILES:,} at $0.03 per 10,000"
+            found.append(Price("files encrypted", per(10_000, FILES, "0.03"), how))
+        return tuple(found)
 
     def read(self, aws: Aws) -> Live | None:
         """Look at the trail, and at the others that would tell EventBridge in its stead."""
@@ -333,6 +380,11 @@ def recorders(aws: Aws, trails: Sequence[Any]) -> tuple[list[str], list[ClientEr
     told = zip(trails, answers, strict=True)
     refusals = [one for one in answers if isinstance(one, ClientError)]
     return [trail["TrailARN"] for trail, answer in told if answer is True], refusals
+
+
+def looking_at_any(partition: str) -> Grant:
+    """What it takes to know of every trail that is shown whether it records now."""
+    return allow("cloudtrail", LOOK_AT_TRAIL, f"arn:{partition}:cloudtrail:*:*:trail/*")
 
 
 def known_trails(aws: Aws) -> list[Any]:

@@ -128,7 +128,8 @@ def _plan(options: Options, exit_code: bool) -> int:
     from ctwatch.findings import Verdict
     from ctwatch.opening import opened
     from ctwatch.preflight import unconfirmed
-    from ctwatch.render import finding_json, plan_summary, plan_view
+    from ctwatch.prices import monthly
+    from ctwatch.render import cost_json, cost_view, finding_json, plan_summary, plan_view
 
     screen, watch = options.screen, opened(options.choice, need_trail=True)
     warn(screen, watch)
@@ -140,12 +141,14 @@ def _plan(options: Options, exit_code: bool) -> int:
     refuse_namesake(findings)
     for one in unconfirmed(findings):
         screen.talk(f"Warning: {one.sentence}.", "yellow")
+    cost = monthly((one.title, one.price) for one in watch.watch.resources)
     if options.as_json:
-        screen.json([finding_json(one) for one in findings])
+        screen.json({"changes": [*map(finding_json, findings)], "cost": cost_json(cost)})
     else:
         say_which(screen, watch)
         screen.data(*plan_view(findings, verbose=options.verbose))
         screen.talk(plan_summary(findings))
+        screen.data(*cost_view(cost))
     if any(one.verdict is Verdict.UNKNOWN for one in findings):
         return COULD_NOT
     work = any(not one.settled for one in findings)
