@@ -32,9 +32,10 @@ CONFIG: dict[str, Any] = {
 
 
 SLOWEST = (
-    *("cli", "channels", "sabotage", "simulate", "laws", "routes", "guard", "techniques"),
-    *("sandbox_command", "demo", "sabotage_options", "options", "strays", "proof", "listening"),
-    *("examples", "sandbox_delivery_functions", "regions"),
+    *("routes", "simulate", "strays", "guard", "cli", "sandbox_command", "striking", "channels"),
+    *("sabotage", "killed_drills", "laws", "demo", "techniques", "delete_logs", "policy"),
+    *("silence", "options", "sabotage_options", "sandbox_delivery_functions", "existing", "proof"),
+    *("examples", "detections", "preflight", "listening", "patterns", "diagnose"),
 )
 
 
