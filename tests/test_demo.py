@@ -33,7 +33,8 @@ BUCKET = "s3-cloudtrail-monitor-123456789012-ap-northeast-2-an"
 CHAPTERS = [
     "What would be made?",
     "Make it so",
-    "security@example.com opens the mail and follows the link",
+    "security@example.com gets a mail, and confirms",
+    "So that no click can end it",
     "Would I be told right now?",
     "Strike, and prove that the alerts arrive",
     "9 messages arrived in Discord, the first of them",
@@ -108,6 +109,8 @@ def test_the_demo_ends_well_and_tells_the_whole_story_in_order(show):
 
 def test_the_demo_shows_the_commands_that_a_user_types(show):
     shown = re.findall(r"(?m)^\$ ctwatch (.*)$", show[1].text)
+    link = shown.pop(2)
+    assert re.fullmatch(r"confirm 'http://127\.0\.0\.1:\d+/confirm\?\w*…'", link)
     assert shown == ["plan", "up", "status", "simulate all --timeout 30", "status", "down --yes"]
 
 
@@ -119,7 +122,7 @@ def test_the_demo_shows_the_plan_and_makes_all_of_it(show):
 
 
 def test_the_demo_proves_each_technique_of_the_trail_with_its_ladder(show):
-    told = show[1].chapters[CHAPTERS[4]]
+    told = show[1].chapters[CHAPTERS[5]]
     ladder = (
         r"(?m)^([\w-]+)  proven\n  called \d\d:\d\d:\d\d UTC ─ recorded, matched, topic: by "
         r"\+\d+\.\d s ─ function \+\d+\.\d s\n? +─ discord 200 \+\d+\.\d s\n"
@@ -133,7 +136,7 @@ def test_the_demo_proves_each_technique_of_the_trail_with_its_ladder(show):
 def test_the_demo_shows_the_discord_message_as_a_person_sees_it(show):
     language, shown = show
     drill, labels = SAYS[language]
-    told = shown.chapters[CHAPTERS[5]]
+    told = shown.chapters[CHAPTERS[6]]
     assert told.startswith("╭─ Discord ──")
     assert len(re.findall(rf"(?m)^(?:│|and ) .*{drill} · \w+ ·", told)) >= 4
     assert [label for label in labels if f"│ {label}" not in told] == []
@@ -141,8 +144,8 @@ def test_the_demo_shows_the_discord_message_as_a_person_sees_it(show):
     assert "`" not in told
 
 
-def test_the_demo_shows_both_mails_and_follows_the_link_of_the_first(show):
-    asked, got = show[1].chapters[CHAPTERS[2]], show[1].chapters[CHAPTERS[6]]
+def test_the_demo_shows_both_mails_and_confirms_by_the_link_of_the_first(show):
+    asked, got = show[1].chapters[CHAPTERS[2]], show[1].chapters[CHAPTERS[7]]
     assert "│ To: security@example.com " in asked
     assert "│ Subject: AWS Notification - Subscription Confirmation " in asked
     assert "/confirm?TopicArn=" in asked
@@ -151,14 +154,14 @@ def test_the_demo_shows_both_mails_and_follows_the_link_of_the_first(show):
 
 
 def test_the_demo_is_armed_before_and_after_the_drills(show):
-    for chapter in (CHAPTERS[3], CHAPTERS[7]):
+    for chapter in (CHAPTERS[4], CHAPTERS[8]):
         assert "\nARMED  You would be told.\n" in show[1].chapters[chapter]
 
 
 def test_the_demo_leaves_nothing_but_the_kept_bucket(show):
-    assert "its deletion was heard: the alert has arrived" in show[1].chapters[CHAPTERS[8]]
-    assert show[1].chapters[CHAPTERS[9]].splitlines()[0] == f"s3 bucket {BUCKET}"
-    assert len(show[1].chapters[CHAPTERS[9]].splitlines()) == 2
+    assert "its deletion was heard: the alert has arrived" in show[1].chapters[CHAPTERS[9]]
+    assert show[1].chapters[CHAPTERS[10]].splitlines()[0] == f"s3 bucket {BUCKET}"
+    assert len(show[1].chapters[CHAPTERS[10]].splitlines()) == 2
 
 
 def test_the_demo_changes_no_environment_and_reaches_nothing_but_this_machine(show):
@@ -224,7 +227,7 @@ def test_a_discord_that_refuses_makes_the_demo_fail_and_is_named(monkeypatch):
 def test_what_down_left_behind_makes_the_demo_fail(monkeypatch):
     monkeypatch.setattr("ctwatch.demo.sandbox_class", lambda: Cluttered)
     monkeypatch.setattr("ctwatch.demo.main", lambda _: 0)
-    monkeypatch.setattr("ctwatch.demo._Demo._follow_link", lambda _: None)
+    monkeypatch.setattr("ctwatch.demo._Demo._confirm", lambda _: None)
     monkeypatch.setattr("ctwatch.demo._Demo._show_arrivals", lambda _: None)
     show = Show()
     assert show.code == 1
@@ -249,7 +252,7 @@ def test_ctrl_c_ends_the_demo_there_and_takes_the_local_aws_away(monkeypatch, at
         return 130 if arguments[0] == at else 0
 
     monkeypatch.setattr("ctwatch.demo.main", interrupted)
-    monkeypatch.setattr("ctwatch.demo._Demo._follow_link", lambda _: None)
+    monkeypatch.setattr("ctwatch.demo._Demo._confirm", lambda _: None)
     show = Show()
     assert (show.code, asked[-1]) == (130, at)
     assert "failed" not in show.text

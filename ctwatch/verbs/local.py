@@ -24,8 +24,8 @@ def sandbox(region: str, quiet: bool) -> int:
 def demo(language: str | None) -> int:
     """The whole circle on this machine: no AWS account, no Docker, no network.
 
-    Starts a local AWS, then: plan, up, status, simulate all, status, down; and shows the Discord
-    messages and mails that arrived.
+    Starts a local AWS, then: plan, up, confirm, status, simulate all, status, down; and shows the
+    Discord messages and mails that arrived.
     """
     from ctwatch.demo import run_demo
 
