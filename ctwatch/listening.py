@@ -37,7 +37,7 @@ _LONGEST = 64  # https://docs.aws.amazon.com/eventbridge/latest/APIReference/API
 
 # Where a partition's global services are recorded.
 # https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-concepts.html#cloudtrail-concepts-global-service-events
-_GLOBAL = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
+GLOBAL = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
 _STARTS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
 
 GUARD = "pipeline-tampering"
@@ -157,7 +157,7 @@ class _Listener:
         if part.where == "rules":
             return ()
         if part.where == "us-east-1":
-            return (_GLOBAL[self.place.partition],)
+            return (GLOBAL[self.place.partition],)
         others = self.config.regions if part.where == "every-region" else ()
         if part.where == "home" and detection.id != GUARD:
             others = self._of_the_trail()

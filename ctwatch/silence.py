@@ -22,6 +22,7 @@ from typing import Any
 from ctwatch.aws import TROUBLE, Aws, complaint
 from ctwatch.blows import Blow, Proof
 from ctwatch.diagnose import SILENT, Diagnosis
+from ctwatch.listening import GLOBAL
 from ctwatch.permissions import Grant, allow
 from ctwatch.proof import Receipt
 from ctwatch.simulate import Drill
@@ -32,6 +33,8 @@ _EVENTS, _SNS, _LAMBDA = "AWS/Events", "AWS/SNS", "AWS/Lambda"
 _MINUTE = 60
 _LOOKUPS = 5
 """Event names that are looked up at the most: LookupEvents may be called twice a second."""
+_LOOKED_AT = 250
+"""Events of one name that are looked at, the newest first; fifty are a page."""
 _PAGES = 3
 _HIDDEN = 2
 """Seconds for which a message that was looked at is hidden from others."""
@@ -66,7 +69,7 @@ def reasons(silent: Sequence[Drill], watch: Watch, diagnosis: Diagnosis, aws: Aw
     hops = {rung.hop for one in silent for rung in one.rungs if rung.proof is Proof.SILENT}
     unheard = [one for one in blows if "recorded" in hops and isinstance(one.technique, Probe)]
     sources: dict[str, Callable[[], Iterable[str]]] = {
-        "event history": partial(_history, unheard, aws, since),
+        "event history": partial(_history, unheard, GLOBAL[watch.place.partition], aws, since),
         "metric": partial(_metrics, blows, hops, watch, aws, since),
         "dead-letter queue": partial(_undelivered, blows, watch, aws),
     }
@@ -98,7 +101,7 @@ def _evidence(source: str, ask: Callable[[], Iterable[str]]) -> list[Reason]:
 # ---------------------------------------------------------------- the event history
 
 
-def _history(blows: Sequence[Blow], aws: Aws, since: datetime) -> Iterator[str]:
+def _history(blows: Sequence[Blow], home: str, aws: Aws, since: datetime) -> Iterator[str]:
     """Whether CloudTrail has recorded the calls; a trail has no part in that.
 
     https://docs.aws.amazon.com/awscloudtrail/latest/userguide/view-cloudtrail-events.html
@@ -106,7 +109,7 @@ def _history(blows: Sequence[Blow], aws: Aws, since: datetime) -> Iterator[str]:
     by_name: dict[tuple[str, str], set[str]] = {}
     for one in blows:
         if isinstance(one.technique, Probe):
-            region = "us-east-1" if one.technique.elsewhere else aws.region
+            region = home if one.technique.elsewhere else aws.region
             by_name.setdefault((one.technique.operation, region), set()).add(one.request_id)
     asked = list(by_name.items())[:_LOOKUPS]
     total = sum(len(ids) for _, ids in asked)
@@ -123,11 +126,14 @@ def _history(blows: Sequence[Blow], aws: Aws, since: datetime) -> Iterator[str]:
 
 def _recorded(operation: str, aws: Aws, since: datetime) -> set[str]:
     """Request ids of the calls of this name that the history shows."""
-    found = aws.cloudtrail.lookup_events(
+    pages = aws.cloudtrail.get_paginator("lookup_events").paginate(
         LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": operation}],
         StartTime=since,
+        PaginationConfig={"MaxItems": _LOOKED_AT},
     )
-    written = [json.loads(one.get("CloudTrailEvent", "{}")) for one in found["Events"]]
+    written = [
+        json.loads(one.get("CloudTrailEvent", "{}")) for page in pages for one in page["Events"]
+    ]
     return {str(one.get("requestID")) for one in written}
 
 

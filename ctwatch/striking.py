@@ -16,7 +16,7 @@ import signal
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
@@ -30,7 +30,7 @@ from ctwatch.findings import Action, Finding, Step, Verdict, foreign
 from ctwatch.permissions import Grant
 from ctwatch.resources.base import Live
 from ctwatch.resources.bucket import Bucket
-from ctwatch.resources.canary import Canary, Standing
+from ctwatch.resources.canary import LASTS, Canary, Standing
 from ctwatch.resources.trail import Trail, once_loaded
 from ctwatch.techniques import TECHNIQUES, Probe, Technique
 from ctwatch.watch import Watch
@@ -97,7 +97,7 @@ def owned(watch: Watch) -> Owned:
     if isinstance(watch.trail, Trail) and watch.canary and watch.bucket:
         return Owned(watch.trail, watch.canary, watch.bucket)
     raise ConfigError(
-        f"{watch.trail.title} was there already (trail.existing): no drill touches it, nor makes a "
+        f"the config leans on the existing {watch.trail.title}: no drill touches it, nor makes a "
         "canary beside it",
         "Strike what does not exist, which needs no trail of one's own: --on probe",
     )
@@ -173,29 +173,39 @@ def price_of(technique: Technique, trail: Trail) -> str:
     return f"{technique.name} changes {changed} of {trail.title} for some seconds."
 
 
-@contextmanager
-def held() -> Iterator[None]:
-    """Let nobody stop the process within; who tried to has his way afterwards.
+@dataclass
+class Held:
+    """Signals that have come while nobody could be stopped."""
 
-    Raises:
-        KeyboardInterrupt: when all is done, for Ctrl-C, SIGTERM and SIGHUP alike.
-    """
+    came: list[int] = field(default_factory=list)
+
+    def let_go(self) -> None:
+        """Let who tried to stop the process have his way.
+
+        Raises:
+            KeyboardInterrupt: for Ctrl-C, SIGTERM and SIGHUP alike.
+        """
+        if self.came:
+            raise KeyboardInterrupt
+
+
+@contextmanager
+def held() -> Iterator[Held]:
+    """Let nobody stop the process within; call `let_go` of what this yields when all is told."""
+    hold = Held()
     if threading.current_thread() is not threading.main_thread():  # to which signals do not come
-        yield
+        yield hold
         return
-    came: list[int] = []
     names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
     before = {
-        number: signal.signal(number, lambda one, _: came.append(one))
+        number: signal.signal(number, lambda one, _: hold.came.append(one))
         for number in (getattr(signal, name) for name in names)
     }
     try:
-        yield
+        yield hold
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    if came:
-        raise KeyboardInterrupt
 
 
 # ---------------------------------------------------------------- the own trail
@@ -205,22 +215,39 @@ def on_trail(technique: Probe, trail: Trail, aws: Aws) -> Iterator[Waiting | Blo
     """Strike the own trail, and put it back as it was.
 
     Raises:
-        AwsError: the call never reached AWS; the trail is as it was.
+        AwsError: AWS did not answer the call; the trail is as it was.
         UnhealedError: the trail is not as it was.
+        KeyboardInterrupt: somebody wanted to stop it meanwhile; the blow was told before.
     """
     yield Waiting(f"{trail.title} is struck and mended; Ctrl-C waits for that")
-    blow, gap, began = None, None, aws.clock.monotonic()
-    with held():
+    began = aws.clock.monotonic()
+    with held() as hold:
         try:
             blow = called(
                 technique, trail.name, On.TRAIL, lambda: technique.hurt(aws, trail.arn), aws
             )
-        finally:
-            if blow is None or not blow.turned_away:
-                _undo(technique, trail, aws)
-                gap = aws.clock.monotonic() - began
-                check_healed(trail, aws)
-    yield replace(blow, gap=gap)
+        except BaseException as error:
+            gap = _mended(technique, trail, aws, began)
+            if not isinstance(error, AwsError):
+                raise
+            put = f"{trail.title} was put back as it was after {gap:.1f} s, whatever came of it"
+            raise AwsError(f"{error.problem}; {put}", error.hint, code=error.code) from error
+        if not blow.turned_away:
+            blow = replace(blow, gap=_mended(technique, trail, aws, began))
+    yield blow
+    hold.let_go()
+
+
+def _mended(technique: Probe, trail: Trail, aws: Aws, began: float) -> float:
+    """Put the trail back as it was; returns for how many seconds it was not, at the most.
+
+    Raises:
+        UnhealedError: it is not as it was.
+    """
+    _undo(technique, trail, aws)
+    gap = aws.clock.monotonic() - began
+    check_healed(trail, aws)
+    return gap
 
 
 class UnhealedError(CtwatchError):
@@ -316,8 +343,12 @@ def on_canary(
     while True:
         standing = _standing(canary, aws)
         if standing is None:
-            if blow := _made_and_struck(technique, canary, aws, limit):
+            with held() as hold:
+                blow = _made_and_struck(technique, canary, aws, limit)
+            if blow:
                 yield blow
+            hold.let_go()
+            if blow:
                 return
         elif standing.over:
             _removed(canary, aws)
@@ -329,6 +360,23 @@ def on_canary(
             raise CtwatchError(
                 f"{canary.title} of another drill is still there after {limit:g} s",
                 f"If that drill was killed: {HEAL}, when it is older than it was to last",
+            )
+        aws.clock.sleep(_PAUSE)
+
+
+def outlasted(canary: Canary, aws: Aws) -> Iterator[Waiting]:
+    """Wait until a canary that is there is deleted by its drill, or is left over.
+
+    Raises:
+        AwsError: AWS would not say.
+        ForeignError: it is a stranger's trail.
+    """
+    end, told = aws.clock.monotonic() + LASTS + _PAUSE, False
+    while (found := _standing(canary, aws)) and not found.over and aws.clock.monotonic() < end:
+        if not told:
+            told = True
+            yield Waiting(
+                f"waiting, {LASTS:g} s at the most, whether a drill deletes {canary.title}"
             )
         aws.clock.sleep(_PAUSE)
 
@@ -352,15 +400,14 @@ def _standing(canary: Canary, aws: Aws) -> Standing | None:
 def _made_and_struck(technique: Probe, canary: Canary, aws: Aws, limit: float) -> Blow | None:
     """The blow, with the canary gone again; None where another drill was faster to make one."""
     run, made = secrets.token_hex(6), True
-    with held():
-        try:
-            made = _made(canary, run, aws, limit)
-            return _struck(technique, canary, aws) if made else None
-        except TROUBLE as error:
-            raise canary.complaint(error, "making") from error
-        finally:
-            if made:
-                _removed(canary, aws)
+    try:
+        made = _made(canary, run, aws, limit)
+        return _struck(technique, canary, aws) if made else None
+    except TROUBLE as error:
+        raise canary.complaint(error, "making") from error
+    finally:
+        if made:
+            _removed(canary, aws)
 
 
 def _made(canary: Canary, run: str, aws: Aws, limit: float) -> bool:

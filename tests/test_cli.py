@@ -925,3 +925,18 @@ def version() -> str:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.argv", ["ctwatch"])
         return told("--version").out.split()[1]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("simulate", "stop-logging", "--timeout", "nan"),
+        ("simulate", "stop-logging", "--timeout", "inf"),
+        ("status", "--watch", "--interval", "nan"),
+        ("down", "--yes", "--wait", "nan"),
+    ],
+)
+def test_a_span_that_is_no_number_is_refused_before_aws_is_asked(arguments):
+    ran = told(*arguments)
+    assert ran.code == 2
+    assert "is no number of seconds" in ran.err

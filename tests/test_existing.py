@@ -157,7 +157,7 @@ def test_no_drill_strikes_it_or_makes_a_canary_beside_it(
     with armed.sandbox.recording() as calls:
         ran = armed.run("simulate", *how, *([] if how == ("--heal",) else ["--yes"]))
     assert ran.code == 2
-    assert f"trail {TRAIL} was there already (trail.existing): no drill touches it" in ran.err
+    assert f"the config leans on the existing trail {TRAIL}: no drill touches it" in ran.err
     assert [one for one in calls if one.writes] == []
 
 

@@ -20,6 +20,8 @@ DRILLS = {
     "stop-logging": ("stop-logging", "--on", "trail", "--yes"),
     "delete-trail": ("delete-trail", "--on", "trail", "--yes"),
     "put-event-selectors": ("put-event-selectors", "--on", "trail", "--yes"),
+    "update-trail-validation": ("update-trail-validation", "--on", "trail", "--yes"),
+    "update-trail-multi-region": ("update-trail-multi-region", "--on", "trail", "--yes"),
     "canary": ("stop-logging", "--on", "canary"),
 }
 
@@ -82,9 +84,14 @@ LEFT = {
     "stop-logging": {"logging"},
     "delete-trail": {"gone", "logging", "HasInsightSelectors"},
     "put-event-selectors": {"selectors", "HasCustomEventSelectors"},
+    "update-trail-validation": {"LogFileValidationEnabled"},
+    "update-trail-multi-region": {"IsMultiRegionTrail"},
     "canary": {CANARY},
 }
 """Per drill, what its kills leave altogether; so it is known that there was something to heal."""
+
+
+MENDED = [f"{word} trail {TRAIL}" for word in ("created", "repaired", "deleted")]
 
 
 @pytest.mark.parametrize("name", DRILLS)
@@ -105,7 +112,8 @@ def test_the_next_up_heals_what_a_killed_drill_left(
         left |= off
         if CANARY in trails(world):
             time.sleep(1.05 - time.time() % 1)  # its drill's tenth of a second is over
-        healed = world.run("up")
+        healed = world.run(*(("up",), ("simulate", "--heal"))[at % 2])
         assert healed.code == 0, (whole[at], healed.text)
+        assert any(word in healed.err for word in MENDED), healed.text
         assert trails(world) == before, whole[at]
     assert left == LEFT[name]

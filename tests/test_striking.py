@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -176,10 +177,34 @@ def test_a_canary_that_was_left_over_is_found_and_removed(
 
 def test_a_canary_at_work_is_nobodys_business(broken: World) -> None:
     make_canary(broken, AT_WORK)
-    for command in (("up",), ("simulate", "--heal"), ("plan", "--exit-code"), ("status",)):
+    for command in (("up",), ("plan", "--exit-code"), ("status",)):
         assert (broken.run(*command).code, command) == (0, command)
     assert canary(broken)
     broken.client("cloudtrail").delete_trail(Name=CANARY)
+
+
+def test_healing_waits_whether_a_canary_at_work_is_left_over(broken: World) -> None:
+    soon = datetime.now(UTC) + timedelta(seconds=1)
+    make_canary(broken, f"0123456789ab {soon:%Y-%m-%dT%H:%M:%SZ} 0.1")
+    ran = broken.run("simulate", "--heal")
+    assert ran.code == 0, ran.text
+    assert f"waiting, 60 s at the most, whether a drill deletes trail {CANARY}" in ran.err
+    assert f"deleted trail {CANARY}" in ran.err
+
+
+def test_a_canary_lasts_no_longer_than_a_minute_however_long_the_proof_may_take(
+    world: World,
+) -> None:
+    marks: list[str] = []
+
+    def note(_: str, operation: str, sent: Any) -> None:
+        if operation == "CreateTrail":
+            marks.append(str(sent["body"]))
+
+    world.refuse = note
+    assert world.run("simulate", "start-logging", "--on", "canary").code == 0
+    [mark] = marks
+    assert 'Z 60"' in mark
 
 
 def test_a_second_canary_waits_for_the_first(broken: World, fast: None) -> None:
@@ -373,6 +398,9 @@ def test_who_stops_it_waits_until_the_trail_is_mended(
     before = signal.getsignal(number)
     ran, calls = written(world, "simulate", "stop-logging", "--on", "trail", "--yes", *LIMIT)
     assert ran.code == 130, ran.text
+    assert (
+        f"called StopLogging on {TRAIL}: it succeeded, and is mended; there was no log" in ran.err
+    )
     assert "Interrupted" in ran.err
     assert calls == [("StopLogging", TRAIL), ("StartLogging", TRAIL)]
     assert signal.getsignal(number) is before
@@ -436,6 +464,7 @@ def test_a_blow_that_only_seems_lost_is_undone(world: World, fast: None) -> None
     ran, calls = written(world, "simulate", "stop-logging", "--on", "trail", "--yes", *LIMIT)
     assert ran.code == 1
     assert "calling StopLogging on ct-trail-monitor: AWS cannot be reached" in ran.err
+    assert f"trail {TRAIL} was put back as it was after" in ran.err
     assert [operation for operation, _ in calls] == ["StopLogging", "StartLogging"]
 
 
@@ -563,3 +592,10 @@ def test_down_takes_a_left_over_canary_along(broken: World) -> None:
     assert ran.code == 0, ran.text
     assert f"deleted trail {CANARY}" in ran.err
     assert canary(broken) is None
+
+
+def test_the_kept_bucket_of_a_watch_that_is_down_gets_no_trail(broken: World) -> None:
+    assert broken.run("down", "--yes", "--wait", "0").code == 0
+    ran, calls = written(broken, "simulate", "--heal")
+    assert (ran.code, calls) == (1, [])
+    assert "queue ctwatch-receipts does not exist: there is no watch to heal" in ran.err

@@ -19,6 +19,11 @@ DRILL = "ctwatch:drill"
 """The tag that says whose it is: the drill's run id, its start in UTC, its limit in seconds."""
 
 
+LASTS = 60.0
+"""Seconds after which a canary is left over: it is made, struck and deleted within a few, and the
+proof is waited for without it."""
+
+
 @dataclass(frozen=True)
 class Standing:
     """A canary that is there.
@@ -27,7 +32,7 @@ class Standing:
         owner: the watch that it belongs to; None for a stranger's trail of that name.
         run: the id of the drill that made it.
         since: when it did, by AWS's clock.
-        over: whether that is longer ago than that drill was to last, so that it was cut off.
+        over: whether that is longer ago than it may last, so that its drill was cut off.
     """
 
     owner: str | None
@@ -109,12 +114,13 @@ class Canary(Resource):
         Args:
             aws: the account.
             run: the id of the drill.
-            limit: seconds after which it is left over.
+            limit: seconds that the drill may take; the canary is needed for `LASTS` at the most,
+                and is left over after whichever is less.
 
         Raises:
             ClientError: among others TrailAlreadyExistsException, where another drill was faster.
         """
-        mark = f"{run} {aws.time():%Y-%m-%dT%H:%M:%SZ} {limit:g}"
+        mark = f"{run} {aws.time():%Y-%m-%dT%H:%M:%SZ} {min(limit, LASTS):g}"
         aws.cloudtrail.create_trail(
             Name=self.name,
             S3BucketName=self.bucket.name,

@@ -1,6 +1,7 @@
 """What the verbs share: the options, how a watch is looked at, and what is said of it first."""
 
 import functools
+import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
@@ -55,6 +56,17 @@ config_option = click.option(
     show_envvar=True,
     help="The watch's configuration.",
 )
+
+
+class Seconds(click.FloatRange):
+    """A span of time that ends, which "nan" and "inf" do not."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is no number of seconds.", param, ctx)
+        return number
 
 
 def watching(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -10,6 +10,7 @@ from ctwatch.verbs.common import (
     AS_PROMISED,
     COULD_NOT,
     Options,
+    Seconds,
     looked,
     refuse_namesake,
     say_which,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @click.option(
     "--wait",
-    type=click.FloatRange(min=0),
+    type=Seconds(min=0),
     default=120.0,
     show_default="120",
     metavar="SECONDS",

@@ -75,6 +75,13 @@ def policy(  # noqa: PLR0913 - each is an option of its own
             "--scp and --except go together: without an --except nobody could change the watch or "
             "clear it away, you neither."
         )
+    for given, option, verb in (
+        (delete_logs, "--delete-logs", "down"),
+        (logs, "--logs", "status"),
+        (target != "probe", "--on", "simulate"),
+    ):
+        if given and command not in {None, verb}:
+            raise click.UsageError(f"{option} goes with {verb}, or with no COMMAND.")
     about = subject(*located(options.choice, account), data=delete_logs, on=On(target), logs=logs)
     found = protection(about, exempt) if scp else least(command, about)
     _show(options, found)

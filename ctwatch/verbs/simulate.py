@@ -10,6 +10,7 @@ from ctwatch.verbs.common import (
     COULD_NOT,
     NOT_AS_PROMISED,
     Options,
+    Seconds,
     json_option,
     looked,
     say_which,
@@ -48,7 +49,7 @@ class Wish:
 )
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0.1),
+    type=Seconds(min=0.1),
     metavar="SECONDS",
     help="How long to wait for the proof.  [default: 600]",
 )
@@ -125,7 +126,7 @@ def _drill(options: Options, watch: "Opened", order: "Order", *, asks: bool) -> 
 
     screen, limit = options.screen, order.limit
     findings, diagnosis = looked(watch)
-    if diagnosis.verdict not in {Alarm.ARMED, Alarm.DEGRADED}:
+    if diagnosis.verdict not in {Alarm.ARMED, Alarm.DEGRADED, Alarm.ABSENT}:
         screen.talk(verdict_line(diagnosis.verdict))
         screen.talk(
             f"ctwatch status tells what mends that; until then, {limit:g} s may pass in vain.",
@@ -233,17 +234,20 @@ def _heal(options: Options) -> int:
     from ctwatch.findings import Action, Verdict
     from ctwatch.opening import opened
     from ctwatch.render import show_steps, step_json
-    from ctwatch.striking import check_healed, owned
+    from ctwatch.striking import check_healed, outlasted, owned
 
     screen, opened_watch = options.screen, opened(options.choice)
     own, aws = owned(opened_watch.watch), opened_watch.aws
     say_which(screen, opened_watch)
     with screen.working("Looking at what is there"):
-        bucket, *findings = inspect([own.bucket, own.trail], aws, [own.canary])
-    if bucket.verdict is Verdict.MISSING:
-        raise CtwatchError(
-            f"{bucket.resource.title} does not exist: there is no watch to heal", "Run: ctwatch up"
-        )
+        needed = inspect([own.bucket, opened_watch.watch.receipts], aws)
+        for gone in [one.resource for one in needed if one.verdict is Verdict.MISSING]:
+            raise CtwatchError(
+                f"{gone.title} does not exist: there is no watch to heal", "Run: ctwatch up"
+            )
+        for wait in outlasted(own.canary, aws):
+            screen.talk(wait.sentence)
+        findings = inspect([own.trail], aws, [own.canary])
     steps = show_steps(screen, build(findings, aws), "Healing")
     if options.as_json:
         screen.json([step_json(one) for one in steps])

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ctwatch.verbs.common import INTERRUPTED, Options, json_option, looked, watching
+from ctwatch.verbs.common import INTERRUPTED, Options, Seconds, json_option, looked, watching
 from ctwatch.verbs.logs import check_logs, logs_options
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @click.option("--watch", "again", is_flag=True, help="Look again and again, until Ctrl-C.")
 @click.option(
     "--interval",
-    type=click.FloatRange(min=1),
+    type=Seconds(min=1),
     default=10,
     show_default=True,
     metavar="SECONDS",
