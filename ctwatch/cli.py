@@ -1,5 +1,6 @@
 """The command `ctwatch`: its verbs in the order of use, and what becomes of a complaint."""
 
+import errno
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -68,6 +69,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        click.echo(f"Error: the output cannot be written: {error.strerror}", err=True)
+        return 1
     except Exception as error:
         said = _complaint(error)
         if not said:
@@ -76,6 +82,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         Screen().complain(said)
         return said.exit_code
+
+
+_UNWRITABLE = {errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EBADF}
 
 
 def _stopped(error: click.Abort) -> str:

@@ -543,7 +543,9 @@ def _topic_hop(watch: Watch, looks: Looks) -> Hop:
     fine = "EventBridge may publish" if watch.topic.from_rules else "the function publishes"
     parts = [looks[one] for one in (watch.topic, *watch.topic.needs)]
     hop = _hop("topic", parts, partial(_shut, by_rule=watch.topic.from_rules), fine)
-    return _with(hop, [*_strangers(watch, looks[watch.topic])])
+    strangers = list(_strangers(watch, looks[watch.topic]))
+    asked = [one for one in strangers if one.remedy == _EXPIRES]
+    return _warning(_with(hop, [one for one in strangers if one not in asked]), asked)
 
 
 def _taken(watch: Watch, looks: Looks, *, by_rule: bool) -> Flow:

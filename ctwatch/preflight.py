@@ -36,11 +36,13 @@ class Doubt:
         sentence: what was found.
         hint: what to do about it; "" for nothing.
         stops: whether going on would be wrong.
+        copies: whether it is that another trail records already, so that a copy is paid for.
     """
 
     sentence: str
     hint: str = ""
     stops: bool = False
+    copies: bool = False
 
 
 class Trails(NamedTuple):
@@ -137,6 +139,7 @@ def _of_trails(watch: Watch, trails: Trails | None) -> Iterator[Doubt]:
             "first costs $2.00 per 100,000 events",
             f"To lean on that in the place of a trail of the watch's own: "
             f"{_leaning(watch, trails.recording[0])}",
+            copies=True,
         )
     for error in trails.refused[:1]:
         yield from _unseen(error)

@@ -37,7 +37,7 @@ ASSUMPTIONS = (
     f"{EVENTS:,} management events a month, {WRITES:,} of them writes",
     f"{FILES:,} log and digest files, {PACKED:.1f} GB",
     f"logs kept for {KEPT} months, unless the config keeps them for less",
-    "no other trail that records the same (a second copy costs $2.00 per 100,000 events)",
+    "no trail beside those that record now (each copy after the first costs $2.00 per 100,000 events)",
     "few alerts, text messages not counted",
 )
 """What the sums go by, in words."""
@@ -82,6 +82,12 @@ def per(number: int, amount: Decimal | int, dollars: str) -> Decimal:
 def cents(dollars: Decimal) -> Decimal:
     """Rounded to cents."""
     return dollars.quantize(Decimal("0.01"), ROUND_HALF_UP)
+
+
+def second_copy() -> Price:
+    """What each trail after the first that records the same events costs."""
+    how = f"{EVENTS:,} at $2.00 per 100,000, as another trail records them already"
+    return Price("second copy of the events", per(100_000, EVENTS, "2.00"), how)
 
 
 def monthly(priced: Iterable[tuple[str, Iterable[Price]]]) -> Cost:

@@ -119,6 +119,8 @@ codecs.register_error("ctwatch.plainly", _plainly)
 def _console(*, stderr: bool) -> Console:
     """A console on stdout or stderr that can print anything."""
     stream = sys.stderr if stderr else sys.stdout
+    if stream is None:  # closed by who started us
+        stream = io.StringIO()
     if isinstance(stream, io.TextIOWrapper) and not stream.encoding.lower().startswith("utf"):
         stream.reconfigure(errors="ctwatch.plainly")
     endless = not stream.isatty() and not os.environ.get("COLUMNS", "").isdigit()
@@ -568,6 +570,8 @@ def _at_most(seconds: float) -> str:
 def ladder(drill: Drill, timeout: float) -> Iterator[RenderableType]:
     """A drill's ladder, hop by hop."""
     verdict = ("proven", "bold green") if drill.proven else ("not proven", "bold red")
+    if drill.deserted:
+        verdict = ("nobody can have heard: no address is confirmed", "bold red")
     if drill.proven and drill.untold:
         verdict = ("proven up to the channels, and none of them is told of this", "bold yellow")
     synthetic = drill.blow.technique.kind == "synthetic"

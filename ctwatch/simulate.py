@@ -71,9 +71,18 @@ class Drill:
 
     @property
     def proven(self) -> bool:
-        """Whether every hop that can be proven was, and the call ended as it had to."""
+        """Whether every hop that can be proven was, and the call ended as it had to.
+
+        Where nobody at all can have been told, the rest proves nothing.
+        """
         silent = any(one.proof is Proof.SILENT for one in self.rungs)
-        return self.blow.as_meant and not silent
+        return self.blow.as_meant and not silent and not self.deserted
+
+    @property
+    def deserted(self) -> bool:
+        """Whether there is no channel, and nobody has confirmed an address."""
+        ends = [one for one in self.rungs if one.hop not in _HOPS]
+        return bool(ends) and all(one.note in _UNHEARD for one in ends)
 
     @property
     def seconds(self) -> float:
@@ -330,13 +339,16 @@ def _people(watch: Watch, findings: Sequence[Finding]) -> list[Rung]:
     ]
 
 
+_UNHEARD = ("not subscribed", "not confirmed")
+
+
 def _inbox(finding: Finding) -> str:
     if finding.error:
         return "AWS would not say"
     if finding.live is None:
-        return "not subscribed"
+        return _UNHEARD[0]
     if not finding.live.state["confirmed"]:
-        return "not confirmed"
+        return _UNHEARD[1]
     if finding.live.state["filter"]:
         return "a filter may keep it back"
     sms = isinstance(finding.resource, Subscription) and finding.resource.protocol == "sms"

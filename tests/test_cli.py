@@ -4,6 +4,7 @@ One watch lives through one long story; each command in it is run once and print
 and the tests look at what was told.
 """
 
+import errno
 import io
 import json
 import os
@@ -940,3 +941,22 @@ def test_a_span_that_is_no_number_is_refused_before_aws_is_asked(arguments):
     ran = told(*arguments)
     assert ran.code == 2
     assert "is no number of seconds" in ran.err
+
+
+class Full(io.StringIO):
+    """A disk that is full."""
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_an_output_that_cannot_be_written_is_a_sentence(monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdout", Full())
+    assert main(["detections"]) == 1
+    said = "Error: the output cannot be written: No space left on device\n"
+    assert capsys.readouterr().err == said
+
+
+def test_an_output_that_is_closed_gets_nothing(monkeypatch):
+    monkeypatch.setattr("sys.stdout", None)
+    assert main(["detections"]) == 0

@@ -420,8 +420,9 @@ def test_an_address_still_asked_that_the_config_names_no_more_is_named(worlds: W
     worlds.use(BOTH)
     assert worlds.run("up").code == 0
     rewrite(worlds, {**ROUTES["direct"], "topic": {}})
-    assert worlds.run("up").code == 3
+    assert worlds.run("up").code == 0  # who is asked, and does not answer, hears nothing
     status = worlds.run("status")
+    assert (status.code, status.out.split()[0]) == (0, "ARMED")
     assert f"email {ADDRESS} was asked, and is not in the config" in status.out
     assert "it expires 48 hours after it was asked" in status.out
     assert "unsubscribe --subscription-arn PendingConfirmation" not in status.out

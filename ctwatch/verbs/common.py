@@ -3,6 +3,7 @@
 import functools
 import math
 import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from ctwatch.diagnose import Diagnosis
     from ctwatch.findings import Finding
     from ctwatch.opening import Choice, Opened
+    from ctwatch.preflight import Doubt
     from ctwatch.render import Screen
 
 
@@ -56,6 +58,21 @@ config_option = click.option(
     show_envvar=True,
     help="The watch's configuration.",
 )
+
+
+def agreed(question: str) -> bool:
+    """The answer to a question that is about to do harm.
+
+    Raises:
+        click.UsageError: there is nobody to ask.
+        click.Abort: Ctrl-C.
+    """
+    try:
+        return click.confirm(question, err=True)
+    except click.Abort:
+        if sys.stdin is not None and sys.stdin.isatty():
+            raise
+        raise click.UsageError("Nobody answers here: --yes says it beforehand.") from None
 
 
 class Seconds(click.FloatRange):
@@ -139,13 +156,16 @@ def warn(screen: "Screen", watch: "Opened") -> None:
         screen.talk(f"Warning: {one}", "yellow")
 
 
-def before_up(screen: "Screen", watch: "Opened", *, stop: bool) -> None:
+def before_up(screen: "Screen", watch: "Opened", *, stop: bool) -> "list[Doubt]":
     """Say what speaks against `ctwatch up`, before it touches anything.
 
     Args:
         screen: where to say it.
         watch: as it was opened.
         stop: whether to stop where going on would be wrong; else that is only told.
+
+    Returns:
+        What was told.
 
     Raises:
         CtwatchError: it would be.
@@ -162,6 +182,7 @@ def before_up(screen: "Screen", watch: "Opened", *, stop: bool) -> None:
             raise CtwatchError(one.sentence, one.hint)
         if one.stops:
             screen.talk(f"ctwatch up would stop: {one.sentence}. {one.hint}", "red")
+    return found
 
 
 def say_which(screen: "Screen", watch: "Opened") -> None:

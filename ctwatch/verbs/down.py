@@ -11,6 +11,7 @@ from ctwatch.verbs.common import (
     COULD_NOT,
     Options,
     Seconds,
+    agreed,
     looked,
     refuse_namesake,
     say_which,
@@ -68,7 +69,7 @@ def down(options: Options, delete_logs: bool, yes: bool, wait: float) -> int:
         for one in going:
             screen.talk(f"- {one.resource.title}{_aside(watch, one.resource)}")
         these = f"these {len(going)}" if len(going) > 1 else "it"
-        if not click.confirm(f"{warning} Delete {these}?".lstrip(), err=True):
+        if not agreed(f"{warning} Delete {these}?".lstrip()):
             screen.talk("Aborted: nothing was deleted.")
             return COULD_NOT
     heard = [one for one in findings if one.resource.heard]

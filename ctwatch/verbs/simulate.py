@@ -11,6 +11,7 @@ from ctwatch.verbs.common import (
     NOT_AS_PROMISED,
     Options,
     Seconds,
+    agreed,
     json_option,
     looked,
     say_which,
@@ -84,6 +85,7 @@ def simulate(options: Options, techniques: tuple[str, ...], **how: Any) -> int:
 
 def _simulate(options: Options, names: tuple[str, ...], wish: Wish) -> int:
     from ctwatch.blows import On
+    from ctwatch.errors import ConfigError
     from ctwatch.listening import check_striker
     from ctwatch.opening import opened
     from ctwatch.simulate import DEFAULT_TIMEOUT, Order
@@ -103,7 +105,10 @@ def _simulate(options: Options, names: tuple[str, ...], wish: Wish) -> int:
         lacking = "No technique, and so no proof" if on is On.PROBE else f"Not struck --on {on}"
         options.screen.talk(f"{lacking}: {', '.join(left)}.", "yellow")
     if deaf := [one for one in struck if one not in listened]:
-        options.screen.talk(f"No rule of this watch listens for {', '.join(deaf)}.", "yellow")
+        raise ConfigError(
+            f"no rule of this watch listens for {', '.join(deaf)}: no alert could come",
+            f"Add a rule with detection: {deaf[0]} to the config, then: ctwatch up",
+        )
     return _drill(options, watch, Order(drills, limit, on), asks=not wish.yes)
 
 
@@ -132,8 +137,9 @@ def _drill(options: Options, watch: "Opened", order: "Order", *, asks: bool) -> 
             f"ctwatch status tells what mends that; until then, {limit:g} s may pass in vain.",
             "yellow",
         )
-    if order.on is On.TRAIL:
-        _warn_of_harm(screen, watch, order, findings, asks=asks)
+    if order.on is On.TRAIL and not _warn_of_harm(screen, watch, order, findings, asks=asks):
+        screen.talk("Aborted: nothing was done.")
+        return COULD_NOT
     if order.on is not On.PROBE:
         screen.talk(_UNLABELLED)
     ended = _followed(options, watch, order, findings)
@@ -154,11 +160,11 @@ _UNLABELLED = (
 
 def _warn_of_harm(
     screen: "Screen", watch: "Opened", order: "Order", findings: list["Finding"], *, asks: bool
-) -> None:
+) -> bool:
     """Say what it costs, and ask.
 
-    Raises:
-        click.Abort: the answer is no.
+    Returns:
+        Whether the answer is yes.
     """
     from ctwatch.striking import check_own, owned, price_of
 
@@ -166,8 +172,7 @@ def _warn_of_harm(
     check_own(watch.watch, findings)
     for one in order.techniques:
         screen.talk(price_of(one, trail), "yellow")
-    if asks:
-        click.confirm(f"Strike {trail.title} itself?", err=True, abort=True)
+    return not asks or agreed(f"Strike {trail.title} itself?")
 
 
 def _followed(
@@ -200,18 +205,12 @@ def _followed(
 def _say_why(screen: "Screen", watch: "Opened", silent: list["Drill"]) -> None:
     """Say what AWS knows of the silence; a look at the watch as it is now is part of it."""
     from ctwatch.render import reason_view
-    from ctwatch.silence import Reason, reasons
+    from ctwatch.silence import reasons
 
     with screen.working("Looking for the cause"):
         _, diagnosis = looked(watch)
         found = reasons(silent, watch.watch, diagnosis, watch.aws)
     screen.talk("Not every hop was proven. What AWS says of the cause:", "yellow")
-    listened = {rule.detection for rule in watch.watch.rules}
-    unheard = dict.fromkeys(one.blow.technique.detection for one in silent)
-    found = [
-        *(Reason("config", f"no rule listens for {one}") for one in unheard if one not in listened),
-        *found,
-    ]
     for line in reason_view(found):
         screen.talk(line)
 

@@ -128,20 +128,23 @@ def _plan(options: Options, exit_code: bool) -> int:
     from ctwatch.findings import Verdict
     from ctwatch.opening import opened
     from ctwatch.preflight import unconfirmed
-    from ctwatch.prices import monthly
+    from ctwatch.prices import monthly, second_copy
     from ctwatch.render import cost_json, cost_view, finding_json, plan_summary, plan_view
 
     screen, watch = options.screen, opened(options.choice, need_trail=True)
     warn(screen, watch)
     with screen.working("Looking at what is there"):
         watch = with_strays(screen, watch)
-    before_up(screen, watch, stop=False)
+    doubts = before_up(screen, watch, stop=False)
     with screen.working("Looking at what is there"):
         findings = inspect(watch.watch.resources, watch.aws, watch.watch.unwanted)
     refuse_namesake(findings)
     for one in unconfirmed(findings):
         screen.talk(f"Warning: {one.sentence}.", "yellow")
-    cost = monthly((one.title, one.price) for one in watch.watch.resources)
+    priced = [(one.title, one.price) for one in watch.watch.resources]
+    if any(one.copies for one in doubts):
+        priced.append((watch.watch.trail.title, (second_copy(),)))
+    cost = monthly(priced)
     if options.as_json:
         screen.json({"changes": [*map(finding_json, findings)], "cost": cost_json(cost)})
     else:
