@@ -21,7 +21,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from moto.cloudtrail.models import cloudtrail_backends
-from moto.core import responses
+from moto.core import responses, utils
 from moto.core.config import default_user_config
 from moto.events.models import events_backends
 from moto.iam.access_control import PermissionResult
@@ -46,6 +46,7 @@ _Notifications: Any = notifications
 _Responses: Any = responses
 _Kms: Any = kms_responses
 _Sqs: Any = sqs_models
+_Utils: Any = utils
 _SEALED_SESSION = {
     # name: (configuration variable, environment variable, default, conversion): none is read
     "profile": (None, None, None, None),
@@ -274,8 +275,29 @@ class _Dispatcher(DomainDispatcherApplication):
 
 @functools.cache
 def _dispatcher() -> _Dispatcher:
-    """One for all, as it makes a web application of each service; it keeps nothing else."""
-    return _Dispatcher(create_backend_app)
+    """One for all, as it makes a web application of each service; it keeps nothing else.
+
+    For each of them moto would look through botocore's folders twice, and is given one loader and
+    one session for all.
+    """
+    _Utils.create_loader = functools.cache(_Utils.create_loader)
+    _Utils.Session = functools.cache(_Utils.Session)
+    return _Dispatcher(_application)
+
+
+def _application(service: Any) -> Any:
+    """The web application of a service, whose models are imported with it.
+
+    SSM's bring EC2's, which ask three sessions for their regions: each would read all of botocore's
+    endpoints and of EC2's model. They get one loader.
+    """
+    sessions: Any = botocore.session
+    anew = sessions.create_loader
+    sessions.create_loader = functools.cache(anew)
+    try:
+        return create_backend_app(service)
+    finally:
+        sessions.create_loader = anew
 
 
 def _milliseconds() -> float:
@@ -355,7 +377,7 @@ class _Unproven(botocore.auth.SigV4Auth):
         del request
         return ""
 
-    def headers_to_sign(self, request: Any) -> dict[str, str]:
+    def headers_to_sign(self, request: Any) -> Any:
         """Those that are signed with it."""
         del request
         return {"host": ""}
