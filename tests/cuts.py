@@ -78,10 +78,11 @@ def parts_of(watch: Watch) -> list[Part]:
 
 
 def _paths(one: Resource) -> Iterator[str]:
-    for key in (ITSELF, *one.wanted):
-        if key in WHOLE[one.kind] and (key != "key" or one.wanted["key"]):
+    wanted = one.wanted
+    for key in (ITSELF, *wanted):
+        if key in WHOLE[one.kind] and (key != "key" or wanted["key"]):
             yield key
-        for item in one.wanted[key] if key in EACH.get(one.kind, ()) else ():
+        for item in wanted[key] if key in EACH.get(one.kind, ()) else ():
             if key != "environment" or item == "CTWATCH_CHANNELS" or item in _hidden(one):
                 yield f"{key}.{item}"
 

@@ -4,6 +4,7 @@ import ast
 import statistics
 import subprocess
 import sys
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -63,7 +64,12 @@ MODULES = {
     ".".join(path.relative_to(ROOT.parent).with_suffix("").parts).removesuffix(".__init__"): path
     for path in ROOT.rglob("*.py")
 }
-TREES = {name: ast.parse(path.read_text("utf-8")) for name, path in MODULES.items()}
+
+
+@cache
+def trees():
+    """The syntax tree of every module, which only the worker that runs these tests reads."""
+    return {name: ast.parse(path.read_text("utf-8")) for name, path in MODULES.items()}
 
 
 def part(module):
@@ -84,7 +90,7 @@ def named(module, node):
 
 def imports(module, *, lazy=True):
     """What a module imports; without the lazy ones, what importing it imports."""
-    todo, found = [TREES[module]], set()
+    todo, found = [trees()[module]], set()
     while todo:
         node = todo.pop()
         if isinstance(node, ast.Import | ast.ImportFrom):
@@ -103,7 +109,7 @@ def ours(module, *, lazy=True):
 
 
 def functions():
-    for module, tree in TREES.items():
+    for module, tree in trees().items():
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 yield f"{module}.{node.name}", node.end_lineno - node.lineno + 1
@@ -143,7 +149,7 @@ def test_the_notifier_imports_nothing_of_ctwatch_but_itself():
         assert {part(one) for one in ours(module)} <= {"notifier"}, module
         absolute = [
             node
-            for node in ast.walk(TREES[module])
+            for node in ast.walk(trees()[module])
             if isinstance(node, ast.ImportFrom) and node.level == 0
         ]
         assert not [node for node in absolute if str(node.module).startswith("ctwatch")], module
@@ -165,7 +171,7 @@ def test_the_sandbox_stands_beside_the_house_and_only_the_demo_knows_it():
 
 
 def test_nobody_reaches_into_a_private_name_of_another_module():
-    for module, tree in TREES.items():
+    for module, tree in trees().items():
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom):
                 private = [alias.name for alias in node.names if alias.name.startswith("_")]
@@ -199,7 +205,7 @@ def test_functions_are_short():
 
 def undocumented(module):
     """Public functions, classes and methods of public classes that say nothing of themselves."""
-    todo = [TREES[module]]
+    todo = [trees()[module]]
     while todo:
         for node in todo.pop().body:
             if not isinstance(node, ast.FunctionDef | ast.ClassDef) or node.name.startswith("_"):
@@ -212,5 +218,5 @@ def undocumented(module):
 
 @pytest.mark.parametrize("module", sorted(MODULES))
 def test_everything_public_says_what_it_is(module):
-    assert ast.get_docstring(TREES[module])
+    assert ast.get_docstring(trees()[module])
     assert list(undocumented(module)) == []

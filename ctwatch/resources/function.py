@@ -1,5 +1,6 @@
 """The function that carries alerts to the channels: code, configuration, permission, retries."""
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, cast
@@ -107,7 +108,7 @@ class Function(Resource):
 
     @property
     def _zip(self) -> bytes:
-        return bundle(custom=self.custom)
+        return _bundled(self.custom)
 
     @property
     def policy(self) -> State:
@@ -323,6 +324,12 @@ class Function(Resource):
 def said_of_function(watch: str) -> str:
     """The description of a watch's function."""
     return f"Carries the alerts of the watch {watch} to its channels"
+
+
+@functools.cache
+def _bundled(custom: str) -> bytes:
+    """The zip, which is asked for at every look at a promise; a run promises one code."""
+    return bundle(custom=custom)
 
 
 def _sid(service: str, source: str) -> str:

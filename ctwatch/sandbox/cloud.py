@@ -21,7 +21,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from moto.cloudtrail.models import cloudtrail_backends
-from moto.core import responses
+from moto.core import responses, utils
 from moto.core.config import default_user_config
 from moto.events.models import events_backends
 from moto.iam.access_control import PermissionResult
@@ -46,6 +46,7 @@ _Notifications: Any = notifications
 _Responses: Any = responses
 _Kms: Any = kms_responses
 _Sqs: Any = sqs_models
+_Utils: Any = utils
 _SEALED_SESSION = {
     # name: (configuration variable, environment variable, default, conversion): none is read
     "profile": (None, None, None, None),
@@ -159,6 +160,7 @@ class Cloud:
 
     def _make_client(self, service: str, region: str) -> Any:
         config = Config(
+            user_agent="sandbox",  # else botocore would put one together twice a call
             retries={"total_max_attempts": 1},
             s3={"addressing_style": "path"},
             request_checksum_calculation="when_required",
@@ -172,6 +174,7 @@ class Cloud:
             aws_secret_access_key=SECRET_KEY,
             config=config,
         )
+        client.get_paginator = functools.cache(client.get_paginator)  # else a new class each time
         client.meta.events.register("choose-signer", unproven)
         client.meta.events.register("before-send", straight(self.send))
         self.memory.watch(client, is_read)
@@ -272,8 +275,29 @@ class _Dispatcher(DomainDispatcherApplication):
 
 @functools.cache
 def _dispatcher() -> _Dispatcher:
-    """One for all, as it makes a web application of each service; it keeps nothing else."""
-    return _Dispatcher(create_backend_app)
+    """One for all, as it makes a web application of each service; it keeps nothing else.
+
+    For each of them moto would look through botocore's folders twice, and is given one loader and
+    one session for all.
+    """
+    _Utils.create_loader = functools.cache(_Utils.create_loader)
+    _Utils.Session = functools.cache(_Utils.Session)
+    return _Dispatcher(_application)
+
+
+def _application(service: Any) -> Any:
+    """The web application of a service, whose models are imported with it.
+
+    SSM's bring EC2's, which ask three sessions for their regions: each would read all of botocore's
+    endpoints and of EC2's model. They get one loader.
+    """
+    sessions: Any = botocore.session
+    anew = sessions.create_loader
+    sessions.create_loader = functools.cache(anew)
+    try:
+        return create_backend_app(service)
+    finally:
+        sessions.create_loader = anew
 
 
 def _milliseconds() -> float:
@@ -352,6 +376,16 @@ class _Unproven(botocore.auth.SigV4Auth):
         """What is signed."""
         del request
         return ""
+
+    def headers_to_sign(self, request: Any) -> Any:
+        """Those that are signed with it."""
+        del request
+        return {"host": ""}
+
+    def signature(self, string_to_sign: str, request: Any) -> str:
+        """What proves it, of a signature's length."""
+        del string_to_sign, request
+        return "0" * 64
 
 
 class _UnprovenS3(_Unproven, botocore.auth.S3SigV4Auth):
