@@ -8,21 +8,27 @@ is kept but numbers and faults, so that ninety days take no more memory than a d
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from ctwatch.aws import TROUBLE, Aws, complaint, unless
-from ctwatch.digests import LogFile, Looked, Place, Walk, fault_of, stamp
-from ctwatch.errors import CtwatchError
+from ctwatch.aws import TROUBLE, Aws, Place, complaint, listing_regions, unless
+from ctwatch.config import ALL_REGIONS
+from ctwatch.digests import LogFile, Looked, Walk, fault_of, stamp
+from ctwatch.digests import Place as Stored
+from ctwatch.errors import AwsError, CtwatchError
 from ctwatch.parallel import side_by_side
 from ctwatch.permissions import Grant, allow
 
 _REGIONS, _FILES = 4, 8  # looked at side by side: no more together than a client has connections
 _LATE = timedelta(hours=2)
 """How old the end of the newest digest may be: one comes every hour, some time after its end."""
+_HOUR = timedelta(hours=1)
+"""What a digest tells of; the first ends as long after logging has begun."""
+_FIRST = _HOUR + _LATE
+"""How long after that each region must have one."""
 _CHUNK = 256 * 1024
 _MOST = 64 * 1024 * 1024
 """Bytes that are read of what is said to be a digest: AWS's have some kilobytes."""
@@ -39,7 +45,7 @@ class Deliveries:
         folder: what stands before "CloudTrail/" and "CloudTrail-Digest/" in its keys.
         everywhere: whether it records every region.
         validated: whether it delivers digest files at all.
-        begun: since when it logs without a break; None where it does not log.
+        begun: since when it logs without a break, in UTC; None where it does not log.
     """
 
     arn: str
@@ -73,6 +79,7 @@ class Report:
         files: log files that are valid.
         faults: what is not.
         unknown: why not all could be looked at; "" where it could.
+        begun: since when it has digests, as far back as was looked; None where it has none.
     """
 
     region: str
@@ -80,15 +87,18 @@ class Report:
     files: int = 0
     faults: tuple[Looked, ...] = ()
     unknown: str = ""
+    begun: datetime | None = None
 
 
-def needs(arn: str, bucket: str) -> Iterator[Grant]:
+def needs(arn: str, bucket: str, place: Place) -> Iterator[Grant]:
     """What the check needs, beside the right to decrypt where a key encrypts the files.
 
     Args:
         arn: the trail's.
         bucket: the ARN of its bucket.
+        place: whose regions are looked at.
     """
+    yield listing_regions(place)
     yield allow("cloudtrail", "DescribeTrails ListPublicKeys")
     yield allow("cloudtrail", "GetTrailStatus", arn)
     yield allow("s3", "ListBucket", bucket)
@@ -108,6 +118,7 @@ def deliveries(arn: str, account: str, aws: Aws) -> Deliveries:
             raise CtwatchError(f"there is no trail {arn}: nothing is delivered", "Run: ctwatch up")
         trail: Any = known[0]
         status = aws.cloudtrail.get_trail_status(Name=arn)
+        begun = status.get("StartLoggingTime") if status["IsLogging"] else None
         return Deliveries(
             arn=arn,
             account=account,
@@ -115,7 +126,7 @@ def deliveries(arn: str, account: str, aws: Aws) -> Deliveries:
             folder=_folder(trail, account, aws),
             everywhere=trail["IsMultiRegionTrail"],
             validated=trail["LogFileValidationEnabled"],
-            begun=status.get("StartLoggingTime") if status["IsLogging"] else None,
+            begun=begun and begun.astimezone(UTC),
         )
     except TROUBLE as error:
         raise complaint(error, f"looking at trail {arn}") from error
@@ -146,6 +157,10 @@ def _folders(aws: Aws, bucket: str, prefix: str) -> list[str]:
 def reports(where: Deliveries, aws: Aws, since: datetime, now: datetime) -> Iterator[Report]:
     """Check what was delivered in a time; yields a report for each region, as it is ready.
 
+    Those of regions without a digest come last: the others tell, too, since when the trail logs, as
+    who stops it and starts it anew makes it look young. Where AWS does not tell which regions the
+    account has, a report for all of them says so.
+
     Args:
         where: the trail delivers.
         aws: the account.
@@ -157,10 +172,24 @@ def reports(where: Deliveries, aws: Aws, since: datetime, now: datetime) -> Iter
     """
     check = _Check(where, aws, since, now)
     try:
-        regions = check.regions()
+        regions, doubt = check.regions()
     except TROUBLE as error:
         raise complaint(error, f"listing bucket {where.bucket}") from error
-    yield from side_by_side(regions, check.region, _REGIONS)
+    if doubt:
+        yield Report(ALL_REGIONS, unknown=doubt)
+    silent: list[Report] = []
+    begun = where.begun or now
+    for one in side_by_side(regions, check.region, _REGIONS):
+        if one.begun or one.unknown:
+            begun = min(begun, one.begun or now)
+            yield one
+        else:
+            silent.append(one)
+    yield from check.silent(silent, begun)
+
+
+_Listed = tuple[str, datetime, bool]
+"""A digest's key, its end, and whether it came later for what its hour had left out."""
 
 
 class _Check:
@@ -168,66 +197,88 @@ class _Check:
 
     def __init__(self, where: Deliveries, aws: Aws, since: datetime, now: datetime) -> None:
         self.where, self.aws, self.since, self.now = where, aws, since, now
+        self.listed_since = min(since, now - _FIRST)  # in a shorter time none need have come
 
-    def regions(self) -> list[str]:
-        """Those that the trail has ever delivered anything of; a region has a folder of its own."""
+    def regions(self) -> tuple[list[str], str]:
+        """Those that must have digests or have files, and why one may be missing from them.
+
+        A region has a folder of its own, until somebody deletes all that is in it; but a trail of
+        every region delivers digests of each that is enabled, whether anything happened there or
+        not, and so AWS is asked for those, too.
+
+            https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-log-file-validation-digest-file-structure.html
+        """
         if not self.where.everywhere:
-            return [self.where.home]
+            return [self.where.home], ""
         kinds = ("CloudTrail-Digest/", "CloudTrail/")
         asked = [f"{self.where.folder}{kind}" for kind in kinds]
         found = self.aws.together(
             *(partial(_folders, self.aws, self.where.bucket, one) for one in asked)
         )
-        return sorted({self.where.home, *found[0], *found[1]})
+        seen = {self.where.home, *found[0], *found[1]}
+        try:
+            return sorted(seen.union(self.aws.regions())), ""
+        except AwsError as error:
+            doubt = "a region of which nothing is left would not be missed"
+            return sorted(seen), f"{doubt}: {error.problem}"
 
     def region(self, region: str) -> Report:
         """Walk through what a region has."""
         counts: Counter[str] = Counter()
         faults: list[Looked] = []
-        unknown = ""
+        unknown, begun = "", None
         try:
-            for one in self._looks(region):
+            listed = list(self._listed(region))
+            begun = min((end - _HOUR for _, end, _ in listed), default=None)
+            for one in self._looks(region, listed):
                 faults += [one] if one.fault else []
                 counts[one.what] += not one.fault
         except TROUBLE as error:
             unknown = complaint(error, f"checking the files of {region}").problem
-        return Report(region, counts["digest"], counts["log file"], tuple(faults), unknown)
+        return Report(region, counts["digest"], counts["log file"], tuple(faults), unknown, begun)
 
-    def _looks(self, region: str) -> Iterator[Looked]:
-        listed = list(self._listed(region))
+    def silent(self, regions: Iterable[Report], begun: datetime) -> Iterator[Report]:
+        """Judge those that have no digest, where the trail logs since `begun`."""
+        first = max(begun, self.listed_since)
+        due = self.now - begun >= _FIRST
+        for one in regions:
+            yield replace(one, faults=(self._unvouched(first),)) if due else one
+
+    def _looks(self, region: str, listed: Sequence[_Listed]) -> Iterator[Looked]:
         yield from self._lateness([end for _, end, _ in listed])
-        if not listed:
+        asked = [one for one in listed if one[1] >= self.since]
+        if not asked:
             return
         keys = self._keys(region)
-        seen: set[Place] = set()
+        seen: set[Stored] = set()
         for backfilled in (False, True):  # what is delivered later has a chain of its own
-            places = [(self.where.bucket, key) for key, _, late in listed if late is backfilled]
+            places = [(self.where.bucket, key) for key, _, late in asked if late is backfilled]
             walk = Walk(_Bucket(self.aws), keys, places, self.since, seen)
             yield from walk
             seen = walk.seen
 
-    def _listed(self, region: str) -> Iterator[tuple[str, datetime, bool]]:
-        """Key, end, and whether it was delivered later for what its hour had left out."""
+    def _listed(self, region: str) -> Iterator[_Listed]:
         folder = f"{self.where.folder}CloudTrail-Digest/{region}/"
         pages = self.aws.s3.get_paginator("list_objects_v2").paginate(
             Bucket=self.where.bucket,
             Prefix=folder,
-            StartAfter=f"{folder}{self.since:%Y/%m/%d}/",
+            StartAfter=f"{folder}{self.listed_since:%Y/%m/%d}/",
         )
         for page in pages:
             for one in page.get("Contents", []):
                 found = self.where.digest_name.fullmatch(one["Key"])
                 end = _time(found[1]) if found else None
-                if found and end and end >= self.since:
+                if found and end and end >= self.listed_since:
                     yield one["Key"], end, bool(found[2])
 
     def _lateness(self, ends: list[datetime]) -> Iterator[Looked]:
         """Whether the newest digest is as new as it must be."""
-        begun = self.where.begun
-        newest = max(ends, default=max(self.since, begun) if begun else self.since)
-        if begun and self.now - newest > _LATE:
-            when = f"{stamp(newest)} to {stamp(self.now)}"
-            yield Looked("time", when, "no digest vouches for it, and one is delivered every hour")
+        if ends and self.where.begun and self.now - max(ends) > _LATE:
+            yield self._unvouched(max(ends))
+
+    def _unvouched(self, since: datetime) -> Looked:
+        when = f"{stamp(since)} to {stamp(self.now)}"
+        return Looked("time", when, "no digest vouches for it, and one is delivered every hour")
 
     def _keys(self, region: str) -> Mapping[str, bytes]:
         """CloudTrail's public keys of that region, each region having its own.

@@ -160,7 +160,7 @@ def _status_logs(about: Subject) -> Iterator[Grant]:
     if about.logs:
         trail, place = about.watch.trail, about.watch.place
         name = about.watch.bucket.name if about.watch.bucket else about.bucket
-        yield from delivered.needs(trail.arn, place.bucket_arn(name))
+        yield from delivered.needs(trail.arn, place.bucket_arn(name), place)
         yield from decrypting(trail.key if isinstance(trail, Trail) else about.key)
 
 

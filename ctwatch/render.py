@@ -14,7 +14,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,7 @@ from ctwatch.delivered import Deliveries, Report
 from ctwatch.detections import SAMPLE, Detection, Language, Part
 from ctwatch.diagnose import MEANING, SILENT, Alarm, Diagnosis, Fault, Flow, Hop
 from ctwatch.diff import Difference
+from ctwatch.digests import Looked, stamp
 from ctwatch.emptying import Contents
 from ctwatch.errors import CtwatchError, ForeignError
 from ctwatch.findings import Action, Finding, Step, Verdict, foreign
@@ -918,28 +919,51 @@ def logs_view(where: Deliveries, found: Sequence[Report], when: str) -> Iterator
     """
     if not where.validated:
         yield Hanging(Text("! ", "yellow"), Text(_NOT_VALIDATED))
+    for one, regions in _faults_of_logs(found).items():
+        place = f" in {', '.join(regions)}" if one.what == "time" else ""
+        yield Hanging(Text("✗ ", "red"), Text(f"{one.what} {one.subject}{place}: {one.fault}"))
     for report in found:
-        for one in report.faults:
-            yield Hanging(Text("✗ ", "red"), Text(f"{one.what} {one.subject}: {one.fault}"))
         if report.unknown:
             yield Hanging(Text("? ", "magenta"), Text(report.unknown))
-    faults = sum(len(one.faults) for one in found)
-    digests, files = sum(one.digests for one in found), sum(one.files for one in found)
-    regions = ", ".join(one.region for one in found if one.digests) or "no region"
-    counted = f"{_many(digests, 'digest file')} and {_many(files, 'log file')} of {regions} are as "
-    counted += f"CloudTrail delivered them {when}."
     word, colour = "VALID", "bold green"
-    if faults:
+    if any(one.faults for one in found):
         word, colour = "NOT VALID", "bold red"
-    elif any(one.unknown for one in found) or not digests:
+    elif any(one.unknown for one in found) or not any(one.digests for one in found):
         word, colour = "UNKNOWN", "bold magenta"
-    yield Hanging(Text(f"{word}  ", colour), Text(counted))
+    yield Hanging(Text(f"{word}  ", colour), Text(_counted_logs(where, found, when)))
     if any(one.what != "time" for report in found for one in report.faults):
         yield Text(_VERSIONS.format(where.bucket), "dim")
-    elif not digests and not faults:
-        yield Text(_NONE_YET, "dim")
 
 
+def _faults_of_logs(found: Sequence[Report]) -> dict[Looked, list[str]]:
+    """Each fault with the regions that have it: a time may be unvouched for in several."""
+    regions: dict[Looked, list[str]] = {}
+    for report in found:
+        for one in report.faults:
+            regions.setdefault(one, []).append(report.region)
+    return regions
+
+
+def _counted_logs(where: Deliveries, found: Sequence[Report], when: str) -> str:
+    """How much is valid, or why nothing is."""
+    digests, files = sum(one.digests for one in found), sum(one.files for one in found)
+    if digests:
+        regions = ", ".join(one.region for one in found if one.digests)
+        counted = f"{_many(digests, 'digest file')} and {_many(files, 'log file')} of {regions}"
+        return f"{counted} are as CloudTrail delivered them {when}."
+    if any(one.faults for one in found):
+        return f"There is no valid digest file {when}."
+    if any(one.unknown for one in found):
+        return f"Nothing that was delivered {when} could be checked."
+    if any(one.begun for one in found):
+        return f"Nothing to check: no digest file ends {when}, and one comes every hour."
+    if where.begun and where.validated:
+        due = stamp(where.begun + timedelta(hours=1))
+        return f"Nothing to check yet: the first digest file is due some time after {due}."
+    return f"Nothing to check: no digest file came {when}{'' if where.begun else _NOT_LOGGING}."
+
+
+_NOT_LOGGING = ", and the trail does not log"
 _NOT_VALIDATED = (
     "the trail's files are not validated, so no digest comes any more; where the trail is the "
     "watch's own, ctwatch up turns that on again"
@@ -948,7 +972,6 @@ _VERSIONS = (
     "A bucket with versions still has what was there before: "
     "aws s3api list-object-versions --bucket {} --prefix KEY"
 )
-_NONE_YET = "There is no digest file yet: the first comes about an hour after logging has begun."
 
 
 def _many(number: int, what: str) -> str:

@@ -73,7 +73,7 @@ def _placed(given: datetime, zone: tzinfo) -> datetime:
 
 def told(given: Given, moment: datetime, zone: tzinfo) -> str:
     """The same in words: "in the last 24 h", "since 2026-11-21 00:00:00 KST"."""
-    if not isinstance(given, timedelta) or given == timedelta.max:
+    if not isinstance(given, timedelta) or moment == _EARLIEST:
         return f"since {moment.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}"
     seconds = int(given.total_seconds())
     for size, unit in ((86_400, "days"), (3600, "h"), (60, "min")):

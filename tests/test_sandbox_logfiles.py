@@ -44,3 +44,14 @@ def test_a_trail_that_was_stopped_delivers_nothing_and_begins_anew(sandbox):
     cloudtrail.start_logging(Name="watched")
     *_, digest = sandbox.deliver_logs(sandbox.clock.now() + timedelta(hours=3))
     assert content(sandbox, digest)[0]["previousDigestS3Object"] is None
+
+
+def test_a_trail_of_every_region_delivers_digests_of_each_that_is_enabled(sandbox):
+    make_trail(sandbox, "everywhere", EnableLogFileValidation=True, IsMultiRegionTrail=True)
+    listed = client(sandbox, "account").list_regions(
+        RegionOptStatusContains=["ENABLED", "ENABLED_BY_DEFAULT"]
+    )
+    regions = [one["RegionName"] for one in listed["Regions"]]
+    assert len(regions) > 1
+    keys = sandbox.deliver_logs(sandbox.clock.now() + timedelta(hours=4))
+    assert [one.split("/")[3] for one in keys if "_everywhere_" in one] == regions

@@ -66,3 +66,15 @@ def test_more_than_a_thousand_at_once_are_refused(sandbox):
 def test_a_bucket_that_is_not_there_has_no_versions(sandbox):
     asked = {"Bucket": "nobody-s-bucket-at-all"}
     assert refused(client(sandbox, "s3").list_object_versions, **asked)[0] == "NoSuchBucket"
+
+
+def test_a_folder_is_there_as_long_as_anything_is_in_it(sandbox):
+    s3 = client(sandbox, "s3")
+    for key in ("f/emptied é/1", "f/emptied é/2", "f/kept é/1", "f/kept é/2"):
+        s3.put_object(Bucket=BUCKET, Key=key, Body=b"")
+    for key in ("f/emptied é/1", "f/emptied é/2", "f/kept é/1"):
+        s3.delete_object(Bucket=BUCKET, Key=key)
+    found = s3.list_objects_v2(Bucket=BUCKET, Prefix="f/", Delimiter="/")
+    assert (found["CommonPrefixes"], found["KeyCount"]) == ([{"Prefix": "f/kept é/"}], 1)
+    s3.delete_object(Bucket=BUCKET, Key="f/kept é/2")
+    assert "CommonPrefixes" not in s3.list_objects_v2(Bucket=BUCKET, Prefix="f/", Delimiter="/")

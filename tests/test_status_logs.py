@@ -6,7 +6,8 @@ One trail for the file, with six hours of log files and digests; what a test bre
 import gzip
 import json
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -25,13 +26,17 @@ CHECK = ("status", "--logs")
 
 @pytest.fixture(scope="module")
 def world(running: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with world_of(running, tmp_path_factory.mktemp("watch")) as world:
+    with (
+        world_of(running, tmp_path_factory.mktemp("watch")) as world,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr("ctwatch.sandbox.server._BY_DEFAULT", REGIONS)  # all that the account has
         world.use(PLAIN)
         built(world, "bucket", "trail")
         now = running.clock.now()
         for hour in range(HOURS, 0, -1):
             record(world)
-            running.deliver_logs(now - timedelta(hours=hour) + timedelta(minutes=50), REGIONS)
+            running.deliver_logs(now - timedelta(hours=hour) + timedelta(minutes=50))
         yield world
 
 
@@ -143,6 +148,86 @@ def test_a_digest_that_was_deleted(world: World, region: str) -> None:
     key = keys(world, "CloudTrail-Digest", region)[2]
     delete(world, key)
     assert faults(world) == [(name(key), "is missing: it was deleted")]
+
+
+@pytest.mark.parametrize("since", ["5m", "24h"])
+def test_a_region_of_which_nothing_is_left(world: World, since: str) -> None:
+    """A trail of every region delivers digests of each, whether anything happened there or not."""
+    prefix = f"AWSLogs/{PLACE.account}"
+    for key, _ in versions(world):
+        if key.startswith((f"{prefix}/CloudTrail/{AWAY}/", f"{prefix}/CloudTrail-Digest/{AWAY}/")):
+            delete(world, key)
+    with logging_for(world, 24):
+        ran = world.run(*CHECK, "--since", since)
+        [(_, fault)] = faults(world, "--since", since)
+    assert ran.code == 3
+    assert fault == "no digest vouches for it, and one is delivered every hour"
+    assert f" in {AWAY}: {fault}" in ran.out
+    assert "NOT VALID" in ran.out
+
+
+@pytest.mark.parametrize("hours", [0.1, None])
+def test_who_stops_the_trail_hides_no_region_of_which_nothing_is_left(
+    world: World, hours: float | None
+) -> None:
+    """Whether it was started anew or not."""
+    for key in keys(world, "CloudTrail-Digest", AWAY):
+        delete(world, key)
+    with logging_for(world, hours):
+        assert len(faults(world)) == 1
+
+
+def test_regions_of_which_nothing_is_left_are_told_in_one_line(world: World) -> None:
+    for region in REGIONS:
+        for key in keys(world, "CloudTrail-Digest", region):
+            delete(world, key)
+    with logging_for(world, 24):
+        ran = world.run(*CHECK)
+    assert ran.code == 3
+    assert ran.out.count("✗") == 1
+    assert f" in {PLACE.region}, {AWAY}: no digest vouches for it" in ran.out
+    assert "NOT VALID There is no valid digest file in the last 24 h." in ran.out
+
+
+@pytest.mark.parametrize(("hours", "code"), [(2.9, 1), (3.1, 3)])
+def test_a_region_s_first_digest_is_due_three_hours_after_logging_has_begun(
+    world: World, hours: float, code: int
+) -> None:
+    for region in REGIONS:
+        for key in keys(world, "CloudTrail-Digest", region):
+            delete(world, key)
+    with logging_for(world, hours):
+        assert world.run(*CHECK).code == code
+
+
+def test_where_the_regions_may_not_be_asked_for_it_is_not_valid_and_says_so(world: World) -> None:
+    world.refuse = denying("ListRegions")
+    ran = world.run(*CHECK)
+    assert ran.code == 1
+    assert "? a region of which nothing is left would not be missed: asking which" in ran.out
+    assert "ListRegions answered AccessDenied" in ran.out
+    assert f"of {PLACE.region}, {AWAY} are as CloudTrail delivered them" in ran.out
+
+
+def test_a_trail_of_one_region_has_files_of_that_alone(world: World) -> None:
+    for key in keys(world, "CloudTrail-Digest", AWAY):
+        delete(world, key)
+
+    def change(parsed: Any) -> None:
+        parsed["trailList"][0]["IsMultiRegionTrail"] = False
+
+    with answering(world.open().aws.cloudtrail, "cloudtrail.DescribeTrails", change):
+        assert faults(world) == []
+
+
+def logging_for(world: World, hours: float | None) -> AbstractContextManager[None]:
+    """Let AWS say that the trail has been logging for so long, or does not log."""
+    begun = datetime.now(UTC) - timedelta(hours=hours or 24)
+
+    def change(parsed: Any) -> None:
+        parsed.update(StartLoggingTime=begun, IsLogging=hours is not None)
+
+    return answering(world.open().aws.cloudtrail, "cloudtrail.GetTrailStatus", change)
 
 
 def test_a_digest_that_was_changed_so_that_it_fits_a_changed_log_file(world: World) -> None:
@@ -307,6 +392,8 @@ def test_a_key_that_is_none_is_told_and_is_no_traceback(world: World) -> None:
     ("arguments", "said"),
     [
         (["--since", "1h"], "--since goes with --logs."),
+        (["--since", ""], "--since goes with --logs."),
+        (["--logs", "--since", ""], "'' is neither a span of time nor a date"),
         (["--logs", "--since", "yesterday"], "'yesterday' is neither a span of time nor a date"),
     ],
 )
@@ -323,6 +410,11 @@ def test_a_time_that_is_none_is_refused_before_aws_is_asked(
 @pytest.mark.parametrize("since", ["2026-01-01", "1w", "99999w"])
 def test_a_time_may_be_told_in_several_ways(world: World, since: str) -> None:
     assert world.run(*CHECK, "--since", since).code == 0
+
+
+def test_a_time_before_aws_began_to_count_is_told_as_what_is_looked_at(world: World) -> None:
+    out = world.run(*CHECK, "--since", "99999999w").out
+    assert "delivered them since 1970-01-01 " in out
 
 
 def test_a_time_that_is_to_come_is_refused(world: World) -> None:
@@ -368,8 +460,18 @@ def test_a_young_trail_has_nothing_to_check_yet(world: World) -> None:
     built(world, "bucket", "trail")
     ran = world.run(*CHECK)
     assert ran.code == 1
-    assert "UNKNOWN" in ran.out
-    assert "the first comes about an hour after logging has begun" in ran.out
+    begun = world.client("cloudtrail").get_trail_status(Name=world.open().watch.trail.arn)
+    due = begun["StartLoggingTime"].astimezone(UTC) + timedelta(hours=1)
+    said = f"the first digest file is due some time after {due:%Y-%m-%dT%H:%M:%SZ}."
+    assert f"UNKNOWN Nothing to check yet: {said}" in ran.out
+
+
+def test_a_trail_that_does_not_log_has_nothing_to_check(world: World) -> None:
+    name = world.open().watch.trail.name
+    world.client("cloudtrail").stop_logging(Name=name)
+    said = "Nothing to check: no digest file came in the last 24 h, and the trail does not log."
+    assert said in world.run(*CHECK).out
+    world.client("cloudtrail").start_logging(Name=name)
 
 
 def test_where_files_are_not_validated_it_says_so(world: World) -> None:

@@ -601,18 +601,25 @@ class Sandbox(World):
 
         Args:
             at: as of when; now when None. Times must follow one another.
-            regions: of which regions; the home region alone when None.
+            regions: of which regions; when None of the trail's home region, and where it records
+                every region of each that is enabled, whether anything happened there or not.
 
         Returns:
             The keys of what was put into the buckets.
         """
-        where, when = regions or [self.region], at or self.clock.now()
+        when = at or self.clock.now()
         return [
             key
             for trail in trails.every_trail(self._cloud)
             if trail.status.is_logging
-            for key in self._log_files.deliver(trail, where, when)
+            for key in self._log_files.deliver(trail, regions or self._recorded(trail), when)
         ]
+
+    def _recorded(self, trail: Any) -> list[str]:
+        """The regions that a trail records."""
+        if not trail.is_multi_region:
+            return [trail.region_name]
+        return [name for name, status in self._statuses().items() if status != "DISABLED"]
 
     def _see(self, observed: Observed) -> None:
         with self._lock:
@@ -666,16 +673,20 @@ class Sandbox(World):
 
         https://docs.aws.amazon.com/accounts/latest/reference/API_ListRegions.html
         """
-        statuses = dict.fromkeys(_OPT_IN, "DISABLED")
-        statuses |= dict.fromkeys([self.region, *self._opted_in], "ENABLED")
-        statuses |= dict.fromkeys(_BY_DEFAULT, "ENABLED_BY_DEFAULT")
+        statuses = self._statuses()
         asked = call.params.get("RegionOptStatusContains") or statuses.values()
         listed = [
             {"RegionName": name, "RegionOptStatus": status}
-            for name, status in sorted(statuses.items())
+            for name, status in statuses.items()
             if status in asked
         ]
         return {"Regions": listed}
+
+    def _statuses(self) -> dict[str, str]:
+        statuses = dict.fromkeys(_OPT_IN, "DISABLED")
+        statuses |= dict.fromkeys([self.region, *self._opted_in], "ENABLED")
+        statuses |= dict.fromkeys(_BY_DEFAULT, "ENABLED_BY_DEFAULT")
+        return dict(sorted(statuses.items()))
 
     def _region(self, call: Call, forward: Forward) -> dict[str, Any]:
         """https://docs.aws.amazon.com/accounts/latest/reference/API_GetRegionOptStatus.html."""

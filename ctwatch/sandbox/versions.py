@@ -3,8 +3,9 @@
 moto copies every version of a bucket for each page of a listing, so that a hundred thousand take
 it half an hour; and a page whose marker was deleted meanwhile it answers with nothing. Here a page
 costs little more than what it holds, and a marker is a place in an order, whether anything is
-there or not.
+there or not. And a folder whose every key has a delete marker is still there for moto.
 
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
 """
@@ -12,7 +13,7 @@ there or not.
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from moto.s3.models import FakeDeleteMarker, s3_backends
 
@@ -90,6 +91,20 @@ def _told(one: Any, asked: Mapping[str, Any], *, newest: bool) -> dict[str, Any]
     return {**told, "ETag": one.etag, "Size": one.size, "StorageClass": one.storage_class}
 
 
+def _folders(call: Call, forward: Forward, cloud: Cloud) -> dict[str, Any]:
+    """Leave out the folders in which nothing is left."""
+    answer = forward(call)
+    told = answer.get("CommonPrefixes", [])
+    if not told:
+        return answer
+    keys = s3_backends[cloud.account]["aws"].buckets[call.params["Bucket"]].keys
+    there = [one for one in list(keys.keys()) if not isinstance(keys.get(one), FakeDeleteMarker)]
+    read = unquote if call.params.get("EncodingType") == "url" else str
+    left = [one for one in told if any(key.startswith(read(one["Prefix"])) for key in there)]
+    fewer = answer["KeyCount"] - len(told) + len(left)
+    return {**answer, "CommonPrefixes": left, "KeyCount": fewer}
+
+
 def _delete(call: Call, forward: Forward, _: Cloud) -> dict[str, Any]:
     """Say of what was not deleted which version it is, which moto leaves out."""
     asked = call.params["Delete"]["Objects"]
@@ -109,4 +124,8 @@ def _delete(call: Call, forward: Forward, _: Cloud) -> dict[str, Any]:
     }
 
 
-RULES: dict[str, Rule] = {"DeleteObjects": _delete, "ListObjectVersions": _list}
+RULES: dict[str, Rule] = {
+    "DeleteObjects": _delete,
+    "ListObjectVersions": _list,
+    "ListObjectsV2": _folders,
+}

@@ -40,7 +40,9 @@ def check_logs(options: Options, since: str | None, *, asked: bool) -> int:
     from ctwatch.opening import opened
     from ctwatch.render import logs_json, logs_view
 
-    given = times.read(since or _DEFAULT)  # a slip of the fingers is told before AWS is asked
+    given = times.read(
+        _DEFAULT if since is None else since
+    )  # a slip of the fingers is told before AWS is asked
     screen, watch = options.screen, opened(options.choice)
     if not options.as_json:
         say_which(screen, watch)

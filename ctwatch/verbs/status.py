@@ -38,7 +38,7 @@ def status(options: Options, again: bool, interval: float, logs: bool, since: st
     """  # noqa: D301 - \b is click's mark for lines that stay as they are
     if logs and again:
         raise click.UsageError("--logs goes with no --watch: log files come every few minutes.")
-    if logs or since:
+    if logs or since is not None:
         return check_logs(options, since, asked=logs)
     from ctwatch.opening import opened
     from ctwatch.render import diagnosis_json, promised_view, status_view
