@@ -111,9 +111,10 @@ def foreign(finding: Finding) -> ForeignError:
     one, facts = finding.resource, finding.live.facts if finding.live else {}
     anothers = facts.get("anothers")
     why = anothers or f"it lacks the tag ctwatch:watch={one.watch}"
-    hint = _HINT if anothers else f"{_HINT} {_LOST}"
+    hint = _HINT if anothers else f"{_HINT} {LOST}"
     return ForeignError(f"{one.title} is there already and is not this watch's: {why}", hint)
 
 
 _HINT = "Choose another name in the config, or delete it yourself if nobody needs it."
-_LOST = "If this watch made it, put that tag on it again."
+LOST = "If this watch made it, put that tag on it again."
+"""What to do about a thing of ours that has lost its tag."""

@@ -56,6 +56,7 @@ class Opened:
         caller: who we are, as STS names us.
         doubts: what in the config is right, but hardly meant so; as the user wrote it, as regions
             that AWS itself has named are in no doubt.
+        unseen: what of earlier configs could not be looked for, as AWS refused it.
     """
 
     config: Config
@@ -64,6 +65,7 @@ class Opened:
     secrets: Mapping[str, str | None] = field(repr=False)
     caller: str
     doubts: tuple[Complaint, ...] = ()
+    unseen: tuple[str, ...] = ()
 
 
 def opened(choice: Choice, *, need_secrets: bool = False, need_trail: bool = False) -> Opened:

@@ -13,7 +13,7 @@ Knows AWS's listings and names, and makes resources that know nothing but their 
 looked at and deleted.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -28,7 +28,7 @@ from ctwatch.remains import Remains
 from ctwatch.resources.base import TAG, Resource, if_tagged, pairs
 from ctwatch.resources.function import said_of_function
 from ctwatch.resources.given import GivenTrail
-from ctwatch.resources.log_group import OF_FUNCTIONS
+from ctwatch.resources.log_group import OF_FUNCTIONS, OF_TRAILS
 from ctwatch.resources.role import Role
 from ctwatch.resources.rule import Rule, default_bus, said_of_rule
 from ctwatch.watch import Watch
@@ -46,10 +46,12 @@ class Strays:
     Attributes:
         resources: candidates, each to be looked at; none of them is part of the watch.
         warnings: where it could not be looked, a sentence each.
+        unseen: what could not be looked for, and where: "its tag in us-east-1".
     """
 
     resources: tuple[Resource, ...]
     warnings: tuple[str, ...]
+    unseen: tuple[str, ...] = ()
 
 
 def strays(watch: Watch, aws: Aws, *, thorough: bool = False) -> Strays:
@@ -71,7 +73,7 @@ def strays(watch: Watch, aws: Aws, *, thorough: bool = False) -> Strays:
         candidates = [*roles, *chain.from_iterable(found)]
     mine = {one.arn for one in (*watch.resources, *watch.unwanted)} | _lent(watch)
     by_arn = {one.arn: one for one in candidates if one.arn not in mine}
-    return Strays(tuple(by_arn.values()), tuple(search.warnings))
+    return Strays(tuple(by_arn.values()), tuple(search.warnings), tuple(search.unseen))
 
 
 def _lent(watch: Watch) -> set[str]:
@@ -86,14 +88,26 @@ class _Search:
 
     def __init__(self, watch: Watch, aws: Aws) -> None:
         self.watch, self.aws, self.home = watch, aws, watch.place
-        self.refusals: list[str] = []
+        self.refusals: dict[str, str] = {}  # by what was looked for
 
     @property
     def warnings(self) -> Iterator[str]:
         """One for all, as what is refused in one region is mostly refused in each."""
         if self.refusals:
             more = f" (and {len(self.refusals) - 1} more)" * (len(self.refusals) > 1)
-            yield f"what an earlier config left may stay unseen: {self.refusals[0]}{more}"
+            first = next(iter(self.refusals.values()))
+            yield f"what an earlier config left may stay unseen: {first}{more}"
+
+    @property
+    def unseen(self) -> Iterator[str]:
+        """What was refused, each once, with the regions or with how many they are."""
+        where: dict[str, list[str]] = {}
+        for one in sorted(self.refusals):
+            what, _, region = one.partition(" in ")
+            where.setdefault(what, []).extend([region] if region else [])
+        for what, regions in where.items():
+            told = ", ".join(regions) if len(regions) <= _FEW else f"{len(regions)} regions"
+            yield f"{what} in {told}" if told else what
 
     def elsewhere(self, roles: Sequence[Role], *, everywhere: bool) -> list[str]:
         """The other regions in which something of the watch may be."""
@@ -111,11 +125,10 @@ class _Search:
             return []
         known = _AWAY if remains.away else _AT_HOME
         ways = {"its tag": _tagged, **(known if thorough else {})}
-        found = [
-            one
-            for what, way in ways.items()
-            for one in self._asked(f"{what} in {region}", partial(_all, way, view, remains), ())
-        ]
+        found: list[Resource] = []
+        for what, way in ways.items():  # what was found before a refusal counts all the same
+            seek = partial(_gather, found, way, view, remains)
+            self._asked(f"{what} in {region}", seek, None)
         return [one for one in found if not (one.away and self._feeds_others(view, one))]
 
     def _feeds_others(self, view: Aws, one: Resource) -> bool:
@@ -146,12 +159,13 @@ class _Search:
         try:
             return call()
         except TROUBLE as error:
-            self.refusals.append(complaint(error, f"looking for {what}").problem)
+            self.refusals[what] = complaint(error, f"looking for {what}").problem
         except CtwatchError as error:
-            self.refusals.append(error.problem)
+            self.refusals[what] = error.problem
         return otherwise
 
 
+_FEW = 3
 _NO_ROLE, _NO_RULE = "NoSuchEntity", "ResourceNotFoundException"
 
 
@@ -163,8 +177,8 @@ def _name(watch: Watch, role: str) -> str:
     return f"{watch.name}-{role}"
 
 
-def _all(way: "_Way", aws: Aws, remains: Remains) -> list[Resource]:
-    return list(way(aws, remains))
+def _gather(found: list[Resource], way: "_Way", aws: Aws, remains: Remains) -> None:
+    found.extend(way(aws, remains))
 
 
 def _tagged(aws: Aws, remains: Remains) -> Iterator[Resource]:
@@ -220,14 +234,50 @@ def _parameters(aws: Aws, remains: Remains) -> Iterator[Resource]:
         yield from (remains.secret(one["Name"]) for one in page["Parameters"])
 
 
+def _log_groups(aws: Aws, remains: Remains) -> Iterator[Resource]:
+    """Those of functions and of trails with our tag, also where the function was never made.
+
+    https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_DescribeLogGroups.html
+    """
+    pages = aws.logs.get_paginator("describe_log_groups")
+    for beginning in (OF_FUNCTIONS, OF_TRAILS):
+        for page in pages.paginate(logGroupNamePrefix=beginning):
+            groups = [remains.log_group(one["logGroupName"]) for one in page["logGroups"]]
+            yield from _ours(
+                aws, remains, {one: partial(_tags_of_group, aws, one) for one in groups}
+            )
+
+
+def _tags_of_group(aws: Aws, group: Resource) -> dict[str, str]:
+    ask = partial(aws.logs.list_tags_for_resource, resourceArn=group.arn)
+    found: Any = unless(ask, "ResourceNotFoundException")
+    return pairs(found["tags"] if found else None)
+
+
 def _topics(aws: Aws, remains: Remains) -> Iterator[Resource]:
-    """The one with news of log files, and those that the receipts queue listens to."""
+    """The one with news of log files, and those with our tag.
+
+    https://docs.aws.amazon.com/sns/latest/api/API_ListTopics.html
+    """
     yield remains.topic(deliveries_name(remains.watch))
-    receipts = remains.queue(f"{remains.watch}-receipts").arn
-    for page in aws.sns.get_paginator("list_subscriptions").paginate():
-        for one in page["Subscriptions"]:
-            if one["Endpoint"] == receipts:
-                yield remains.topic(one["TopicArn"].rpartition(":")[2])
+    for page in aws.sns.get_paginator("list_topics").paginate():
+        topics = [remains.topic(one["TopicArn"].rpartition(":")[2]) for one in page["Topics"]]
+        yield from _ours(aws, remains, {one: partial(_tags_of_topic, aws, one) for one in topics})
+
+
+def _tags_of_topic(aws: Aws, topic: Resource) -> dict[str, str]:
+    ask = partial(aws.sns.list_tags_for_resource, ResourceArn=topic.arn)
+    found: Any = unless(ask, "ResourceNotFound", "NotFound")
+    return pairs(found["Tags"] if found else None)
+
+
+def _ours(
+    aws: Aws, remains: Remains, asks: Mapping[Resource, Callable[[], dict[str, str]]]
+) -> Iterator[Resource]:
+    """Those whose tags, asked for side by side, make them ours."""
+    for one, tags in zip(asks, aws.together(*asks.values()), strict=True):
+        if tags.get(TAG) == remains.watch:
+            yield one
 
 
 def _keys(_: Aws, remains: Remains) -> Iterator[Resource]:
@@ -261,6 +311,7 @@ _AT_HOME: dict[str, _Way] = {
     "trails": _trails,
     **_AWAY,
     "functions": _functions,
+    "log groups": _log_groups,
     "parameters": _parameters,
     "topics": _topics,
     "buckets": _buckets,
@@ -314,7 +365,7 @@ _LISTED = (
     ("events", "ListRules"),
     ("lambda", "ListFunctions"),
     ("s3", "ListAllMyBuckets"),
-    ("sns", "ListSubscriptions"),
+    ("sns", "ListTopics"),
     ("ssm", "DescribeParameters"),
 )
 """What is listed only by a thorough search, and takes no ARN."""

@@ -116,7 +116,7 @@ ON_NOTHING = {
     *("cloudtrail:DescribeTrails", "events:ListRules", "events:TestEventPattern"),
     *("kms:CreateKey", "kms:ListAliases", "kms:ListKeys", "lambda:ListFunctions"),
     *("logs:DescribeLogGroups", "s3:ListAllMyBuckets", "sns:CheckIfPhoneNumberIsOptedOut"),
-    *("sns:GetSubscriptionAttributes", "sns:ListSubscriptions", "sns:SetSubscriptionAttributes"),
+    *("sns:GetSubscriptionAttributes", "sns:ListTopics", "sns:SetSubscriptionAttributes"),
     *("sns:Unsubscribe", "ssm:DescribeParameters", "tag:GetResources"),
     *("config:DeleteDeliveryChannel",),
 }

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 import yaml
-from watch_world import ADDRESS, PLAIN, World, world_of
+from watch_world import ADDRESS, PLAIN, World, answering, world_of
 
 from ctwatch.aws import Place
 from ctwatch.remains import Remains
@@ -169,9 +169,66 @@ def test_down_finds_by_listing_what_the_tagging_api_will_not_tell(world):
     configure(world, {**LITTLE, "name": "ctwatch"})
     world.refuse = denying("GetResources")
     down = world.run("down", "--delete-logs", "--yes")
-    assert down.code == 0, down
     assert "Warning: what an earlier config left may stay unseen" in down.err
-    # A log group that is no function's only the tagging API tells of.
+    assert world.sandbox.listing() == []
+    # It cannot know that.
+    assert down.code == 1, down
+    assert "What could not be looked for may be left: its tag in 5 regions." in down.err
+    assert "Nothing" not in down.err
+
+
+def test_down_finds_by_their_tags_what_neither_name_nor_subscription_tells(world):
+    """A log group whose function was never made, and a renamed topic that no queue listens to."""
+    up(world, LITTLE)
+    tags = {"ctwatch:watch": "ctwatch"}
+    logs, sns = world.client("logs"), world.client("sns")
+    for name, worn in {"function-a": tags, "theirs": {"ctwatch:watch": "another"}}.items():
+        logs.create_log_group(logGroupName=f"/aws/lambda/{name}", tags=worn)
+    logs.create_log_group(logGroupName="/aws/cloudtrail/trail-a", tags=tags)
+    sns.create_topic(Name="topic-a", Tags=[{"Key": key, "Value": tags[key]} for key in tags])
+    sns.create_topic(Name="theirs")
+    tagging = world.open().aws.client("resourcegroupstaggingapi")
+    kept = []
+
+    def late(parsed):  # what was tagged comes to it after a while
+        kept.append(parsed.pop("ResourceTagMappingList"))
+        parsed["ResourceTagMappingList"] = []
+
+    with answering(tagging, "resource-groups-tagging-api.GetResources", late):
+        down = world.run("down", "--delete-logs", "--yes")
+    assert "/aws/cloudtrail/trail-a" in str(kept)
+    assert (down.code, "Nothing of this watch is left." in down.err) == (0, True), down
+    assert world.sandbox.listing() == [
+        "logs log-group /aws/lambda/theirs",
+        f"sns topic arn:aws:sns:{HOME}:123456789012:theirs",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("operation", "unseen"),
+    {"ListTopics": "topics", "ListRules": "rules", "GetResources": "its tag"}.items(),
+)
+def test_down_never_says_that_nothing_is_left_where_it_could_not_look(world, operation, unseen):
+    world.refuse = denying(operation)
+    down = world.run("down", "--yes")
+    assert down.code == 1
+    assert f"What could not be looked for may be left: {unseen} in " in down.err
+    assert "Nothing" not in down.err
+
+
+def test_what_one_listing_found_before_it_was_refused_goes_all_the_same(world):
+    up(world, MUCH)
+    configure(world, LITTLE)
+    no = ("AccessDeniedException", "User is not authorized to perform this")
+
+    def refuse(_, operation, sent):
+        hidden = '"/aws/cloudtrail/"' in str(sent)
+        return no if operation == "GetResources" or hidden else None
+
+    world.refuse = refuse
+    down = world.run("down", "--delete-logs", "--yes")
+    assert down.code == 1
+    assert "its tag in 5 regions; log groups in ap-northeast-2." in down.err
     assert world.sandbox.listing() == ["logs log-group /aws/cloudtrail/trail-a"]
 
 
@@ -198,7 +255,8 @@ def test_without_leave_to_look_plan_says_so_and_goes_on(world):
     down = world.run("down", "--yes")
     assert "asking which regions the account has: ListRegions" in down.err
     assert "(and 1 more)" in down.err
-    assert down.code == 0
+    assert down.code == 1
+    assert f"may be left: its tag in {HOME}; other regions." in down.err
 
 
 def test_what_is_not_tagged_as_ours_stays(world):
@@ -212,13 +270,61 @@ def test_what_is_not_tagged_as_ours_stays(world):
         Tags=[{"Key": tag, "Value": "another"}],
     )
     configure(world, LITTLE)
-    assert world.run("down", "--delete-logs", "--yes").code == 0
+    down = world.run("down", "--delete-logs", "--yes")
+    assert down.code == 0
+    assert "Not touched: rule rule-a: it lacks the tag ctwatch:watch=ctwatch" in down.err
     left = [line for line in world.sandbox.listing() if "subscription" not in line]
     assert left == [
         "events rule rule-a",
         "events target rule-a/topic",
         f"sns topic arn:aws:sns:{HOME}:123456789012:topic-a",
     ]
+
+
+@pytest.mark.parametrize("options", [(), ("--delete-logs",)])
+def test_down_names_at_the_end_what_has_lost_its_tag(world, options):
+    up(world, LITTLE)
+    account, tag = "123456789012", "ctwatch:watch"
+    rule = f"arn:aws:events:{HOME}:{account}:rule/rule-b"
+    world.client("events").untag_resource(ResourceARN=rule, TagKeys=[tag])
+    trail = world.client("cloudtrail").describe_trails()["trailList"][0]
+    worn = {"Key": tag, "Value": "ctwatch"}
+    world.client("cloudtrail").remove_tags(ResourceId=trail["TrailARN"], TagsList=[worn])
+    down = world.run("down", "--yes", "--wait", "0", *options)
+    for title in (f"trail {trail['Name']}", "rule rule-b"):
+        assert f"Not touched: {title}: it lacks the tag ctwatch:watch=ctwatch" in down.err
+    assert "If this watch made it, put that tag on it again. Then run: ctwatch down" in down.err
+    assert "Nothing else is left" not in down.err
+    assert "Nothing of this watch" not in down.err
+    if options:  # the trail, which is not ours now, still delivers to the bucket
+        assert (down.code, "still delivers to it" in down.err) == (1, True)
+        return
+    assert down.code == 0
+    assert "Nothing else that carries the tag of this watch is left." in down.err
+
+    world.client("events").tag_resource(ResourceARN=rule, Tags=[worn])
+    world.client("cloudtrail").add_tags(ResourceId=trail["TrailARN"], TagsList=[worn])
+    assert world.run("down", "--yes", "--delete-logs").code == 0
+    assert world.sandbox.listing() == []
+
+
+@pytest.mark.parametrize("start", ["2026-01-01", "2999-01-01"])
+def test_down_takes_a_canary_along_also_one_that_a_drill_is_using(world, start):
+    up(world, LITTLE)
+    trails = world.client("cloudtrail")
+    trail = trails.describe_trails()["trailList"][0]
+    worn = {"ctwatch:watch": "ctwatch", "ctwatch:drill": f"0123456789ab {start}T00:00:00Z 600"}
+    trails.create_trail(
+        Name=f"{trail['Name']}-canary",
+        S3BucketName=trail["S3BucketName"],
+        TagsList=[{"Key": key, "Value": value} for key, value in worn.items()],
+    )
+    before = len(world.sandbox.calls)
+    down = world.run("down", "--yes", "--delete-logs")
+    assert down.code == 0, down
+    assert world.sandbox.listing() == []
+    made = [one.operation for one in world.sandbox.calls[before:] if one.writes]
+    assert made[:2] == ["DeleteTrail", "DeleteTrail"]
 
 
 def test_a_rule_on_another_bus_is_nobody_s_of_ours_whatever_its_tag(world):
@@ -288,13 +394,16 @@ def half_built(world, writes):
 
     configure(world, HALF)
     world.refuse = refuse
-    world.run("up")
+    assert world.run("up").code == 1
+    assert left < 0
     world.refuse = lambda *_: None
 
 
-@pytest.mark.parametrize("writes", range(1, 61, 3))
+# All of them are 26.
+@pytest.mark.parametrize("writes", range(1, 26))
 def test_down_leaves_nothing_of_a_watch_that_was_half_built(world, writes):
     half_built(world, writes)
+    assert world.sandbox.listing() != []
     configure(world, LITTLE)
     down = world.run("down", "--delete-logs", "--yes")
     assert down.code == 0, down

@@ -47,12 +47,15 @@ class Canary(Resource):
 
     Attributes:
         bucket: where its log files go.
+        at_work: whether one that a drill is using now counts as there, too.
     """
 
     bucket: Bucket
+    at_work: bool = False
 
     kind: ClassVar[str] = "trail"
     origin: ClassVar[str] = "of a drill that was cut off"
+    heard: ClassVar[bool] = True
 
     @property
     def needs(self) -> tuple[Resource, ...]:
@@ -79,9 +82,9 @@ class Canary(Resource):
         )
 
     def read(self, aws: Aws) -> Live | None:
-        """One that was left over; one that a drill is using now does not count as there."""
+        """One that was left over; one that a drill is using now only counts with `at_work`."""
         found = self.standing(aws)
-        if found is None or (found.owner == self.watch and not found.over):
+        if found is None or (found.owner == self.watch and not (found.over or self.at_work)):
             return None
         return Live({}, found.owner, {"since": found.since})
 

@@ -17,6 +17,8 @@ from ctwatch.resources.base import Live, Resource, owner, pairs
 
 OF_FUNCTIONS = "/aws/lambda/"
 """What the name of the log group of every function begins with."""
+OF_TRAILS = "/aws/cloudtrail/"
+"""What the name of a log group that one of our trails delivers to begins with."""
 
 _GONE = "ResourceNotFoundException"
 

@@ -132,7 +132,7 @@ def with_strays(screen: "Screen", watch: "Opened", *, thorough: bool = False) ->
     for warning in found.warnings:
         screen.talk(f"Warning: {warning}", "yellow")
     unwanted = (*watch.watch.unwanted, *found.resources)
-    return replace(watch, watch=replace(watch.watch, unwanted=unwanted))
+    return replace(watch, watch=replace(watch.watch, unwanted=unwanted), unseen=found.unseen)
 
 
 def refuse_namesake(findings: Sequence["Finding"]) -> None:

@@ -52,7 +52,7 @@ def down(options: Options, delete_logs: bool, yes: bool, wait: float) -> int:
     screen, watch = options.screen, opened(options.choice)
     say_which(screen, watch)
     with screen.working("Looking at what is there"):
-        watch = with_strays(screen, watch, thorough=True)
+        watch = with_strays(screen, _with_canary(watch), thorough=True)
         findings, diagnosis = looked(watch)
     refuse_namesake(findings)
     awake = diagnosis.verdict in {Alarm.ARMED, Alarm.DEGRADED}
@@ -85,6 +85,19 @@ def down(options: Options, delete_logs: bool, yes: bool, wait: float) -> int:
         if step.action is Action.DELETED and step.resource.lingers:
             screen.talk(f"{step.resource.title}: {step.resource.lingers}.")
     return _cleared(options, watch, keep_data=not delete_logs)
+
+
+def _with_canary(watch: "Opened") -> "Opened":
+    """The watch, whose canary goes, too, while a drill is using it: so does all that it needs."""
+    from dataclasses import replace
+
+    from ctwatch.resources.canary import Canary
+
+    unwanted = tuple(
+        replace(one, at_work=True) if isinstance(one, Canary) else one
+        for one in watch.watch.unwanted
+    )
+    return replace(watch, watch=replace(watch.watch, unwanted=unwanted))
 
 
 def _aside(watch: "Opened", one: "Resource") -> str:
@@ -218,12 +231,10 @@ def _cleared(options: Options, watch: "Opened", *, keep_data: bool) -> int:
     from ctwatch.engine import inspect
     from ctwatch.findings import Verdict
 
-    screen = options.screen
-    left = [
-        one
-        for one in inspect(watch.watch.resources, watch.aws, watch.watch.unwanted)
-        if one.verdict not in {Verdict.MISSING, Verdict.FOREIGN} and not one.resource.given
-    ]
+    screen, own = options.screen, watch.watch
+    there = inspect((*own.resources, *own.unwanted), watch.aws)  # also what nobody must have
+    left = [one for one in there if one.ours or one.verdict is Verdict.UNKNOWN]
+    left = [one for one in left if not one.resource.given]
     kept = [one for one in left if one.resource.data and keep_data]
     for one in kept:
         screen.talk(f"Kept: {one.resource.title}")
@@ -234,8 +245,26 @@ def _cleared(options: Options, watch: "Opened", *, keep_data: bool) -> int:
     for one in stuck:
         why = f": {one.error.problem}" if one.error else ""
         screen.talk(f"Left: {one.resource.title}{why}", "red")
+    untagged = _say_untagged(screen, [one for one in there if one.verdict is Verdict.FOREIGN])
+    if watch.unseen:
+        screen.talk(f"What could not be looked for may be left: {'; '.join(watch.unseen)}.", "red")
     if stuck:
         screen.talk("Run ctwatch down again to go on.")
+    if stuck or watch.unseen:
         return COULD_NOT
-    screen.talk("Nothing of this watch is left." if not kept else "Nothing else is left.")
+    whose = "that carries the tag of this watch " if untagged else "" if kept else "of this watch "
+    screen.talk(f"Nothing {'else ' if kept else ''}{whose}is left.")
     return AS_PROMISED
+
+
+def _say_untagged(screen: "Screen", findings: Sequence["Finding"]) -> bool:
+    """Name what has a name of ours and lost our tag, or never had it; returns whether any has."""
+    from ctwatch.findings import LOST
+
+    untagged = [one.resource for one in findings if one.live and "anothers" not in one.live.facts]
+    for one in untagged:
+        why = f"it lacks the tag ctwatch:watch={one.watch}"
+        screen.talk(f"Not touched: {one.title}: {why}", "yellow")
+    if untagged:
+        screen.talk(f"{LOST} Then run: ctwatch down")
+    return bool(untagged)
