@@ -419,7 +419,7 @@ def test_a_watch_without_channels_keeps_no_function_of_before(worlds: World) -> 
 def test_an_address_still_asked_that_the_config_names_no_more_is_named(worlds: World) -> None:
     worlds.use(BOTH)
     assert worlds.run("up").code == 0
-    rewrite(worlds, {**ROUTES["direct"], "topic": {}})
+    rewrite(worlds, {**ROUTES["direct"], "topic": {"sms": BOTH["topic"]["sms"]}})
     assert worlds.run("up").code == 0  # who is asked, and does not answer, hears nothing
     status = worlds.run("status")
     assert (status.code, status.out.split()[0]) == (0, "ARMED")
