@@ -37,7 +37,7 @@ ASSUMPTIONS = (
     f"{EVENTS:,} management events a month, {WRITES:,} of them writes",
     f"{FILES:,} log and digest files, {PACKED:.1f} GB",
     f"logs kept for {KEPT} months, unless the config keeps them for less",
-    "no trail beside those that record now (each copy after the first costs $2.00 per 100,000 events)",
+    "no trail beside those that record now (a copy after the first costs $2.00 per 100,000 events)",
     "few alerts, text messages not counted",
 )
 """What the sums go by, in words."""

@@ -57,6 +57,7 @@ def test_a_second_copy_of_the_log_is_told_with_its_price(world: World) -> None:
         assert f"Warning: {arn} records the management events of {HOME} already" in ran.err
         assert COPY in ran.err
         assert "trail: {existing: company}" in ran.err
+    assert "$20.00 trail ct-trail-monitor, second copy of the events" in world.run("plan").out
 
 
 def test_a_shadow_and_an_organization_s_trail_record_too(world: World) -> None:

@@ -453,3 +453,18 @@ def test_the_real_deletion_is_heard_by_the_real_queue(broken):
     start = broken.aws.time()
     broken.watch.trail.delete(broken.aws)
     assert heard_of_deletion(broken.watch, broken.aws, start, PLENTY)
+
+
+# ---------------------------------------------------------------- where nobody hears
+
+
+def test_a_drill_that_nobody_can_have_heard_proves_nothing(world):
+    [one] = world.drills()
+    way = tuple(rung for rung in one.rungs if rung.hop in {"recorded", "matched", "topic"})
+    alone = replace(one, rungs=(*way, Rung(ADDRESS, Proof.UNPROVABLE, note="not confirmed")))
+    assert (one.proven, one.deserted) == (True, False)
+    assert (alone.proven, alone.deserted) == (False, True)
+    heard = replace(
+        one, rungs=(*way, Rung(ADDRESS, Proof.UNPROVABLE, note="confirmed, handed to SNS"))
+    )
+    assert (heard.proven, heard.deserted) == (True, False)
