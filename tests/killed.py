@@ -1,6 +1,7 @@
 """A process that stays warm, and lets children of its die of SIGKILL at a call of their choice.
 
-    {"arguments": ["simulate", ...], "at": 7}    one line in: the command, and the call it dies at
+    {"arguments": ["simulate", ...], "at": 7, "of": "calls"}     one line in: the command, and which
+                                                of its calls, or of its "writes", it dies at
     {"calls": ["cloudtrail:DescribeTrails", ...], "killed": true}      one line out
 
 It is a program of its own, as a fork of the tests' process would take its threads' locks along. It
@@ -12,6 +13,8 @@ import json
 import os
 import signal
 import sys
+import threading
+from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -30,13 +33,22 @@ import ctwatch.simulate  # noqa: F401
 from ctwatch import aws
 from ctwatch.cli import main
 
+_READS = ("Describe", "Get", "List", "Head", "Receive", "Filter", "Lookup")
+
+
+def is_write(call: str) -> bool:
+    """Whether a call changes something."""
+    return not call.partition(":")[2].startswith(_READS)
+
 
 class Death:
     """Counts the calls that leave, and ends the process in front of one of them."""
 
     def __init__(self) -> None:
         self.at: int | None = None
+        self.counts: Callable[[str], bool] = lambda _: True
         self.calls: list[str] = []
+        self.lock = threading.Lock()
         self.told: Any = None
 
     def watch(self, session: boto3.Session) -> None:
@@ -45,11 +57,14 @@ class Death:
 
     def _before_send(self, event_name: str, **_: Any) -> None:
         _, service, operation = event_name.split(".")
-        if self.at is not None and len(self.calls) == self.at:
-            os.kill(os.getpid(), signal.SIGKILL)
-        self.calls.append(f"{service}:{operation}")
-        self.told.write(f"{service}:{operation}\n")
-        self.told.flush()
+        call = f"{service}:{operation}"
+        with self.lock:
+            if self.counts(call):
+                if self.at == len(self.calls):
+                    os.kill(os.getpid(), signal.SIGKILL)
+                self.calls.append(call)
+            self.told.write(f"{call}\n")
+            self.told.flush()
 
 
 def serve(death: Death) -> None:
@@ -61,6 +76,7 @@ def serve(death: Death) -> None:
         if not child:
             os.close(reader)
             death.at, death.told = asked["at"], os.fdopen(writer, "w")
+            death.counts = is_write if asked["of"] == "writes" else death.counts
             with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
                 main(asked["arguments"])
             os._exit(0)

@@ -1,4 +1,4 @@
-"""A drill that is killed at any of its calls leaves a trail that the next `up` heals."""
+"""What a killed drill left, the next `up` heals; where a killed `down` ended, the next goes on."""
 
 import json
 import subprocess
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from killed import is_write
 from watch_world import MAIL_ONLY, World, world_of
 
 from ctwatch.sandbox.server import Sandbox
@@ -46,11 +47,13 @@ def process(world: World) -> Iterator[subprocess.Popen[str]]:
         started.stdin.close()
 
 
-def die(process: subprocess.Popen[str], world: World, asked: Any, at: int | None) -> Any:
-    arguments = ["simulate", *asked, "--timeout", "0.1", "--config", str(world.config)]
+def die(
+    process: subprocess.Popen[str], world: World, asked: Any, at: int | None, of: str = "calls"
+) -> Any:
+    arguments = [*asked, "--config", str(world.config)]
     assert process.stdin
     assert process.stdout
-    process.stdin.write(json.dumps({"arguments": arguments, "at": at}) + "\n")
+    process.stdin.write(json.dumps({"arguments": arguments, "at": at, "of": of}) + "\n")
     process.stdin.flush()
     return json.loads(process.stdout.readline())
 
@@ -66,11 +69,6 @@ def trails(world: World) -> dict[str, Any]:
         }
         for one in cloudtrail.describe_trails()["trailList"]
     }
-
-
-def is_write(call: str) -> bool:
-    service, operation = call.split(":")
-    return service == "cloudtrail" and not operation.startswith(("Describe", "Get", "List"))
 
 
 def amiss(before: dict[str, Any], now: dict[str, Any]) -> set[str]:
@@ -99,12 +97,15 @@ def test_the_next_up_heals_what_a_killed_drill_left(
     world: World, process: subprocess.Popen[str], name: str
 ) -> None:
     before = trails(world)
-    whole = die(process, world, DRILLS[name], None)["calls"]
+    asked = ("simulate", *DRILLS[name], "--timeout", "0.1")
+    whole = die(process, world, asked, None)["calls"]
     assert trails(world) == before
-    first = next(at for at, call in enumerate(whole) if is_write(call))
+    strikes = [call.startswith("cloudtrail:") and is_write(call) for call in whole]
+    first, proof = strikes.index(True), whole.index("sqs:ReceiveMessage")
+    assert not any(strikes[proof:])  # what comes then changes no trail
     left: set[str] = set()
-    for at in range(first, len(whole)):
-        if not die(process, world, DRILLS[name], at)["killed"]:
+    for at in range(first, proof + 1):
+        if not die(process, world, asked, at)["killed"]:
             continue  # this time it has asked less often whether the alert is there
         off = amiss(before, trails(world))
         if not off:
@@ -117,3 +118,20 @@ def test_the_next_up_heals_what_a_killed_drill_left(
         assert any(word in healed.err for word in MENDED), healed.text
         assert trails(world) == before, whole[at]
     assert left == LEFT[name]
+
+
+def test_the_next_down_goes_on_where_a_killed_one_ended(
+    world: World, process: subprocess.Popen[str]
+) -> None:
+    """Each of its calls that changes something is the last one that is not made."""
+    down = ("down", "--yes", "--wait", "0", "--delete-logs")
+    writes = sum(map(is_write, die(process, world, down, None)["calls"]))
+    assert writes >= 9
+    for number in range(writes):
+        world.use(CONFIG)  # SQS gives a name again only after a minute
+        assert world.run("up").code == 0
+        assert die(process, world, down, number, of="writes")["killed"]
+        assert world.sandbox.listing() != []
+        ran = world.run(*down)
+        assert ran.code == 0, (number, ran.text)
+        assert world.sandbox.listing() == [], number
