@@ -543,9 +543,9 @@ def _topic_hop(watch: Watch, looks: Looks) -> Hop:
     fine = "EventBridge may publish" if watch.topic.from_rules else "the function publishes"
     parts = [looks[one] for one in (watch.topic, *watch.topic.needs)]
     hop = _hop("topic", parts, partial(_shut, by_rule=watch.topic.from_rules), fine)
-    strangers = list(_strangers(watch, looks[watch.topic]))
-    asked = [one for one in strangers if one.remedy == _EXPIRES]
-    return _warning(_with(hop, [one for one in strangers if one not in asked]), asked)
+    look = looks[watch.topic]
+    asked = [*_strangers(watch, look, pending=True)]  # who has not answered hears nothing
+    return _warning(_with(hop, [*_strangers(watch, look, pending=False)]), asked)
 
 
 def _taken(watch: Watch, looks: Looks, *, by_rule: bool) -> Flow:
@@ -634,15 +634,18 @@ _REVIVALS = {
 }
 
 
-def _strangers(watch: Watch, finding: Finding) -> Iterator[Fault]:
-    """Who listens to the topic besides those whom the config names: shown, never removed."""
+def _strangers(watch: Watch, finding: Finding, *, pending: bool) -> Iterator[Fault]:
+    """Who listens to the topic, or is asked to, besides those whom the config names.
+
+    They are shown, never removed.
+    """
     if finding.verdict is Verdict.FOREIGN or not finding.live:
         return
     known = (*watch.subscriptions, *(x for x in watch.unwanted if isinstance(x, Subscription)))
     ours = {(one.protocol, one.endpoint) for one in known}
     topic = watch.topic
     for protocol, endpoint, arn in finding.live.facts["subscriptions"]:
-        if (protocol, endpoint) not in ours:
+        if (protocol, endpoint) not in ours and (arn == PENDING) is pending:
             what = f"{topic.title}: {protocol} {endpoint} listens too, and is not in the config"
             if arn == PENDING:
                 what = f"{topic.title}: {protocol} {endpoint} was asked, and is not in the config"

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 
 import pytest
+import yaml
 from watch_world import PLAIN, World, world_of
 
 from ctwatch.sandbox.server import Sandbox
@@ -136,3 +137,13 @@ def test_another_drills_letters_are_not_taken_for_ones_own(world: World) -> None
     assert world.run("simulate", "stop-logging", "--timeout", "1").code == 3
     ran = world.run("simulate", "delete-trail", "--timeout", "1")
     assert "ctwatch-dead-letter holds 1 of these alerts: NO_PERMISSIONS" in ran.err
+
+
+def test_where_nobody_has_confirmed_no_drill_is_proven(world: World) -> None:
+    here = yaml.safe_load(world.config.read_text(encoding="utf-8"))
+    world.use({**here, "channels": []})
+    assert world.run("up").code == 0  # but for a person's click
+    ran = world.run("simulate", "stop-logging", "--timeout", "30")
+    assert ran.code == 3
+    assert "stop-logging nobody can have heard: no address is confirmed" in ran.out
+    assert "Nobody can have heard. What AWS says of the cause:" in ran.err

@@ -210,7 +210,9 @@ def _say_why(screen: "Screen", watch: "Opened", silent: list["Drill"]) -> None:
     with screen.working("Looking for the cause"):
         _, diagnosis = looked(watch)
         found = reasons(silent, watch.watch, diagnosis, watch.aws)
-    screen.talk("Not every hop was proven. What AWS says of the cause:", "yellow")
+    deserted = all(one.deserted for one in silent)
+    head = "Nobody can have heard" if deserted else "Not every hop was proven"
+    screen.talk(f"{head}. What AWS says of the cause:", "yellow")
     for line in reason_view(found):
         screen.talk(line)
 
@@ -240,7 +242,7 @@ def _heal(options: Options) -> int:
     say_which(screen, opened_watch)
     with screen.working("Looking at what is there"):
         needed = inspect([own.bucket, opened_watch.watch.receipts], aws)
-        for gone in [one.resource for one in needed if one.verdict is Verdict.MISSING]:
+        if gone := next((one.resource for one in needed if one.verdict is Verdict.MISSING), None):
             raise CtwatchError(
                 f"{gone.title} does not exist: there is no watch to heal", "Run: ctwatch up"
             )
