@@ -33,7 +33,7 @@ CONFIG: dict[str, Any] = {
 
 SLOWEST = (
     *("routes", "simulate", "strays", "guard", "cli", "sandbox_command", "striking", "channels"),
-    *("sabotage", "killed_drills", "laws", "demo", "techniques", "delete_logs", "policy"),
+    *("sabotage", "laws", "demo", "techniques", "delete_logs", "policy"),
     *("silence", "options", "sabotage_options", "sandbox_delivery_functions", "existing", "proof"),
     *("examples", "detections", "preflight", "listening", "patterns", "diagnose"),
 )

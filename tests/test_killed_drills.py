@@ -14,6 +14,8 @@ from watch_world import MAIL_ONLY, World, world_of
 
 from ctwatch.sandbox.server import Sandbox
 
+pytestmark = pytest.mark.exhaustive
+
 TRAIL = "ct-trail-monitor"
 CONFIG = {**MAIL_ONLY, "trail": {"insights": ["api-error-rate"]}}
 CANARY = f"{TRAIL}-canary"
