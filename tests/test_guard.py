@@ -160,8 +160,14 @@ def _is_cut(name: str, part: Part) -> bool:
     return end and "route" in CONFIGS[name]
 
 
+EACH_TIME = {"fanout", "text messages"}
+"""The configurations of which each cut is tried whenever the tests are run."""
+
 CASES = [
-    (name, what) for name in CONFIGS for what, one in PARTS[name].items() if _is_cut(name, one)
+    pytest.param(name, what, marks=[] if name in EACH_TIME else pytest.mark.exhaustive)
+    for name in CONFIGS
+    for what, one in PARTS[name].items()
+    if _is_cut(name, one)
 ]
 
 
@@ -350,7 +356,7 @@ def test_whatever_is_promised_is_cut_or_said_to_carry_nothing(name: str) -> None
 
 def test_every_expectation_is_of_some_part_and_every_part_has_a_hand() -> None:
     for name, table in EXPECTED.items():
-        cut_here = [what for other, what in CASES if other == name]
+        cut_here = [what for other, what in (case.values for case in CASES) if other == name]
         assert [one for one in table if not any(fnmatchcase(w, one) for w in cut_here)] == []
     keys = {(kind, key) for table in (WHOLE, EACH) for kind in table for key in table[kind]}
     assert keys == set(CUTS)
