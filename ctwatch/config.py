@@ -11,11 +11,12 @@ with the others; what it only warns of is told by `warnings`.
 
 import difflib
 import re
+from collections import ChainMap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, cast, get_args
 from zoneinfo import ZoneInfo, available_timezones
 
 import yaml
@@ -369,7 +370,7 @@ def _reference(value: str) -> str:
 
 
 def _known_detection(value: str, info: ValidationInfo) -> str:
-    known = {**catalogue(), **dict.fromkeys((info.context or {}).get("own", ()))}
+    known = [*catalogue(), *(info.context or {}).get("own", ())]
     if value not in known:
         raise _wrong(f"there is no detection {_shown(value)}", _nearest(value, known))
     return value
@@ -670,9 +671,10 @@ class Config(_Section):
         return tuple(map(lint.built, self.detections))
 
     @property
-    def known(self) -> dict[str, Detection]:
+    def known(self) -> Mapping[str, Detection]:
         """All detections that a rule may name, by id: the catalogue's and the user's own."""
-        return {**catalogue(), **{one.id: one for one in self.own}}
+        catalog = cast("dict[str, Detection]", catalogue())  # nothing is put into it
+        return ChainMap({one.id: one for one in self.own}, catalog)
 
     @property
     def document(self) -> dict[str, Any]:
@@ -851,8 +853,9 @@ def _complained_of(document: Mapping[str, Any]) -> Iterator[tuple[lint.Level, Co
             yield "warning", Complaint(f"detections[{at}]", reason)
     for at, rule in enumerate(_items(document, "rules")):
         actors, ips, agents = (_texts(rule, "except", key) for key in ExceptConfig.model_fields)
-        known = [one.pattern for one in catalogue().values() if one.id == named[at]]
-        for one in lint.exclusion_complaints(*known, actors=actors, ips=ips, user_agents=agents):
+        known = catalogue().get(named[at]) if isinstance(named[at], str) else None
+        heard = [known.pattern] if known else []
+        for one in lint.exclusion_complaints(*heard, actors=actors, ips=ips, user_agents=agents):
             yield one.level, _moved(f"rules[{at}].except", one)
 
 

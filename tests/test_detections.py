@@ -1059,4 +1059,4 @@ def test_a_detection_without_its_examples_is_a_broken_installation(tmp_path, mon
     (tmp_path / "quake.yaml").write_text(yaml.safe_dump(GOOD), "utf-8")
     monkeypatch.setattr(ctwatch.detections.importlib.resources, "files", lambda _name: tmp_path)
     with pytest.raises(CtwatchError, match=r"quake\.examples\.yaml is broken: it cannot be read"):
-        catalogue.__wrapped__()
+        catalogue.__wrapped__()["quake"]

@@ -53,7 +53,8 @@ Event: TypeAlias = dict[str, Any]
 _MITRE = re.compile(r"T\d{4}(\.\d{3})?")
 _FILE = ".yaml"
 _EXAMPLES_FILE = ".examples.yaml"
-_RECORDS_FILE = "_records.yaml"
+_RECORDS = "_records"
+_RECORDS_FILE = f"{_RECORDS}{_FILE}"
 
 
 @dataclass(frozen=True)
@@ -187,25 +188,40 @@ _PATTERNS = frozenset({"pattern", "parts"})
 _PART_KEYS = frozenset({"pattern", "where", "read_only"})
 
 
+class _Catalogue(Mapping[str, Detection]):
+    """Reads a detection when it is asked for: a watch has few of them, and each takes a while."""
+
+    def __init__(self, folder: Traversable) -> None:
+        self._folder = folder
+        files = [one.name for one in folder.iterdir() if one.name.endswith(_FILE)]
+        names = {one.removesuffix(_FILE) for one in files if not one.endswith(_EXAMPLES_FILE)}
+        self._read: dict[str, Detection | None] = dict.fromkeys(sorted(names - {_RECORDS}))
+
+    def __getitem__(self, name: str) -> Detection:
+        found = self._read[name]
+        if found is None:
+            folder = self._folder
+            texts = (_content(folder, name + ending) for ending in (_FILE, _EXAMPLES_FILE))
+            found = self._read[name] = parse(name, *texts)
+        return found
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._read
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._read)
+
+    def __len__(self) -> int:
+        return len(self._read)
+
+
 @functools.cache
-def catalogue() -> dict[str, Detection]:
+def catalogue() -> Mapping[str, Detection]:
     """All detections that ctwatch brings along, by id, in alphabetical order.
 
-    Raises:
-        CtwatchError: a file is broken; the sentence names the file and the key.
+    To look one up may raise CtwatchError: its file is broken; the sentence names file and key.
     """
-    folder = importlib.resources.files(__name__)
-    names = sorted(
-        entry.name.removesuffix(_FILE)
-        for entry in folder.iterdir()
-        if entry.name.endswith(_FILE)
-        and not entry.name.endswith(_EXAMPLES_FILE)
-        and entry.name != _RECORDS_FILE
-    )
-    return {
-        name: parse(name, _content(folder, name + _FILE), _content(folder, name + _EXAMPLES_FILE))
-        for name in names
-    }
+    return _Catalogue(importlib.resources.files(__name__))
 
 
 def _content(folder: Traversable, file: str) -> str:

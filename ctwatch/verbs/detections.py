@@ -1,6 +1,6 @@
 """`ctwatch detections`: the catalogue, and what is wrong with your own."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -69,7 +69,7 @@ def detections(
     return AS_PROMISED
 
 
-def _known(config: Path) -> dict[str, "Detection"]:
+def _known(config: Path) -> Mapping[str, "Detection"]:
     """The catalogue, and what the config adds to it, if there is one."""
     from ctwatch.config import load
     from ctwatch.detections import catalogue
