@@ -139,7 +139,8 @@ def _wrong(reason: str, suggestion: str = "") -> PydanticCustomError:
     return PydanticCustomError("ctwatch", "see context", {"reason": reason, "near": suggestion})
 
 
-def _nearest(word: str, words: Iterable[str]) -> str:
+def nearest(word: str, words: Iterable[str]) -> str:
+    """The one of some words that was meant most likely; "" where none is near."""
     folded = {each.casefold(): each for each in words}
     near = difflib.get_close_matches(word.casefold(), folded)
     # The same letters in another order are a slip of the fingers: "us-esat-1" is not us-west-1.
@@ -307,7 +308,7 @@ def _namespace(value: str, info: ValidationInfo) -> str:
 
 def _region(value: str) -> str:
     if not _REGION.fullmatch(value):
-        raise _wrong(f"{_shown(value)} is not an AWS region", _nearest(value, _REGIONS))
+        raise _wrong(f"{_shown(value)} is not an AWS region", nearest(value, _REGIONS))
     return value
 
 
@@ -344,7 +345,7 @@ def _timezone(value: str) -> str:
     try:
         ZoneInfo(value)
     except (KeyError, ValueError, OSError):
-        near = _nearest(value, available_timezones())
+        near = nearest(value, available_timezones())
         raise _wrong(f"{_shown(value)} is not an IANA time zone", near) from None
     return value
 
@@ -372,7 +373,7 @@ def _reference(value: str) -> str:
 def _known_detection(value: str, info: ValidationInfo) -> str:
     known = [*catalogue(), *(info.context or {}).get("own", ())]
     if value not in known:
-        raise _wrong(f"there is no detection {_shown(value)}", _nearest(value, known))
+        raise _wrong(f"there is no detection {_shown(value)}", nearest(value, known))
     return value
 
 
@@ -380,7 +381,7 @@ def _placeholders(value: str) -> str:
     """Complain of words in braces that stand for nothing."""
     for placeholder in re.findall(r"\{[^{}]*\}", value):
         if placeholder not in {"{account}", "{region}"}:
-            near = _nearest(placeholder, ["{account}", "{region}"])
+            near = nearest(placeholder, ["{account}", "{region}"])
             reason = f"{_shown(placeholder)} cannot be filled in; {{account}} and {{region}} can"
             raise _wrong(reason, near)
     return value
@@ -413,7 +414,7 @@ def _key(value: str, info: ValidationInfo) -> str:
         raise _wrong("an alias can be led to another key: write that key's own ARN")
     found = _KEY.fullmatch(value)
     if not found:
-        near = _nearest(value, [CREATE])
+        near = nearest(value, [CREATE])
         raise _wrong(f"{_shown(value)} is neither 'create' nor the ARN of a KMS key", near)
     account, region = ((info.context or {}).get(one) for one in ("account", "region"))
     if region and found[1] != region:
@@ -1138,7 +1139,7 @@ def _translate(error: ErrorDetails) -> Complaint:
     if kind == "literal_error" and isinstance(value, str):
         allowed = re.findall(r"'([^']*)'", context["expected"])
         reason = f"{_shown(value)} may not stand here; possible: {', '.join(allowed)}"
-        return Complaint(path, reason, _nearest(value, allowed))
+        return Complaint(path, reason, nearest(value, allowed))
     if kind == "missing":
         how = f": {HOW_TO_WRITE}" if location[-1] == "url" else ""
         return Complaint(path, f"this key is missing{how}")
@@ -1189,7 +1190,7 @@ def _unknown(location: tuple[str | int, ...]) -> Complaint:
     for part in parents:
         if isinstance(part, str):
             section = _section(_keys(section)[part].annotation) or section
-    near = _nearest(str(key), _keys(section)) or _elsewhere(str(key))
+    near = nearest(str(key), _keys(section)) or _elsewhere(str(key))
     known = "" if near else f"; known here: {', '.join(_keys(section))}"
     return Complaint(_path(location), f"unknown key{known}", near)
 

@@ -5,6 +5,7 @@ import re
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
+from typing import Literal
 
 from ctwatch.config import InvalidConfigError, parse
 from ctwatch.errors import ConfigError
@@ -27,13 +28,16 @@ def example() -> str:
     return (Path(__file__).parent.parent / _NAME).read_text(encoding="utf-8")
 
 
-def fresh(text: str, *, region: str, email: str, webhook: str) -> str:
-    """Give the example with a region, an address and a webhook of one's own.
+def fresh(
+    text: str, language: Literal["en", "ko"], *, region: str, email: str, webhook: str
+) -> str:
+    """Give the example with a region, addresses and a webhook of one's own.
 
     Args:
         text: the example.
+        language: of the alerts; times are shown in UTC alone unless it is Korean.
         region: the home region.
-        email: who gets mail.
+        email: who gets mail; several with commas between them.
         webhook: where the webhook's URL is; a reference, never the URL.
 
     Raises:
@@ -42,7 +46,10 @@ def fresh(text: str, *, region: str, email: str, webhook: str) -> str:
     _check(region, email, webhook, "ctwatch init")
     text = re.sub(r"(?m)^region: \S+", f"region: {region}", text, count=1)
     # In quotes, as an address may hold what YAML reads as its own; it never holds a quote.
-    text = text.replace("[security@example.com]", f'["{email}"]')
+    text = text.replace("[security@example.com]", json.dumps(_addresses(email)))
+    if language != "ko":
+        text = text.replace("  language: ko ", f"  language: {language} ")
+        text = text.replace("  timezone: Asia/Seoul ", "  timezone: UTC ")
     return text.replace('"env:DISCORD_WEBHOOK_URL"', json.dumps(webhook, ensure_ascii=False))
 
 
@@ -61,4 +68,8 @@ def check_answer(key: str, value: str) -> None:
 
 def _check(region: str, email: str, webhook: str, source: str) -> None:
     channel = {"type": "discord", "url": webhook}
-    parse({"region": region, "topic": {"emails": [email]}, "channels": [channel]}, source)
+    parse({"region": region, "topic": {"emails": _addresses(email)}, "channels": [channel]}, source)
+
+
+def _addresses(email: str) -> list[str]:
+    return [one.strip() for one in email.split(",")]

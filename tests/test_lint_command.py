@@ -75,6 +75,11 @@ def test_a_file_that_is_not_there_is_refused(capsys):
     assert "There is no file 'nowhere.json'" in capsys.readouterr().err
 
 
+def test_a_detection_that_is_not_there_is_told_with_the_nearest(capsys):
+    assert main(["detections", "trail-tamperin"]) == 2
+    assert "Did you mean trail-tampering? There are: assume-role" in capsys.readouterr().err
+
+
 def test_the_config_s_own_are_listed_and_shown_where_there_is_one(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["detections", "mine"]) == 2

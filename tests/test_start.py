@@ -51,9 +51,24 @@ def test_three_answers_make_a_config_of_ones_own_with_all_its_comments(tmp_path,
 
 
 def test_no_answer_takes_what_is_proposed(tmp_path, monkeypatch):
+    monkeypatch.setenv("LC_ALL", "en_US.UTF-8")
+    path = tmp_path / "config.yaml"
+    assert initialised(path, monkeypatch, "", "", "") == 0
+    alerts = {"language": "en", "timezone": "UTC"}
+    assert load(path) == parse(yaml.safe_load(example()) | {"alerts": alerts})
+
+
+def test_the_alerts_speak_the_language_of_the_terminal(tmp_path, monkeypatch):
+    monkeypatch.setenv("LC_ALL", "ko_KR.UTF-8")
     path = tmp_path / "config.yaml"
     assert initialised(path, monkeypatch, "", "", "") == 0
     assert load(path) == parse(yaml.safe_load(example()))
+
+
+def test_several_people_may_get_mail(tmp_path, monkeypatch):
+    path = tmp_path / "config.yaml"
+    assert initialised(path, monkeypatch, "", "me@example.org, you@example.org", "") == 0
+    assert load(path).topic.emails == ("me@example.org", "you@example.org")
 
 
 @pytest.mark.parametrize(
@@ -61,15 +76,16 @@ def test_no_answer_takes_what_is_proposed(tmp_path, monkeypatch):
     [
         {"region": "nowhere"},
         {"email": "me"},
+        {"email": "me@example.org, you"},
         {"webhook": "https://discord.com/api/webhooks/1/secret"},
         {"email": "me@example.org]\nname: other"},
     ],
-    ids=["region", "email", "a webhook itself", "YAML"],
+    ids=["region", "email", "one of two", "a webhook itself", "YAML"],
 )
 def test_a_wrong_answer_is_named_and_nothing_is_written(tmp_path, monkeypatch, capsys, wrong):
     path = tmp_path / "config.yaml"
     with pytest.raises(ConfigError):
-        fresh(example(), **MINE | wrong)
+        fresh(example(), "en", **MINE | wrong)
     if "\n" not in wrong.get("email", ""):
         assert initialised(path, monkeypatch, *(MINE | wrong).values()) == 130
         said = capsys.readouterr().err
@@ -92,13 +108,13 @@ def test_a_wrong_answer_is_asked_for_again_at_once(tmp_path, monkeypatch, capsys
 
 @pytest.mark.parametrize("address", ["{a}@example.org", "*a@example.org", "a#b@example.org"])
 def test_an_address_is_not_read_as_yaml(address):
-    text = fresh(example(), **MINE | {"email": address})
+    text = fresh(example(), "en", **MINE | {"email": address})
     assert parse(yaml.safe_load(text)).topic.emails == (address,)
 
 
 @pytest.mark.parametrize("reference", ['file:my "hook"', "file:훅\\n", "env:HOOK"])
 def test_a_reference_is_kept_as_it_was_given(reference):
-    text = fresh(example(), **MINE | {"webhook": reference})
+    text = fresh(example(), "en", **MINE | {"webhook": reference})
     assert parse(yaml.safe_load(text)).channels[0].url == reference
 
 

@@ -53,20 +53,28 @@ def detections(
         if linted and not Path(linted).is_file():
             raise click.BadParameter(f"There is no file {linted!r}.", param_hint="'--lint'")
         return _lint(Path(linted) if linted else config, as_json)
-    from ctwatch.errors import ConfigError
     from ctwatch.render import Screen
 
     screen, known, tongue = Screen(), _known(config), language or spoken()
-    if detection_id and detection_id not in known:
-        raise ConfigError(
-            f"there is no detection {detection_id!r}", f"There are: {', '.join(known)}"
-        )
-    shown = [known[detection_id]] if detection_id else list(known.values())
+    shown = [_named(detection_id, known)] if detection_id else list(known.values())
     if as_json:
         screen.json([_detection_json(one) for one in shown])
     else:
         _show_detections(screen, shown, tongue, whole=bool(detection_id))
     return AS_PROMISED
+
+
+def _named(name: str, known: Mapping[str, "Detection"]) -> "Detection":
+    from ctwatch.config import nearest
+    from ctwatch.errors import ConfigError
+
+    if name not in known:
+        near = nearest(name, known)
+        guess = f"Did you mean {near}? " if near else ""
+        raise ConfigError(
+            f"there is no detection {name!r}", f"{guess}There are: {', '.join(known)}"
+        )
+    return known[name]
 
 
 def _known(config: Path) -> Mapping[str, "Detection"]:

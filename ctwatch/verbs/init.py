@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from ctwatch.errors import CtwatchError
-from ctwatch.verbs.common import AS_PROMISED
+from ctwatch.verbs.common import AS_PROMISED, spoken
 
 
 @click.command(short_help="Write a commented config.yaml.")
@@ -20,14 +20,17 @@ from ctwatch.verbs.common import AS_PROMISED
 )
 @click.option("--defaults", is_flag=True, help="Ask nothing.")
 def init(config: Path, defaults: bool) -> int:
-    """Write a commented config.yaml; never over one that is there."""
+    """Write a commented config.yaml; never over one that is there.
+
+    The alerts speak the language of the terminal; with --defaults they are Korean.
+    """
     from ctwatch.start import PROPOSED, example, fresh
 
     if config.exists():
         raise CtwatchError(f"{config} is there already", "Edit it, or name another with --config.")
     text = example()
     if not defaults:
-        text = fresh(text, **{key: _answer(key) for key in PROPOSED})
+        text = fresh(text, spoken(), **{key: _answer(key) for key in PROPOSED})
     try:
         with config.open("x", encoding="utf-8") as file:
             file.write(text)
@@ -41,7 +44,7 @@ def init(config: Path, defaults: bool) -> int:
 
 _QUESTIONS = {
     "region": "Home region of the trail",
-    "email": "Who gets mail",
+    "email": "Who gets mail (several with commas)",
     "webhook": "Where the webhook's URL is (env:NAME, ssm:/path or file:path)",
 }
 
