@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http.client import HTTPException
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -240,6 +241,11 @@ def check_webhook(url: str, kind: str, *, loopback_allowed: bool, key: str = "")
 
 def _webhook_fault(url: str, kind: str, *, loopback_allowed: bool) -> str:
     service = _SERVICES[kind]
+    if kind == "webhook" and service.is_real(url) and _leads_nowhere(urlsplit(url).hostname or ""):
+        return (
+            "the webhook leads to this machine or into a private network, where the function,"
+            " which is in none, cannot go"
+        )
     if service.is_stand_in(url) and not loopback_allowed:
         return "the webhook leads to the sandbox on 127.0.0.1, but AWS is not the sandbox"
     if service.is_real(url) and loopback_allowed:
@@ -258,6 +264,22 @@ def _webhook_fault(url: str, kind: str, *, loopback_allowed: bool) -> str:
     return "" if service.is_stand_in(url) or service.is_real(url) else _slip(url, kind)
 
 
+def _leads_nowhere(host: str) -> bool:
+    """Whether no part of the internet is called so: this machine, link-local and private ones.
+
+    An address may be written as a number, too, "2130706433", "0x7f.1": whoever connects takes that.
+    Names are asked of nobody.
+    """
+    name = host.rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        address = ip_address(name if ":" in name else socket.inet_aton(name))
+    except (OSError, ValueError):
+        return False
+    return not address.is_global or address.is_multicast
+
+
 def _slip(url: str, kind: str) -> str:
     """Name the usual slips of those who copy a webhook URL."""
     service = _SERVICES[kind]
@@ -270,6 +292,28 @@ def _slip(url: str, kind: str) -> str:
     if kind == "teams" and service.is_real(f"{url}&sig=x"):
         return "the webhook URL has lost its end, &sig=...: a shell cuts it at & without quotes"
     return f"this is not the URL of {service.title}"
+
+
+def masked(text: str, secret: str) -> str:
+    """A text that may repeat a secret without it: not whole, and not the half of it.
+
+    Whoever repeats what he was sent may cut it. So of each part that is long enough to be what
+    makes the URL a secret, its beginning and its end go, with what of it stands beside them.
+
+    Args:
+        text: what somebody else wrote.
+        secret: what he was sent.
+    """
+    text = text.replace(secret, _MASK)
+    for part in re.findall(rf"[\w-]{{{_PART},}}", secret):
+        head, tail = re.escape(part[:_TELLING]), re.escape(part[-_TELLING:])
+        text = re.sub(rf"{head}[\w-]*|[\w-]*{tail}", _MASK, text)
+    return text
+
+
+_MASK = "(secret)"
+_PART = 16  # characters: fewer are a word or an id
+_TELLING = 12  # of them: fewer give nothing away
 
 
 def fingerprint(secret: str) -> str:

@@ -13,6 +13,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from marked import needles
 
 from ctwatch.cli import main
 from ctwatch.demo import (
@@ -25,7 +26,7 @@ from ctwatch.demo import (
 )
 from ctwatch.errors import SandboxError
 from ctwatch.sandbox import NEEDS
-from ctwatch.sandbox.inbox import Mail
+from ctwatch.sandbox.inbox import Inbox, Mail
 from ctwatch.sandbox.server import Sandbox
 from ctwatch.techniques import techniques_of
 
@@ -60,10 +61,12 @@ class Show:
 
     def __init__(self, *options: str) -> None:
         before, self.reached, self.folders = dict(os.environ), set(), []
+        self.secrets: set[str] = set()
         printed = io.StringIO()
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(socket.socket, "connect", self._noting(socket.socket.connect))
             patch.setattr(tempfile, "mkdtemp", self._keeping(tempfile.mkdtemp))
+            patch.setattr(Inbox, "start", self._marking(Inbox.start))
             with redirect_stdout(printed), redirect_stderr(printed):
                 self.code = main(["demo", *options])
         self.environment_kept = before == dict(os.environ)
@@ -78,6 +81,13 @@ class Show:
             return str(self.folders[-1])
 
         return kept
+
+    def _marking(self, start):
+        def marked(inbox):
+            start(inbox)
+            self.secrets = needles(inbox.webhook_url)
+
+        return marked
 
     def _noting(self, connect):
         def noted(this, address):
@@ -173,6 +183,11 @@ def test_the_demo_is_not_coloured_and_no_line_ends_in_blanks_where_nobody_watche
     lines = show[1].text.splitlines()
     assert [line for line in lines if line != line.rstrip()] == []
     assert "\x1b" not in show[1].text
+
+
+def test_the_demo_never_shows_the_webhook(show):
+    assert show[1].secrets
+    assert [one for one in show[1].secrets if one in show[1].text] == []
 
 
 def test_the_demo_leaves_no_folder_behind(show):

@@ -237,8 +237,8 @@ LOCAL = "http://127.0.0.1:8123"
         ("webhook", ANY),
         ("webhook", "https://example.com"),
         ("webhook", "https://example.com:8443?key=a&b=%20"),
-        ("webhook", "https://10.0.0.1/x"),
-        ("webhook", "https://[2001:db8::1]:8443/x"),
+        ("webhook", "https://9.9.9.9/x"),
+        ("webhook", "https://[2620:fe::fe]:8443/x"),
     ],
 )
 def test_every_form_of_the_other_webhooks_is_taken_but_not_with_the_sandbox(kind, url):
@@ -301,6 +301,44 @@ def test_what_is_no_webhook_of_its_type_is_refused_without_repeating_it(kind, ur
         secret.check_webhook(url, kind, loopback_allowed=sandbox)
     assert TOKEN not in everything_said(caught.value)
     assert SLACK[-20:] not in everything_said(caught.value)
+
+
+NOWHERE = (
+    *(
+        "localhost",
+        "LOCALHOST.",
+        "a.localhost",
+        "127.0.0.1",
+        "127.1",
+        "127.255.0.9",
+        "0.0.0.0",
+        "0",
+    ),
+    *("2130706433", "0x7f000001", "0177.0.0.1", "[::1]", "[::]", "[::ffff:127.0.0.1]"),
+    *("169.254.169.254", "[fe80::1]", "10.0.0.1", "172.16.0.1", "192.168.1.1", "100.64.0.1"),
+    *("[fd00::1]", "224.0.0.1", "[ff02::1]", "255.255.255.255", "[2001:db8::1]"),
+)
+
+
+@pytest.mark.parametrize("sandbox", [True, False])
+@pytest.mark.parametrize("host", NOWHERE)
+def test_an_address_that_is_not_on_the_internet_is_refused(host, sandbox):
+    for port in ("", ":8443"):
+        with pytest.raises(ConfigError, match="this machine or into a private") as caught:
+            secret.check_webhook(
+                f"https://{host}{port}/{TOKEN}", "webhook", loopback_allowed=sandbox
+            )
+        assert TOKEN not in everything_said(caught.value)
+    for kind, tail in (("webhook", ""), ("discord", "/api/webhooks/1/")):
+        if sandbox and host == "127.0.0.1":
+            continue
+        with pytest.raises(ConfigError):
+            secret.check_webhook(f"http://{host}{tail}{TOKEN}", kind, loopback_allowed=sandbox)
+
+
+@pytest.mark.parametrize("host", ["localhost.example.com", "127.example.com", "10.0.0.1.nip.io"])
+def test_a_name_is_taken_as_it_is(host):
+    secret.check_webhook(f"https://{host}/x", "webhook", loopback_allowed=False)
 
 
 @pytest.mark.parametrize("kind", ["teams", "webhook", "discord"])
@@ -425,3 +463,23 @@ def test_a_url_that_the_library_refuses_is_not_repeated():
     with pytest.raises(CtwatchError, match="could not be reached: ValueError") as caught:
         secret.probe(f"discord.com/{TOKEN}")
     assert TOKEN not in everything_said(caught.value)
+
+
+# ------------------------------------------------------------------ what others repeat
+
+
+@pytest.mark.parametrize(
+    "said",
+    [REAL, f"Value '{REAL}' is bad", REAL[:-20], REAL[-30:], f"/{TOKEN}", f"x{TOKEN[:40]}\u2026"],
+)
+def test_what_others_repeat_of_a_secret_is_masked_even_where_they_have_cut_it(said):
+    masked = secret.masked(f"before {said} after", REAL)
+    assert masked.startswith("before ")
+    assert masked.endswith(" after")
+    assert "(secret)" in masked
+    assert not {TOKEN[:16], TOKEN[-16:]} & {masked[i : i + 16] for i in range(len(masked))}
+
+
+def test_what_is_no_part_of_a_secret_stays():
+    said = "creating secret /ctwatch/discord: PutParameter answered ValidationException: too long"
+    assert secret.masked(said, REAL) == said

@@ -16,6 +16,7 @@ from ctwatch.diff import State
 from ctwatch.errors import AwsError
 from ctwatch.permissions import Actions, Condition
 from ctwatch.prices import Price
+from ctwatch.secret import masked
 
 TAG = "ctwatch:watch"
 """The tag that every resource carries from its creation; its value is the watch's name."""
@@ -161,7 +162,7 @@ class Resource(ABC):
         told = complaint(error, f"{doing} {self.title}")
         problem = told.problem
         for secret in self.confidential:
-            problem = problem.replace(secret, "(secret)")
+            problem = masked(problem, secret)
         return AwsError(problem, told.hint, code=told.code, operation=told.operation)
 
 

@@ -5,6 +5,8 @@ call, forward it, and change the answer. CloudTrail's rules are in `trails`. Cod
 AWS's own; the rules of each service are on the pages of its API reference.
 """
 
+import base64
+import hashlib
 import io
 import json
 import re
@@ -537,6 +539,30 @@ def _delete_parameters(call: Call, forward: Forward, cloud: Cloud) -> dict[str, 
     return forward(call)
 
 
+def _sealed(call: Call, forward: Forward, cloud: Cloud) -> dict[str, Any]:
+    """A SecureString as it is stored, unless it is asked for decrypted; moto keeps it readable.
+
+    https://docs.aws.amazon.com/systems-manager/latest/userguide/secure-string-parameter-kms-encryption.html
+    """
+    del cloud
+    answer = forward(call)
+    if call.params.get("WithDecryption"):
+        return answer
+    if "Parameter" in answer:
+        return {**answer, "Parameter": _ciphered(answer["Parameter"])}
+    return {**answer, "Parameters": [_ciphered(one) for one in answer["Parameters"]]}
+
+
+def _ciphered(parameter: dict[str, Any]) -> dict[str, Any]:
+    if parameter["Type"] != "SecureString":
+        return parameter
+    stored = _CIPHERTEXT + hashlib.sha512(parameter["Value"].encode()).digest()
+    return {**parameter, "Value": base64.b64encode(stored).decode()}
+
+
+_CIPHERTEXT = b"\x01\x02\x02\x00\x78"  # what those of KMS begin with
+
+
 _ELSEWHERE = (("cloudtrail", trails.RULES), ("kms", keys.RULES), ("s3", versions.RULES))
 
 
@@ -594,5 +620,9 @@ RULES: dict[Key, Rule] = {
     ("sqs", "SetQueueAttributes"): _set_queue_attributes,
     ("ssm", "DeleteParameter"): _delete_parameters,
     ("ssm", "DeleteParameters"): _delete_parameters,
+    ("ssm", "GetParameter"): _sealed,
+    ("ssm", "GetParameterHistory"): _sealed,
+    ("ssm", "GetParameters"): _sealed,
+    ("ssm", "GetParametersByPath"): _sealed,
     **dict(_elsewhere()),
 }
