@@ -8,6 +8,7 @@ Nothing here knows a resource, and nothing here prints.
 """
 
 import functools
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import boto3
 import botocore.session
@@ -268,14 +270,18 @@ class Aws:
 
     def _made(self, service: str) -> Any:
         try:
-            return self._session.client(
-                cast("Any", service), region_name=self.region, config=_SETTINGS
-            )
+            made = self._configured(service, _SETTINGS)
+            if getproxies().keys() - {"no"} and is_loopback(made.meta.endpoint_url):
+                return self._configured(service, _STRAIGHT)
         except ValueError as error:  # what botocore raises for an endpoint that is no URL
             raise ConfigError(
                 f"a client for {service} cannot be made: {error}",
                 "Look at AWS_ENDPOINT_URL: it begins with https:// or http://.",
             ) from error
+        return made
+
+    def _configured(self, service: str, settings: BotoConfig) -> Any:
+        return self._session.client(cast("Any", service), region_name=self.region, config=settings)
 
     def regions(self) -> list[str]:
         """The regions that are enabled for the account.
@@ -390,6 +396,7 @@ _SETTINGS = BotoConfig(  # type: ignore[call-arg]  # the stubs lack user_agent_a
     user_agent_appid="ctwatch",
     s3={"addressing_style": "auto"},
 )
+_STRAIGHT = _SETTINGS.merge(BotoConfig(proxies={}))  # a proxy's 127.0.0.1 is another machine
 
 
 def connect(profile: str | None, region: str, clock: Clock | None = None) -> Aws:
@@ -411,8 +418,16 @@ def connect(profile: str | None, region: str, clock: Clock | None = None) -> Aws
 
 
 def _session(profile: str | None, region: str) -> boto3.Session:
-    """A session of its own that shares what botocore reads from its data files."""
+    """A session of its own that shares what botocore reads from its data files.
+
+    Where it leads to this machine, nobody else is asked for credentials: not the metadata of an
+    EC2 instance, which botocore looks for at a link-local address.
+    https://docs.aws.amazon.com/boto3/latest/guide/credentials.html
+    """
     core = botocore.session.Session(profile=profile)
+    configured = core.get_scoped_config().get("endpoint_url", "")
+    if is_loopback(os.environ.get("AWS_ENDPOINT_URL") or configured):
+        core.set_config_variable("metadata_service_num_attempts", 0)
     core.register_component("data_loader", _loader(core.get_config_variable("data_path")))
     core.register("before-sign", functools.partial(_still_valid, core))
     return boto3.Session(botocore_session=core, region_name=region)

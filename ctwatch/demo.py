@@ -84,15 +84,22 @@ def keep_sandbox(region: str, *, quiet: bool) -> int:
 def _told_to_end() -> Iterator[threading.Event]:
     """An event that Ctrl-C, SIGTERM and a closed terminal set, each of which is a good end."""
     over = threading.Event()
+    with _ending_by(lambda *_: over.set()):
+        yield over
+
+
+@contextmanager
+def _ending_by(handler: Callable[..., Any]) -> Iterator[None]:
+    """Let Ctrl-C, SIGTERM and a closed terminal call `handler`, so that none ends us untidily."""
     ends = [signal.SIGINT, signal.SIGTERM]
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         ends.append(signal.SIGHUP)  # ignored it is under nohup, and stays so
-    before = {one: signal.signal(one, lambda *_: over.set()) for one in ends}
+    before = {one: signal.signal(one, handler) for one in ends}
     try:
-        yield over
+        yield
     finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
+        for one, usual in before.items():
+            signal.signal(one, usual)
 
 
 def exports(sandbox: "Sandbox") -> list[str]:
@@ -142,6 +149,7 @@ def run_demo(language: str) -> int:
     """Show the whole circle; returns 0 when every step went as it must."""
     screen = Screen()
     with (
+        _ending_by(signal.default_int_handler),
         tempfile.TemporaryDirectory(prefix="ctwatch-demo-") as folder,
         sandbox_class()() as sandbox,
         leading_to(sandbox),

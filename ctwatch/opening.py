@@ -31,6 +31,7 @@ _GONE = range(400, 500)
 """Answers of a webhook that say that it will never take an alert."""
 _TOO_MANY = 429
 _THERE = 200
+_IN_AWS = "ssm:"
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,8 @@ def opened(choice: Choice, *, need_secrets: bool = False, need_trail: bool = Fal
         config = config.with_region(choice.region)
     doubts = tuple(warnings(config.document))
     aws = connect(choice.profile, config.region)
+    if need_secrets:
+        _check_at_hand(config, choice.config.parent, aws)
     caller = _caller(aws, config.region)
     place = Place.of(caller, config.region)
     if ALL_REGIONS in config.regions:
@@ -201,6 +204,23 @@ def _known(watch: Watch, aws: Aws) -> dict[str, str]:
     return {name: arn for name, arn in found.items() if arn}
 
 
+def _check_at_hand(config: Config, folder: Path, aws: Aws) -> None:
+    """Refuse a webhook that leads where no alert may go before AWS is asked for anything.
+
+    One that AWS keeps is looked at when it has been read.
+
+    Raises:
+        ConfigError: it leads there, or is not at hand.
+    """
+    for number, channel in enumerate(config.channels):
+        if not channel.url.startswith(_IN_AWS):
+            key = f"channels[{number}].url"
+            url = resolve(
+                channel.url, environ=os.environ, read_parameter=None, folder=folder, key=key
+            )
+            check_webhook(url, channel.type, loopback_allowed=aws.on_loopback, key=key)
+
+
 def _secrets(config: Config, folder: Path, aws: Aws, *, need: bool) -> dict[str, str | None]:
     def read_parameter(name: str) -> str:
         try:
@@ -232,8 +252,7 @@ def needs(config: Config, watch: Watch) -> Iterator[Grant]:
     To ask who one is needs no permission:
     https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
     """
-    kind = "ssm:"
-    kept = [one.url.removeprefix(kind) for one in config.channels if one.url.startswith(kind)]
+    kept = [one.url.removeprefix(_IN_AWS) for one in config.channels if one.url.startswith(_IN_AWS)]
     if kept:
         arns = (watch.place.arn("ssm", f"parameter{name}") for name in kept)
         yield allow("ssm", "GetParameter", *arns)

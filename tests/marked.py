@@ -20,13 +20,33 @@ from typing import Any, Self
 from urllib.parse import quote
 
 import pytest
-from watch_world import World, world_of
+from watch_world import EVERY_CHANNEL, PLAIN, PLAIN_SECRET, RICH, World, world_of
 
 from ctwatch import cli
 from ctwatch.demo import _Story, confirmation_link
 from ctwatch.findings import Finding, Step
 from ctwatch.render import Screen
 from ctwatch.sandbox.server import Sandbox
+
+EVERY = (
+    *("plan", "plan --json", "up -v", "confirm LINK", "up --json", "plan -v --json"),
+    *("status -v", "status --json", "status --logs", "simulate stop-logging"),
+    "simulate stop-logging --on canary --json",
+    *("simulate stop-logging --on trail --yes", "simulate --heal", "simulate --list"),
+    *("alerts", "alerts --json", "policy", "detections", "detections --lint"),
+    "policy --scp --except arn:aws:iam::123456789012:role/a",
+    "down --yes --wait 0 --delete-logs",
+)
+"""Every command that looks at a watch, in the order of its life; LINK is the newest mail's."""
+
+MAILS = {"topic": PLAIN["topic"]}
+KINDS: dict[str, dict[str, Any]] = {
+    "kept by SSM": PLAIN,
+    "in the environment": PLAIN_SECRET,
+    "every channel": {**RICH, **EVERY_CHANNEL},
+    "formatted": {**EVERY_CHANNEL, **MAILS, "route": "formatted"},
+}
+"""Every kind of keeping a secret, and of telling it on."""
 
 _HALF = 16  # characters that give it away
 

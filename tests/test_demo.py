@@ -13,6 +13,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from fenced import fenced, real_world
 from marked import needles
 
 from ctwatch.cli import main
@@ -67,7 +68,7 @@ class Show:
             patch.setattr(socket.socket, "connect", self._noting(socket.socket.connect))
             patch.setattr(tempfile, "mkdtemp", self._keeping(tempfile.mkdtemp))
             patch.setattr(Inbox, "start", self._marking(Inbox.start))
-            with redirect_stdout(printed), redirect_stderr(printed):
+            with redirect_stdout(printed), redirect_stderr(printed), fenced() as self.beyond:
                 self.code = main(["demo", *options])
         self.environment_kept = before == dict(os.environ)
         self.text = printed.getvalue()
@@ -100,11 +101,11 @@ class Show:
 
 
 @pytest.fixture(scope="module", params=["en", "ko"])
-def show(request) -> tuple[str, Show]:
+def show(request, tmp_path_factory) -> tuple[str, Show]:
     with pytest.MonkeyPatch.context() as patch:
+        for name, value in real_world(tmp_path_factory.mktemp("home")).items():
+            patch.setenv(name, value)
         patch.setenv("COLUMNS", "100")
-        patch.setenv("AWS_PROFILE", "a-real-one")
-        patch.setenv("AWS_SESSION_TOKEN", "a-real-one")
         patch.setenv("AWS_ENDPOINT_URL_CLOUDTRAIL", "https://cloudtrail.example.com")
         return request.param, Show("--language", request.param)
 
@@ -177,6 +178,7 @@ def test_the_demo_leaves_nothing_but_the_kept_bucket(show):
 def test_the_demo_changes_no_environment_and_reaches_nothing_but_this_machine(show):
     assert show[1].environment_kept
     assert show[1].reached == {"127.0.0.1"}
+    assert show[1].beyond == []
 
 
 def test_the_demo_is_not_coloured_and_no_line_ends_in_blanks_where_nobody_watches(show):

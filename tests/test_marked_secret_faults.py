@@ -5,30 +5,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-from marked import ECHOES, Told, leaks, narrating, own_processes, telling
-from watch_world import CONFIGS, EVERY_CHANNEL, PLAIN, PLAIN_SECRET, World
+from marked import ECHOES, EVERY, KINDS, MAILS, Told, leaks, narrating, own_processes, telling
+from watch_world import EVERY_CHANNEL, PLAIN, World
 
 from ctwatch.cli import cli
 
 pytestmark = pytest.mark.exhaustive
-
-EVERY = (
-    *("plan", "plan --json", "up -v", "confirm LINK", "up --json", "plan -v --json"),
-    *("status -v", "status --json", "status --logs", "simulate stop-logging"),
-    "simulate stop-logging --on canary --json",
-    *("simulate stop-logging --on trail --yes", "simulate --heal", "simulate --list"),
-    *("alerts", "alerts --json", "policy", "detections", "detections --lint"),
-    "policy --scp --except arn:aws:iam::123456789012:role/a",
-    "down --yes --wait 0 --delete-logs",
-)
-MAILS = {"topic": PLAIN["topic"]}
-KINDS: dict[str, dict[str, Any]] = {
-    "kept by SSM": PLAIN,
-    "in the environment": PLAIN_SECRET,
-    "every channel": {**CONFIGS["rich"], **EVERY_CHANNEL, **MAILS, "rules": []},
-    "formatted": {**EVERY_CHANNEL, **MAILS, "route": "formatted"},
-}
-KINDS["every channel"].pop("rules")
 
 
 @pytest.fixture(scope="module")

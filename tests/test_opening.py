@@ -106,14 +106,14 @@ def test_a_secret_comes_from_the_environment(config, sandbox):
 
 
 def test_a_secret_comes_from_a_file_beside_the_config_wherever_one_stands(
-    config, tmp_path, monkeypatch
+    config, sandbox, tmp_path, monkeypatch
 ):
-    path = config("file:hook")
-    (tmp_path / "hook").write_text(f"{REAL}\n")
+    path, url = config("file:hook"), sandbox.inbox.webhook_url
+    (tmp_path / "hook").write_text(f"{url}\n")
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     for given in (path, Path("..", "config.yaml")):
-        assert opened(Choice(given), need_secrets=True).secrets == {"c0": REAL}
+        assert opened(Choice(given), need_secrets=True).secrets == {"c0": url}
 
 
 def test_a_secret_comes_from_a_parameter_in_the_home_region(config):

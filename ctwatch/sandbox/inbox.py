@@ -25,6 +25,7 @@ from email.message import EmailMessage
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socketserver import TCPServer
 from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
@@ -303,6 +304,11 @@ class _Server(ThreadingHTTPServer):
         self.inbox = inbox
         self._open: set[socket.socket] = set()
         super().__init__(("127.0.0.1", 0), _Connection)
+
+    def server_bind(self) -> None:
+        """Bind, and ask no name server what 127.0.0.1 is called, as an HTTPServer does."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = "127.0.0.1", int(self.server_address[1])
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Remember the connection."""

@@ -25,11 +25,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from socketserver import TCPServer
 from typing import Any, Protocol, Self
 from urllib.parse import parse_qs
 
 from moto.moto_server.werkzeug_app import MotoRequestHandler
-from werkzeug.serving import BaseWSGIServer, make_server
+from werkzeug.serving import ThreadedWSGIServer
 from werkzeug.test import run_wsgi_app
 
 from ctwatch.clock import Clock
@@ -63,6 +64,8 @@ _UNSET = (
     "AWS_USE_FIPS_ENDPOINT",
     "AWS_USE_DUALSTACK_ENDPOINT",
     "AWS_CA_BUNDLE",
+    "AWS_CREDENTIAL_EXPIRATION",
+    "AWS_ACCOUNT_ID",
 )
 _ENDPOINT_SERVICES = (
     "ACCOUNT", "CLOUDTRAIL", "CLOUDWATCH_LOGS", "CONFIG_SERVICE", "DYNAMODB", "EC2", "EVENTBRIDGE",
@@ -219,7 +222,7 @@ class Sandbox(World):
         self._log_files = logfiles.LogFiles(self._cloud)
         self._lock = threading.Lock()
         self._recorders: list[list[Observed]] = []
-        self._server: BaseWSGIServer | None = None
+        self._server: _Listening | None = None
         self._alive = False
 
     # Life
@@ -244,7 +247,7 @@ class Sandbox(World):
 
     def _open(self) -> None:
         self.folder = self._given_folder or Path(tempfile.mkdtemp(prefix="ctwatch-sandbox-"))
-        self._server = make_server(HOST, 0, self, threaded=True, request_handler=_QuietHandler)
+        self._server = _Listening(HOST, 0, self, _QuietHandler)
         self.url = self._cloud.url = f"http://{HOST}:{self._server.server_port}"
         self._cloud.open()
         self.inbox = self._make_inbox(self.folder, self.clock)
@@ -759,6 +762,15 @@ class Sandbox(World):
             self.clock.sleep(_POLL)
             answer = forward(at_once)
         return answer
+
+
+class _Listening(ThreadedWSGIServer):
+    """A thread for each connection; asks no name server what 127.0.0.1 is called."""
+
+    def server_bind(self) -> None:
+        """Bind, as an HTTPServer does but for that question."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = HOST, int(self.server_address[1])
 
 
 class _QuietHandler(MotoRequestHandler):
