@@ -2,6 +2,7 @@
 
 import traceback
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from watch_world import EVERY_CHANNEL, PLAIN, World
 from ctwatch.cli import cli
 
 pytestmark = pytest.mark.exhaustive
+
+README = Path(__file__).parent.parent / "README.md"
 
 
 @pytest.fixture(scope="module")
@@ -67,10 +70,14 @@ def test_every_write_in_turn_is_refused_and_repeats_what_it_was_sent(
             world.refuse = lambda _, name, params, refused=refused: (  # type: ignore[misc]
                 ("ValidationException", echoing(told, params)) if name == refused else None
             )
-            assert told.run("up") != 0, refused
+            assert told.run("up") == 1, refused
+            assert f"{refused} answered ValidationException" in told.witness.heard[-1]
             world.refuse = lambda *_: None
         assert "Value (secret)" in told.heard
         assert told.leaks() == []
+    if kind == "kept by SSM":
+        row = f"the webhook's URL too | {len(names)} | 0 | {len(names)} | 0 |"
+        assert row in README.read_text("utf-8")
 
 
 ANSWERS = ("400", "401", "403", "404", "410", "429", "500", "503", "302", "200", "hang", "reset")

@@ -85,7 +85,7 @@ HONOURED = {
 UNHELD = {
     ("events", "topic policy"): (
         "a Condition is not supported there",
-        "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-troubleshooting.html",
+        "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html",
     ),
     ("events", "key policy"): (
         "nor for the key of such a topic",
