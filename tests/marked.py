@@ -113,7 +113,8 @@ class Witness:
 
 def stored(world: World) -> Iterator[tuple[str, str]]:
     """Everything that is in the account, place and content, but secure strings decrypted."""
-    for region in sorted({one.call.region for one in world.sandbox.calls if one.call.region}):
+    wrote = {one.call.region for one in world.sandbox.calls if one.writes and one.call.region}
+    for region in sorted(wrote):
         for service, ask in _KEPT.items():
             client = world.client(service, region)
             for place, answer in ask(client):

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from watch_world import PLAIN, world_of
 
+from ctwatch.bundle import bundle
 from ctwatch.cli import main
+from ctwatch.sandbox.containers import Container
 from ctwatch.sandbox.server import Sandbox
 
 CTWATCH = [sys.executable, "-c", "from ctwatch.cli import run; run()"]
@@ -26,30 +27,23 @@ def open_umask() -> Iterator[None]:
     os.umask(before)
 
 
-def open_to_others(folder: Path) -> list[Path]:
-    """What others may reach or read; of a folder that they may not enter, nothing within."""
-    if stat.S_IMODE(folder.stat().st_mode) == 0o700:
-        return []
-    return [folder, *(one for one in folder.iterdir() if one.stat().st_mode & 0o077)]
-
-
 @pytest.mark.usefixtures("open_umask")
 def test_mails_and_unpacked_functions_are_private_and_go_at_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    with Sandbox() as sandbox, world_of(sandbox, tmp_path) as world:
-        world.use(PLAIN)
-        assert world.run("up").code == 0
-        assert world.run("simulate", "stop-logging").code == 0
-        made = [one for one in tmp_path.iterdir() if one.is_dir()]
+    monkeypatch.setattr("ctwatch.sandbox.containers.can_fork", lambda: False)
+    with Sandbox() as sandbox:
+        mail = sandbox.inbox.put_mail("me@example.com", "hello", "text").path
+        container = Container(bundle(), {"_HANDLER": "main.handler"}, "stream")
+        made = {one: stat.S_IMODE(one.stat().st_mode) for one in tmp_path.iterdir()}
+        container.close()
         kinds = {one.name.rsplit("-", 1)[0] for one in made}
         assert kinds == {"ctwatch-sandbox", "ctwatch-function"}
-        assert [one for folder in made for one in open_to_others(folder)] == []
-        mails = [*sandbox.folder.glob("*.eml")]
-        assert mails
-        assert {stat.S_IMODE(one.stat().st_mode) for one in mails} == {0o600}
-    assert [one for one in tmp_path.iterdir() if one.is_dir()] == []
+        assert mail.parent in made
+        assert stat.S_IMODE(mail.stat().st_mode) == 0o600
+        assert {*made.values()} == {0o700}
+    assert [*tmp_path.iterdir()] == []
 
 
 @pytest.mark.usefixtures("open_umask")
