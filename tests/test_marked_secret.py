@@ -77,7 +77,7 @@ def test_aws_repeats_what_it_was_sent_and_ctwatch_does_not(told: Told) -> None:
 def test_a_url_where_something_else_belongs_is_not_repeated(
     told: Told, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Pasted at a question of `init`, given as a link, a technique, a detection or a region."""
+    """Pasted at a question of `init`, or given as the link of a mail."""
     url = told.world.sandbox.inbox.webhook_url
     lines = f"eu-west-1\nme@example.com\n{url}\nenv:DISCORD_WEBHOOK_URL"
     monkeypatch.setattr("sys.stdin", io.StringIO(lines))
