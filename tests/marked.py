@@ -292,8 +292,9 @@ def own_processes() -> Iterator[tuple[str, str]]:
 class Told:
     """A world in which everything that is said is kept."""
 
-    def __init__(self, world: World, witness: Witness) -> None:
+    def __init__(self, world: World, witness: Witness, in_environment: bool) -> None:
         self.world = world
+        self.in_environment = in_environment
         self.witness = witness
         self.secrets = set().union(*map(needles, world.sandbox.inbox.webhook_urls.values()))
 
@@ -323,9 +324,9 @@ class Told:
         yield "narration", self.narrated
 
     def leaks(self) -> list[str]:
-        """All that gives it away, but for what the function's environment is there for."""
+        """All that gives it away, but for the function's environment where that is asked for."""
         found = leaks(self.secrets, self.said(), stored(self.world), zips(self.world))
-        return [one for one in found if not one.endswith(" environment")]
+        return [one for one in found if not (self.in_environment and one.endswith(" environment"))]
 
 
 @contextmanager
@@ -344,4 +345,4 @@ def telling(world: World, config: Mapping[str, Any]) -> Iterator[Told]:
     world.refused.clear()
     world.use(config)
     with Witness().listening() as witness:
-        yield Told(world, witness)
+        yield Told(world, witness, config == PLAIN_SECRET)
