@@ -20,6 +20,10 @@ class EventLog:
         self.given = (world, inbox)
         self.events = []
         self.answers = {}
+        self.ended = 0
+
+    def wait(self, ended, seconds):
+        self.given[0].clock.sleep(seconds)
 
     def handlers(self):
         return self.answers

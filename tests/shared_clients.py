@@ -10,6 +10,7 @@ command, and of the story.
 """
 
 import os
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from email.utils import formatdate
@@ -56,7 +57,8 @@ def without_socket(sandbox: Sandbox) -> Callable[[Mapping[str, Any], bytes], Ans
 
     def send(environ: Mapping[str, Any], body: bytes) -> Answer:
         answer = sandbox._answer(dict(environ), body)
-        return replace(answer, headers={**answer.headers, "Date": formatdate(usegmt=True)})
+        date = formatdate(time.time() + sandbox.clock.ahead, usegmt=True)
+        return replace(answer, headers={**answer.headers, "Date": date})
 
     return send
 

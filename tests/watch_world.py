@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import boto3
 import pytest
@@ -168,10 +168,13 @@ def _folded(text: io.StringIO) -> str:
     return " ".join(text.getvalue().split())
 
 
+W = TypeVar("W", bound=World)
+
+
 @contextmanager
-def world_of(sandbox: Sandbox, folder: Path) -> Iterator[World]:
+def world_of(sandbox: Sandbox, folder: Path, kind: type[W] = World) -> Iterator[W]:
     """Lead this process's AWS clients to `sandbox`, and let the test cut the wire."""
-    world = World(sandbox, folder / "config.yaml")
+    world = kind(sandbox, folder / "config.yaml")
 
     def before(model: Any, params: Mapping[str, Any], **_: Any) -> tuple[Any, Any] | None:
         service = model.service_model.service_name

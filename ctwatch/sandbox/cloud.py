@@ -68,9 +68,11 @@ class Cloud:
     Args:
         account: the account id.
         region: the home region.
+        ahead: tells by how many seconds its clock is ahead of this machine's.
     """
 
-    def __init__(self, account: str, region: str) -> None:
+    def __init__(self, account: str, region: str, ahead: Callable[[], float] = lambda: 0.0) -> None:
+        self._ahead = ahead
         self.account = account
         self.region = region
         self.url = "http://127.0.0.1"
@@ -98,7 +100,7 @@ class Cloud:
         from memory; the time, which it asks for several times a message, it gets by a short way, as
         it does a request's id, which it would draw letter by letter.
         """
-        _Sqs.unix_time_millis = _milliseconds
+        _Sqs.unix_time_millis = self._milliseconds
         _Responses.method_names_from_class = functools.cache(self._names)
         _Responses.gen_amzn_requestid_long = _request_id
         default_user_config["lambda"]["use_docker"] = False
@@ -149,6 +151,10 @@ class Cloud:
         if answer.status >= 400 and _is_page(answer):  # noqa: PLR2004 - HTTP's own line
             raise missing(environ)
         return answer
+
+    def _milliseconds(self) -> float:
+        """Unix time, by which messages are hidden and seen again."""
+        return (time.time() + self._ahead()) * 1000
 
     def client(self, service: str, region: str) -> Any:
         """A client as boto3 makes them that reaches moto in this process, past everything else."""
@@ -298,11 +304,6 @@ def _application(service: Any) -> Any:
         return create_backend_app(service)
     finally:
         sessions.create_loader = anew
-
-
-def _milliseconds() -> float:
-    """Unix time."""
-    return time.time() * 1000
 
 
 def rules(account: str, region: str, bus: str) -> list[dict[str, Any]] | None:

@@ -79,7 +79,9 @@ class Container:
         """Whether it can take another invocation."""
         return self._process.poll() is None
 
-    def invoke(self, request_id: str, arn: str, event: str, seconds: float) -> Outcome:
+    def invoke(
+        self, request_id: str, arn: str, event: str, seconds: float, ahead: float = 0.0
+    ) -> Outcome:
         """Run the handler once.
 
         Args:
@@ -87,6 +89,7 @@ class Container:
             arn: the function's.
             event: JSON text.
             seconds: the function's timeout, in real time: the process lives in that.
+            ahead: seconds by which the time of day is ahead of this machine's.
         """
         cold = self._init is None
         if cold:
@@ -96,6 +99,7 @@ class Container:
         began = time.monotonic()
         deadline = (time.time() + seconds) * 1000
         request = {"id": request_id, "arn": arn, "deadline_ms": deadline, "event": event}
+        request["ahead"] = ahead
         with contextlib.suppress(OSError, ValueError):  # it has ended: then no answer comes
             print(json.dumps(request), file=self._process.stdin, flush=True)
         outcome = self._outcome(request_id, seconds)

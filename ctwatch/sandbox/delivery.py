@@ -40,6 +40,10 @@ _LONGEST_WAIT = 600.0
 _REQUIRED = ("id", "detail-type", "source", "account", "time", "region", "resources")
 
 
+Seen = Callable[[str, str, str], list[dict[str, Any]] | None]
+"""Tells the rules of an account's bus in a region; None where there is no such bus."""
+
+
 @dataclass(frozen=True)
 class _Errand:
     """One event on its way to one target.
@@ -67,10 +71,12 @@ class Delivery:
     Args:
         world: moto's clients, the clock, the story.
         inbox: where alerts arrive; each POST it gets is told as a hop.
+        seen: the rules of a bus, as `cloud.rules` or `slowness` tells them.
     """
 
-    def __init__(self, world: World, inbox: Inbox) -> None:
+    def __init__(self, world: World, inbox: Inbox, seen: Seen = rules) -> None:
         self._world = world
+        self._rules = seen
         self._work = Work(world.clock, self._broken)
         self._queues = Queues(world)
         self._roles = Roles(world)
@@ -93,9 +99,27 @@ class Delivery:
             **self.functions.handlers(),
         }
 
-    def deliver(self, event: dict[str, Any], region: str) -> None:
-        """Put an EventBridge envelope on the region's default bus; returns at once."""
-        self._enter(event, region, "default")
+    def deliver(self, event: dict[str, Any], region: str, after: float = 0.0) -> None:
+        """Put an EventBridge envelope on the region's default bus; returns at once.
+
+        Args:
+            event: the envelope.
+            region: the region.
+            after: seconds that it takes to get there.
+        """
+        if after:
+            self._work.later(after, partial(self._evaluate, event, region, "default", 0))
+        else:
+            self._enter(event, region, "default")
+
+    @property
+    def ended(self) -> int:
+        """How much of what was under way has ended."""
+        return self._work.ended
+
+    def wait(self, ended: int, seconds: float) -> None:
+        """Wait until more than that has ended, at most so many seconds of the clock."""
+        self._work.wait(ended, seconds)
 
     def idle(self, timeout: float = 10) -> bool:
         """Wait until nothing is under way, retries that wait on the clock included.
@@ -124,7 +148,7 @@ class Delivery:
 
     def _evaluate(self, event: dict[str, Any], region: str, bus: str, hops: int) -> None:
         received = self._world.clock.now()
-        for rule in rules(self._world.account, region, bus) or ():
+        for rule in self._rules(self._world.account, region, bus) or ():
             if self._fires(rule, event):
                 self._world.metrics.count(EVENTS, "MatchedEvents", rule["Arn"])
                 self._tell_fired(rule["Name"], rule["Targets"])

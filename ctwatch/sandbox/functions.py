@@ -31,6 +31,7 @@ from ctwatch.sandbox.functionlogs import FunctionLogs, group_of, tail
 from ctwatch.sandbox.metrics import LAMBDA
 from ctwatch.sandbox.queues import Queues
 from ctwatch.sandbox.roles import Roles
+from ctwatch.sandbox.runtime import LEAPING
 from ctwatch.sandbox.work import Work
 
 Config = dict[str, Any]
@@ -279,9 +280,8 @@ class Functions:
             container = self._new(config)
         with self._lock:
             self._busy.add(container)
-        outcome = container.invoke(
-            request_id, config["FunctionArn"], payload, float(config.get("Timeout", 3))
-        )
+        seconds, ahead = float(config.get("Timeout", 3)), self._world.clock.ahead
+        outcome = container.invoke(request_id, config["FunctionArn"], payload, seconds, ahead)
         self._give_back(config, container)
         return container.stream, outcome
 
@@ -339,6 +339,7 @@ class Functions:
             "PATH": os.defpath,
             "LANG": "en_US.UTF-8",
             "TZ": ":UTC",
+            **(LEAPING if self._world.clock.leaps else {}),
             **(config.get("Environment") or {}).get("Variables", {}),
             **self._world.credentials(config["Role"], name),
             "_HANDLER": config["Handler"],

@@ -19,11 +19,13 @@ import secrets
 import shutil
 import tempfile
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from socketserver import TCPServer
 from typing import Any, Protocol, Self
@@ -41,14 +43,16 @@ from ctwatch.sandbox.cloud import NOT_IMPLEMENTED, Cloud, bucket_region, tagged
 from ctwatch.sandbox.identities import ACCESS_KEY, SECRET_KEY, Identities, Identity
 from ctwatch.sandbox.metrics import Metrics
 from ctwatch.sandbox.roles import Roles
+from ctwatch.sandbox.slowness import Slowness
 
 HOST = "127.0.0.1"
 TOKEN_PATH = "/_ctwatch/token"  # noqa: S105 - a path; the token proves whose server answers
+CLOCK_PATH = "/_ctwatch/clock"
 CONFIRM_PATH = "/confirm"
 UNSUBSCRIBE_PATH = "/unsubscribe"
 _HOP_BY_HOP = {"Connection", "Transfer-Encoding", "Server", "Date", "Status"}
 _BODILESS = {204, 304}
-_POLL = 0.05  # seconds between two looks of a long poll
+_LOOK = 0.25  # seconds after which a long poll looks again for what was hidden
 
 # What could lead a client elsewhere than here.
 _UNSET = (
@@ -107,8 +111,15 @@ class EventPlane(Protocol):
     def handlers(self) -> Mapping[tuple[str, str], Handler]:
         """The operations that it answers in moto's stead."""
 
-    def deliver(self, event: dict[str, Any], region: str) -> None:
-        """Take an event on that region's default bus; return at once."""
+    def deliver(self, event: dict[str, Any], region: str, after: float = 0.0) -> None:
+        """Take an event on that region's default bus, after so many seconds; return at once."""
+
+    @property
+    def ended(self) -> int:
+        """How much of what was under way has ended."""
+
+    def wait(self, ended: int, seconds: float) -> None:
+        """Wait until more than that has ended, at most so many seconds of the clock."""
 
     def idle(self, timeout: float) -> bool:
         """Wait until nothing is under way; tell whether that came about."""
@@ -182,6 +193,8 @@ class Sandbox(World):
         narrate: called with each `Hop` as it happens, from any thread.
         folder: where mails are kept; a temporary folder, removed at the end, when None.
         host: must be loopback.
+        like_aws: whether it takes AWS's time to agree; see `slowness`.
+        seed: of all that it draws then.
         delivery_factory: makes the event plane; the real one when None.
         inbox_factory: makes the mailbox; the real one when None.
     """
@@ -195,6 +208,8 @@ class Sandbox(World):
         narrate: Callable[[Hop], None] | None = None,
         folder: Path | None = None,
         host: str = HOST,
+        like_aws: bool = False,
+        seed: int = 0,
         delivery_factory: Callable[["Sandbox", Any], EventPlane] | None = None,
         inbox_factory: Callable[[Path, Clock], Any] | None = None,
     ) -> None:
@@ -212,10 +227,11 @@ class Sandbox(World):
         self.story: list[Hop] = []
         self._narrate = narrate
         self._given_folder = folder
+        self.slowness = Slowness(self, seed) if like_aws else None
         self._make_delivery = delivery_factory or _real_delivery
         self._make_inbox = inbox_factory or _real_inbox
         self._token = secrets.token_hex(16)
-        self._cloud = Cloud(account, region)
+        self._cloud = Cloud(account, region, lambda: self.clock.ahead)
         self._identities = Identities(account)
         self._opted_in: set[str] = set()
         self._history = records.History()
@@ -315,6 +331,8 @@ class Sandbox(World):
         self._log_files.clear()
         self._identities.clear()
         self._opted_in.clear()
+        if self.slowness:
+            self.slowness.forget()
         with self._lock:
             self.calls.clear()
             self.story.clear()
@@ -423,6 +441,13 @@ class Sandbox(World):
         return [answer.body]
 
     def _answer(self, environ: dict[str, Any], body: bytes) -> wire.Answer:
+        self.clock.begin()
+        try:
+            return self._answered(environ, body)
+        finally:
+            self.clock.end()
+
+    def _answered(self, environ: dict[str, Any], body: bytes) -> wire.Answer:
         if self._server is None:  # a connection that outlived the sandbox
             return wire.Answer(503, {"Content-Type": "text/plain"}, b"the sandbox has stopped")
         page = self._page(environ)
@@ -445,6 +470,8 @@ class Sandbox(World):
         query = parse_qs(environ.get("QUERY_STRING", ""))
         if path == TOKEN_PATH:
             return wire.Answer(200, {"Content-Type": "text/plain"}, self._token.encode())
+        if path == CLOCK_PATH:
+            return self._time(float(query.get("sleep", ["0"])[0]))
         if path.startswith("/moto-api"):
             return wire.Answer(404, {"Content-Type": "text/plain"}, b"not part of the sandbox")
         links = {CONFIRM_PATH: ("ConfirmSubscription", "Token"),
@@ -453,6 +480,23 @@ class Sandbox(World):
         if needed and needed in query and environ["REQUEST_METHOD"] == "GET":
             return self._follow(operation, {key: values[0] for key, values in query.items()})
         return None
+
+    def _time(self, seconds: float) -> wire.Answer:
+        """The clock for another process that goes by it, after so many of its seconds."""
+        if seconds > 0:
+            with self._waiting():
+                self.clock.sleep(seconds)
+        told = f"{self.clock.monotonic()!r} {self.clock.ahead!r}"
+        return wire.Answer(200, {"Content-Type": "text/plain"}, told.encode())
+
+    @contextmanager
+    def _waiting(self) -> Iterator[None]:
+        """A request that does nothing but wait keeps no time from being leapt over."""
+        self.clock.end()
+        try:
+            yield
+        finally:
+            self.clock.begin()
 
     def _follow(self, operation: str, params: dict[str, Any]) -> wire.Answer:
         """Follow a link out of a mail: no signature, no record.
@@ -549,7 +593,8 @@ class Sandbox(World):
             strictness.check(call, self._cloud)
             forward = strictness.strict(key, exchange.forward, self._cloud)
             handler = self._handlers.get(key)
-            return handler(call, forward) if handler else forward(call)
+            answer = partial(handler, call, forward) if handler else partial(forward, call)
+            return self.slowness.answer(call, answer, self._ask) if self.slowness else answer()
         except Refusal:
             raise
         except Exception as error:
@@ -557,6 +602,13 @@ class Sandbox(World):
             logging.getLogger(__name__).exception("%s:%s failed", *key)
             said = f"The sandbox failed at {call.service}:{call.operation}."
             raise Refusal("InternalFailure", said, NOT_IMPLEMENTED) from error
+
+    def _ask(self, call: Call) -> dict[str, Any]:
+        """What a call is answered that nobody makes."""
+        key = (call.service, call.operation)
+        forward = strictness.strict(key, self._cloud.forward, self._cloud)
+        handler = self._handlers.get(key)
+        return handler(call, forward) if handler else forward(call)
 
     # Observing
 
@@ -582,7 +634,7 @@ class Sandbox(World):
         self._see(replace(said, event_id=written["eventID"]))
         self._narrate_call(call, written, watched=watched)
         if watched:
-            self._delivery.deliver(records.envelope(written), written["awsRegion"])
+            self._send(records.envelope(written), written["awsRegion"])
 
     def _announce(self, deletions: Iterable[dict[str, Any]]) -> None:
         """Send what S3 itself tells EventBridge, which no trail has to record."""
@@ -590,7 +642,15 @@ class Sandbox(World):
             bucket, deleted = event["resources"][0].rpartition(":")[2], event["detail"]
             text = f"{deleted['object']['key']} {deleted['deletion-type']}: S3 tells EventBridge"
             self._tell("record", bucket, text, ok=True, extra={"event_id": event["id"]})
-            self._delivery.deliver(event, event["region"])
+            self._send(event, event["region"])
+
+    def _send(self, event: dict[str, Any], region: str) -> None:
+        """Send an event to EventBridge; how often and how soon it comes there, AWS decides."""
+        if not self.slowness:
+            self._delivery.deliver(event, region)
+            return
+        for after in self.slowness.travels(event):
+            self._delivery.deliver(event, region, after)
 
     def expire(self, bucket: str, key: str) -> None:
         """Delete an object as a lifecycle rule of its bucket does, which nobody calls for."""
@@ -757,11 +817,14 @@ class Sandbox(World):
         """Long polling by the sandbox's clock; moto would wait by its own."""
         end = self.clock.monotonic() + float(call.params.get("WaitTimeSeconds", 0))
         at_once = call.but(WaitTimeSeconds=0)
-        answer = forward(at_once)
-        while not answer.get("Messages") and self.clock.monotonic() < end:
-            self.clock.sleep(_POLL)
+        while True:
+            ended = self._delivery.ended
             answer = forward(at_once)
-        return answer
+            left = end - self.clock.monotonic()
+            if answer.get("Messages") or left <= 0:
+                return answer
+            with self._waiting():
+                self._delivery.wait(ended, min(left, _LOOK))
 
 
 class _Listening(ThreadedWSGIServer):
@@ -794,6 +857,12 @@ class _QuietHandler(MotoRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(b"".join(chunks))
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """The time by the sandbox's clock."""
+        now = time.time() if timestamp is None else timestamp
+        sandbox: Any = self.server.app
+        return super().date_time_string(now + sandbox.clock.ahead)
 
     def log(self, *_: Any, **__: Any) -> None:
         """Say nothing."""
@@ -875,7 +944,9 @@ def _html(status: int, title: str, text: str) -> wire.Answer:
 def _real_delivery(world: Sandbox, inbox: Any) -> EventPlane:
     from ctwatch.sandbox.delivery import Delivery  # noqa: PLC0415 - beside, not below
 
-    return Delivery(world, inbox)
+    return (
+        Delivery(world, inbox, world.slowness.rules) if world.slowness else Delivery(world, inbox)
+    )
 
 
 def _real_inbox(folder: Path, clock: Clock) -> Any:

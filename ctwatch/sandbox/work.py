@@ -32,10 +32,10 @@ class Work:
         self._broken = broken
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="sandbox")
         self._changed = threading.Condition()
-        self._wake = threading.Event()
         self._due: list[tuple[float, int, Task]] = []
         self._count = itertools.count()
         self._running = 0
+        self._ended = 0
         self._paused = False
         self._closed = False
         self._timer: threading.Thread | None = None
@@ -45,8 +45,7 @@ class Work:
         with self._changed:
             if self._paused:
                 return
-            self._running += 1
-            self._pool.submit(self._run, task)
+            self._submit(task)
 
     def later(self, seconds: float, task: Task) -> None:
         """Run `task` when `seconds` have passed on the clock."""
@@ -60,16 +59,29 @@ class Work:
                     target=self._watch, name="sandbox-timer", daemon=True
                 )
                 self._timer.start()
-        self._wake.set()
+            self._changed.notify_all()
 
     def idle(self, timeout: float) -> bool:
         """Wait until nothing runs and nothing is due; False when `timeout` real seconds pass."""
         deadline = time.monotonic() + timeout
         with self._changed:
             while self._running or self._due:
-                if not self._changed.wait(max(0.0, deadline - time.monotonic())):
-                    return not (self._running or self._due)
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return False
+                self._clock.wait(self._changed, left * self._clock.speed)
             return True
+
+    @property
+    def ended(self) -> int:
+        """How many tasks have ended so far."""
+        return self._ended
+
+    def wait(self, ended: int, seconds: float) -> None:
+        """Wait until more tasks than `ended` have ended, at most `seconds` of the clock."""
+        with self._changed:
+            if self._ended == ended:
+                self._clock.wait(self._changed, seconds)
 
     def drop(self, hasten: Task, timeout: float = 5) -> None:
         """Forget what is due and let what runs end, without starting anything new.
@@ -90,10 +102,16 @@ class Work:
         """End the threads after what runs; forget the rest. May be called twice."""
         self._closed = True
         self.drop(hasten)
-        self._wake.set()
+        with self._changed:
+            self._changed.notify_all()
         if self._timer is not None:
             self._timer.join()
         self._pool.shutdown(wait=True)
+
+    def _submit(self, task: Task) -> None:
+        self._running += 1
+        self._clock.begin()
+        self._pool.submit(self._run, task)
 
     def _run(self, task: Task) -> None:
         try:
@@ -103,22 +121,18 @@ class Work:
         finally:
             with self._changed:
                 self._running -= 1
+                self._ended += 1
                 self._changed.notify_all()
+            self._clock.end()
 
     def _watch(self) -> None:
-        while True:
-            self._wake.clear()
-            with self._changed:
-                if self._closed:
-                    return
-                wait = self._hand_over()
-            self._clock.wait(self._wake, wait)
+        with self._changed:
+            while not self._closed:
+                self._clock.wait(self._changed, self._hand_over(), patient=True)
 
-    def _hand_over(self) -> float:
+    def _hand_over(self) -> float | None:
         """Start what is due; the seconds until the next is."""
         now = self._clock.monotonic()
         while self._due and self._due[0][0] <= now:
-            task = heapq.heappop(self._due)[2]
-            self._running += 1
-            self._pool.submit(self._run, task)
-        return self._due[0][0] - now if self._due else 3600.0
+            self._submit(heapq.heappop(self._due)[2])
+        return self._due[0][0] - now if self._due else None

@@ -81,10 +81,12 @@ def down(options: Options, delete_logs: bool, yes: bool, wait: float) -> int:
     if delete_logs:
         rest = _clear_buckets(screen, watch, rest, stayed)
     work = clear(rest, watch.aws, keep_data=not delete_logs)
-    for step in show_steps(screen, work, "Clearing", clearing=True):
-        if step.action is Action.DELETED and step.resource.lingers:
-            screen.talk(f"{step.resource.title}: {step.resource.lingers}.")
-    return _cleared(options, watch, keep_data=not delete_logs)
+    steps = show_steps(screen, work, "Clearing", clearing=True)
+    gone = [step.resource for step in steps if step.action is Action.DELETED]
+    for resource in gone:
+        if resource.lingers:
+            screen.talk(f"{resource.title}: {resource.lingers}.")
+    return _cleared(options, watch, gone, keep_data=not delete_logs)
 
 
 def _with_canary(watch: "Opened") -> "Opened":
@@ -226,13 +228,37 @@ def _clear_bucket(screen: "Screen", watch: "Opened", bucket: "Bucket") -> "Step"
     return Step(bucket, Action.DELETED)
 
 
-def _cleared(options: Options, watch: "Opened", *, keep_data: bool) -> int:
-    """Look, and say what is left."""
+_SHOWN = 90.0
+"""Seconds for which AWS may go on to show what was deleted: SQS takes a minute to delete a queue.
+
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_DeleteQueue.html
+"""
+
+
+def _looked_again(watch: "Opened", gone: Sequence["Resource"]) -> list["Finding"]:
+    """What is there, when what was deleted is no longer shown or had time enough to go."""
     from ctwatch.engine import inspect
+
+    own, clock = watch.watch, watch.aws.clock
+    end, pause = clock.monotonic() + _SHOWN, 1.0
+    while True:
+        there = inspect((*own.resources, *own.unwanted), watch.aws)  # also what nobody must have
+        late = [one for one in there if one.live and one.resource in gone]
+        if not late or clock.monotonic() + pause > end:
+            return there
+        clock.sleep(pause)
+        pause = min(2 * pause, 10.0)
+
+
+def _cleared(
+    options: Options, watch: "Opened", gone: Sequence["Resource"], *, keep_data: bool
+) -> int:
+    """Look, and say what is left."""
     from ctwatch.findings import Verdict
 
-    screen, own = options.screen, watch.watch
-    there = inspect((*own.resources, *own.unwanted), watch.aws)  # also what nobody must have
+    screen = options.screen
+    with screen.working("Looking again"):
+        there = _looked_again(watch, gone)
     left = [one for one in there if one.ours or one.verdict is Verdict.UNKNOWN]
     left = [one for one in left if not one.resource.given]
     kept = [one for one in left if one.resource.data and keep_data]

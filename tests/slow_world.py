@@ -1,0 +1,80 @@
+"""A sandbox that takes AWS's time, and one clock for it and for ctwatch that leaps over waits.
+
+A process of its own goes by the same clock: `led_by(FarClock(sandbox.url))`.
+"""
+
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from watch_world import World, world_of
+
+from ctwatch.clock import Clock, LeapingClock
+from ctwatch.sandbox.server import CLOCK_PATH, Sandbox
+
+LATER = 90.0
+"""Seconds after which AWS has agreed on everything: a person takes as long to find a mail."""
+
+
+class FarClock(Clock):
+    """The clock of a sandbox in another process.
+
+    Args:
+        url: the sandbox's.
+    """
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self._page = f"{url}{CLOCK_PATH}"
+
+    def _told(self, seconds: float = 0.0) -> tuple[float, float]:
+        with urllib.request.urlopen(f"{self._page}?sleep={max(0.0, seconds)!r}") as answer:
+            monotonic, ahead = answer.read().split()
+        return float(monotonic), float(ahead)
+
+    @property
+    def ahead(self) -> float:
+        return self._told()[1]
+
+    def monotonic(self) -> float:
+        return self._told()[0]
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + timedelta(seconds=self.ahead)
+
+    def sleep(self, seconds: float) -> None:
+        self._told(seconds)
+
+
+@contextmanager
+def led_by(clock: Clock) -> Iterator[None]:
+    """Let ctwatch, and botocore when it tries again, go by a clock."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ctwatch.aws.Clock", lambda: clock)
+        patch.setattr("botocore.endpoint.time", SimpleNamespace(time=time.time, sleep=clock.sleep))
+        yield
+
+
+class SlowWorld(World):
+    """A world in which nothing that is late is forgotten."""
+
+    def settle(self) -> None:
+        """Wait for all that is under way, and until everybody knows of everything."""
+        self.sandbox.clock.sleep(LATER)
+        assert self.sandbox.idle(20)
+
+
+@contextmanager
+def slow_world(folder: Path, seed: int = 0) -> Iterator[SlowWorld]:
+    """A world on a sandbox like AWS; no event is lost in it, unless a test wants it."""
+    clock = LeapingClock()
+    with Sandbox(clock=clock, like_aws=True, seed=seed) as sandbox, led_by(clock):
+        assert sandbox.slowness
+        sandbox.slowness.never = 0
+        with world_of(sandbox, folder, SlowWorld) as world:
+            yield world
