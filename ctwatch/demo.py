@@ -7,6 +7,7 @@ and asserts nothing but their exit codes, and ends with the sandbox's own invent
 import html
 import os
 import re
+import secrets
 import shlex
 import signal
 import sys
@@ -57,8 +58,13 @@ def leading_to(sandbox: "Sandbox") -> Iterator[None]:
         os.environ.update(before)
 
 
-def keep_sandbox(region: str, *, quiet: bool) -> int:
+def keep_sandbox(region: str, *, quiet: bool, like_aws: bool = False) -> int:
     """Run a sandbox until Ctrl-C or SIGTERM; exports on stdout, the story on stderr.
+
+    Args:
+        region: the home region.
+        quiet: whether to tell no more than the confirmation links.
+        like_aws: whether it takes AWS's time to agree, another one each time it is run.
 
     Raises:
         ConfigError: there is no such region.
@@ -68,7 +74,9 @@ def keep_sandbox(region: str, *, quiet: bool) -> int:
     screen = Screen(quiet=quiet)
     with _told_to_end() as over:
         story = _Story(screen)
-        sandbox = sandbox_class()(region=region, narrate=story.tell)
+        sandbox = sandbox_class()(
+            region=region, narrate=story.tell, like_aws=like_aws, seed=secrets.randbits(32)
+        )
         with sandbox as running, leading_to(running):  # its own boto3, too, must not look elsewhere
             story.sandbox = running
             for line in exports(running):
@@ -138,8 +146,8 @@ class _Story:
 
 def _hop_line(hop: "Hop") -> RenderableType:
     sign, colour = ("✓", "green") if hop.ok else ("✗", "red")
-    if hop.stage == "record" and not hop.ok:
-        sign, colour = "·", "dim"  # nothing failed: no trail was logging yet
+    if hop.stage in {"record", "delay"} and not hop.ok:
+        sign, colour = "·", "dim"  # nothing failed: no trail was logging yet, or AWS takes its time
     head = Text(f"{hop.time:%H:%M:%S} {sign} {hop.stage:<9}", colour)
     said = hop.text.removesuffix(hop.extra.get("link", ""))
     return Hanging(head, Text.assemble((f"{hop.subject}  ", "bold"), said))

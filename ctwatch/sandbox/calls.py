@@ -51,7 +51,8 @@ class Hop:
 
     Attributes:
         time: when, in UTC.
-        stage: "call", "record", "rule", "topic", "mail", "queue", "function", "log", "webhook".
+        stage: "call", "record", "rule", "topic", "mail", "queue", "function", "log", "webhook",
+            "delay".
         subject: the thing it happened at (a name, not an ARN).
         ok: whether it went on from here.
         text: what happened; when not ok, what AWS would have done and why.

@@ -12,6 +12,7 @@ What is delayed, and by whose word, stands in the constants. AWS names few numbe
 none, the bounds are what users of AWS report, and short of what ctwatch is ready to wait.
 """
 
+import json
 import threading
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +21,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
 from typing import Any
+from urllib.parse import quote
 
 from ctwatch.sandbox.calls import Call, Hop, Refusal, World
 from ctwatch.sandbox.cloud import rules
@@ -591,7 +593,21 @@ def _kept(ask: Answer) -> Answer:
         answered = ask()
     except Refusal as refusal:
         return partial(_raise, refusal)
-    return lambda: dict(answered)
+    return lambda: _on_the_wire(answered)
+
+
+def _on_the_wire(answered: Mapping[str, Any]) -> dict[str, Any]:
+    """An answer with policies as IAM sends them: JSON, percent-encoded.
+
+    https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetRolePolicy.html
+    """
+    found: dict[str, Any] = {}
+    for member, value in answered.items():
+        if member.endswith("PolicyDocument") and isinstance(value, Mapping):
+            found[member] = quote(json.dumps(value))
+        else:
+            found[member] = _on_the_wire(value) if isinstance(value, Mapping) else value
+    return found
 
 
 def _raise(refusal: Refusal) -> dict[str, Any]:

@@ -7,16 +7,23 @@ from ctwatch.verbs.common import spoken
 
 @click.command(short_help="Keep a local AWS running on this machine.")
 @click.option("--region", default="ap-northeast-2", show_default=True, help="The home region.")
+@click.option(
+    "--like-aws", is_flag=True, help="Take AWS's time to agree, keep its rates, deliver late."
+)
 @click.option("-q", "--quiet", is_flag=True, help="Tell no more than the confirmation links.")
-def sandbox(region: str, quiet: bool) -> int:
+def sandbox(region: str, like_aws: bool, quiet: bool) -> int:
     """Keep a local AWS running on this machine, for ctwatch and any other AWS client.
 
     Prints the exports that lead there; every hop of every event is told as it happens. Ctrl-C ends
     it, and with it everything in it.
+
+    It agrees at once, unless told to be like AWS: then a new role cannot be assumed for some
+    seconds, what was just changed is shown as it was, and an event comes late, sometimes twice,
+    rarely never.
     """
     from ctwatch.demo import keep_sandbox
 
-    return keep_sandbox(region, quiet=quiet)
+    return keep_sandbox(region, quiet=quiet, like_aws=like_aws)
 
 
 @click.command(short_help="The whole circle on this machine, no AWS needed.")
