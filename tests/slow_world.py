@@ -78,3 +78,34 @@ def slow_world(folder: Path, seed: int = 0) -> Iterator[SlowWorld]:
         sandbox.slowness.never = 0
         with world_of(sandbox, folder, SlowWorld) as world:
             yield world
+
+
+DRILLS = (
+    ("stop-logging",),
+    ("stop-logging", "--on", "canary"),
+    ("stop-logging", "--on", "trail", "--yes"),
+)
+
+
+def story(world: SlowWorld, *drills: tuple[str, ...]) -> None:
+    """A watch comes, is confirmed, proven and looked at, goes, and comes again at once."""
+    for some in (drills, ()):  # the second time right after it went
+        assert world.run("up").code == 0
+        world.click()
+        world.settle()
+        _as_it_was_made(world)
+        for drill in some:
+            ran = world.run("simulate", *drill)
+            assert ran.code == 0, ran.text
+            world.settle()  # after a drill on the trail, CloudTrail shows it stopped for a moment
+        _as_it_was_made(world)
+        gone = world.run("down", "--yes", "--delete-logs")
+        assert (gone.code, world.sandbox.listing()) == (0, []), gone.text
+
+
+def _as_it_was_made(world: SlowWorld) -> None:
+    with world.sandbox.recording() as seen:
+        looks = [world.run("plan", "--exit-code"), world.run("status"), world.run("up")]
+    assert [one.code for one in looks] == [0, 0, 0], looks
+    assert "ARMED" in looks[1].text
+    assert [one.operation for one in seen if one.writes] == []

@@ -1,8 +1,12 @@
 """AWS does not know at once what it has said yes to, and ctwatch does not mind."""
 
+import re
+from pathlib import Path
+
 import pytest
 from slow_world import FarClock, SlowWorld, slow_world
-from watch_world import PLAIN
+from test_like_aws_seeds import OTHERS, SEEDS
+from watch_world import PLAIN, WEBHOOK_ONLY
 
 
 @pytest.fixture
@@ -11,7 +15,7 @@ def world(tmp_path):
         yield made
 
 
-def test_the_whole_story_on_an_aws_that_is_slow_to_agree(world: SlowWorld):
+def test_a_watch_comes_and_is_proven_and_goes_on_an_aws_that_is_slow_to_agree(world: SlowWorld):
     world.use(PLAIN)
     began = world.sandbox.clock.monotonic()
     assert world.run("up").code == 0
@@ -20,9 +24,7 @@ def test_the_whole_story_on_an_aws_that_is_slow_to_agree(world: SlowWorld):
     with world.sandbox.recording() as seen:
         again = world.run("up")
     assert (again.code, [one.operation for one in seen if one.writes]) == (0, [])
-    assert world.run("status").code == 0
-    for arguments in ([], ["--on", "canary"], ["--on", "trail", "--yes"]):
-        assert world.run("simulate", "stop-logging", *arguments).code == 0
+    assert world.run("simulate", "stop-logging").code == 0
     assert world.run("down", "--yes", "--delete-logs").code == 0
     assert world.sandbox.listing() == []
     assert world.sandbox.clock.monotonic() - began > 120
@@ -33,3 +35,43 @@ def test_another_process_can_go_by_the_same_clock(world: SlowWorld):
     far.sleep(500)
     assert 500 <= far.monotonic() <= clock.monotonic()
     assert far.now().timestamp() == pytest.approx(clock.now().timestamp(), abs=20)
+
+
+@pytest.mark.exhaustive
+def test_an_event_that_comes_twice_alerts_once(world: SlowWorld):
+    world.use(WEBHOOK_ONLY)
+    assert world.run("up").code == 0
+    world.settle()
+    world.sandbox.slowness.twice = 1
+    before = len(world.sandbox.inbox.posts)
+    assert world.run("simulate", "stop-logging").code == 0
+    world.settle()
+    assert len(world.sandbox.inbox.posts) == before + 1
+    shown = world.run("alerts", "--json")
+    assert "duplicate" in shown.out
+
+
+@pytest.mark.exhaustive
+def test_an_event_that_never_comes_is_not_proven(world: SlowWorld):
+    world.use(WEBHOOK_ONLY)
+    assert world.run("up").code == 0
+    world.settle()
+    world.sandbox.slowness.never = 1
+    ran = world.run("simulate", "stop-logging")
+    assert (ran.code, "not proven" in ran.text) == (3, True)
+
+
+@pytest.mark.exhaustive
+def test_each_delay_is_told_in_the_story(world: SlowWorld):
+    world.use(PLAIN)
+    assert world.run("up").code == 0
+    told = [hop.text for hop in world.sandbox.story if hop.stage == "delay"]
+    assert any(re.fullmatch(r"role not assumable yet: \d+ s", one) for one in told)
+    assert any(re.fullmatch(r"function pending: \d+ s", one) for one in told)
+    assert any(re.fullmatch(r"on its way to EventBridge: \d+ s", one) for one in told)
+
+
+def test_the_readme_tells_how_many_stories_were_tried():
+    tried = len(SEEDS) + len(OTHERS) + 1  # and that of the rules elsewhere
+    readme = Path(__file__).parent.parent / "README.md"
+    assert f"with each option | {tried} | {tried} | 0 | 0 |" in readme.read_text("utf-8")

@@ -15,6 +15,7 @@ from pathlib import Path
 import boto3
 import pytest
 import yaml
+from botocore.exceptions import ClientError
 from watch_world import PLAIN
 
 from ctwatch.demo import _told_to_end, exports
@@ -297,6 +298,16 @@ def test_quiet_tells_a_link_and_no_more_while_a_watch_comes_and_goes_and_sigterm
     [link] = running.story.splitlines()
     assert link.startswith(f"{terminal.env['AWS_ENDPOINT_URL']}/confirm?")
     assert {one.name for one in tmp_path.iterdir()} == {"config.yaml"}
+
+
+@pytest.mark.exhaustive
+def test_like_aws_it_tells_each_delay(tmp_path):
+    running = started(tmp_path, "--like-aws")
+    Terminal(running, tmp_path).client("sqs").create_queue(QueueName="new")
+    with pytest.raises(ClientError, match="NonExistentQueue"):
+        Terminal(running, tmp_path).client("sqs").get_queue_url(QueueName="new")
+    running.wait_for_line("· delay", "new  queue not known everywhere yet: ")
+    assert running.end(signal.SIGTERM) == 0
 
 
 def test_what_ends_it_is_undone_again_and_a_hang_up_is_ignored_where_it_was():

@@ -231,7 +231,7 @@ class Function(Resource):
         if any(have[part] != self.wanted[part] for part in ("code", "architecture")):
             self._settled(aws, self._upload)
         if have["concurrency"] is not None:
-            aws.functions.delete_function_concurrency(FunctionName=self.name)
+            self._settled(aws, self._free)
         self._permit(aws, have["permissions"])
         if any(have[part] != self.wanted[part] for part in ("on_failure", "retries")):
             self._settled(aws, self._set_retries)
@@ -273,6 +273,9 @@ class Function(Resource):
             VpcConfig={"SubnetIds": [], "SecurityGroupIds": []},
             **self._settings(),
         )
+
+    def _free(self, aws: Aws) -> None:
+        aws.functions.delete_function_concurrency(FunctionName=self.name)
 
     def _upload(self, aws: Aws) -> None:
         aws.functions.update_function_code(
@@ -317,7 +320,10 @@ class Function(Resource):
         aws.functions.tag_resource(Resource=self.arn, Tags=self.tags)
 
     def delete(self, aws: Aws) -> None:
-        """Delete it with its permissions."""
+        """Delete it with its permissions, as soon as Lambda has carried out the last change."""
+        self._settled(aws, self._delete)
+
+    def _delete(self, aws: Aws) -> None:
         unless(lambda: aws.functions.delete_function(FunctionName=self.name), _GONE)
 
 

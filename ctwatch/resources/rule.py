@@ -217,18 +217,21 @@ class Rule(Resource):
         aws.events.tag_resource(ResourceARN=self.arn, Tags=tags)
 
     def delete(self, aws: Aws) -> None:
-        """Remove its targets, then the rule as soon as EventBridge sees them gone."""
-        unless(lambda: self._remove_and_delete(aws), _GONE)
+        """Remove its targets, then the rule as soon as EventBridge sees them gone.
 
-    def _remove_and_delete(self, aws: Aws) -> None:
-        if ids := [target["Id"] for target in self.listed(aws)]:
-            self._remove(aws, ids)
+        It may not list one yet that was just put, so each try looks again.
+        """
         aws.patiently(
-            lambda: aws.events.delete_rule(Name=self.name),
+            lambda: unless(lambda: self._remove_and_delete(aws), _GONE),
             code=("ValidationException", _CONCURRENT),
             says=("targets", _CONCURRENT),
             limit=300,
         )
+
+    def _remove_and_delete(self, aws: Aws) -> None:
+        if ids := [target["Id"] for target in self.listed(aws)]:
+            self._remove(aws, ids)
+        aws.events.delete_rule(Name=self.name)
 
 
 def _check(answer: Any, title: str) -> None:

@@ -209,6 +209,15 @@ _OF_ALL = {("cloudtrail", "DescribeTrails")}
 """Reads that name nothing."""
 
 
+@dataclass(frozen=True)
+class _Was:
+    """What a read answered before a change, and until when it answers that."""
+
+    until: float
+    lag: Lag
+    answer: Answer
+
+
 class Slowness:
     """The delays of one sandbox.
 
@@ -233,7 +242,7 @@ class Slowness:
         """Know of no change."""
         with self._lock:
             self._until: dict[tuple[Lag, str], float] = {}
-            self._was: dict[tuple[str, str, str], tuple[float, Lag, Answer]] = {}
+            self._was: dict[tuple[str, str, str], list[_Was]] = defaultdict(list)
             self._rules: dict[tuple[str, str], tuple[float, dict[str, Any] | None]] = {}
             self._paced: dict[tuple[str, str], deque[float]] = defaultdict(deque)
             self._at_work: set[str] = set()
@@ -337,13 +346,13 @@ class Slowness:
     def _as_it_was(self, call: Call) -> Answer | None:
         """The answer of before a change that this read does not yet show."""
         key = (call.service, call.operation, self._read_of(call))
+        now = self._now()
         with self._lock:
-            until, lag, was = self._was.get(key, (0.0, ROLE_READ, None))
-        left = until - self._now()
-        if was is None or left <= 0 or call.params.get("NextToken"):
+            shown = next((one for one in self._was.get(key, ()) if one.until > now), None)
+        if shown is None or call.params.get("NextToken"):
             return None
-        self._say(lag, key[2], left)
-        return was
+        self._say(shown.lag, key[2], shown.until - now)
+        return shown.answer
 
     def _read_of(self, call: Call) -> str:
         if (call.service, call.operation) in _OF_ALL:
@@ -371,8 +380,7 @@ class Slowness:
         with self._lock:
             for operation, lag, of, was in late:
                 key = (call.service, operation, of)
-                if self._was.get(key, (0.0,))[0] <= now:
-                    self._was[key] = now + self._drawn(lag, of), lag, was
+                self._was[key].append(_Was(now + self._drawn(lag, of), lag, was))
             lag_begun = _STARTS.get((call.service, call.operation))
             if lag_begun and not (lag_begun is LOADING and not self._loads_slowly(name)):
                 self._until[lag_begun, name] = now + self._drawn(lag_begun, name)
