@@ -43,6 +43,7 @@ from botocore.parsers import ResponseParserError
 
 from ctwatch.clock import Clock
 from ctwatch.errors import AwsError, ConfigError
+from ctwatch.inert import one_line
 from ctwatch.permissions import Grant, allow
 
 if TYPE_CHECKING:
@@ -492,14 +493,15 @@ def complaint(error: Exception, doing: str) -> AwsError:
         hint = "Log in (aws sso login), or name a profile with --profile. No account at hand?"
         hint += " Try: ctwatch demo"
         return AwsError(f"{doing}: no AWS credentials were found", hint)
+    said = one_line(str(error))
     if isinstance(error, _NO_CREDENTIALS):
-        return AwsError(f"{doing}: {error}", _LOG_IN)
+        return AwsError(f"{doing}: {said}", _LOG_IN)
     if isinstance(error, (BotoConnectionError, HTTPClientError)) and _from_here(error):
         hint = "Is ctwatch sandbox still running? A new terminal, without its exports, leaves it."
-        return AwsError(f"{doing}: nothing answers on this machine: {error}", hint)
+        return AwsError(f"{doing}: nothing answers on this machine: {said}", hint)
     if isinstance(error, (BotoConnectionError, HTTPClientError)):
-        return AwsError(f"{doing}: AWS cannot be reached: {error}", "Check the network; run again.")
-    return AwsError(f"{doing}: {error}", "Run again; what is done already is not done twice.")
+        return AwsError(f"{doing}: AWS cannot be reached: {said}", "Check the network; run again.")
+    return AwsError(f"{doing}: {said}", "Run again; what is done already is not done twice.")
 
 
 def passing(error: Exception) -> bool:
@@ -521,7 +523,7 @@ def _from_here(error: Exception) -> bool:
 def _refusal(error: ClientError, doing: str) -> AwsError:
     code, operation = code_of(error), error.operation_name
     message = error.response.get("Error", {}).get("Message", "").strip()
-    problem = f"{doing}: {operation} answered {code}: {message}"
+    problem = f"{doing}: {operation} answered {one_line(code)}: {one_line(message)}"
     return AwsError(problem, _hint(code, operation, message), code=code, operation=operation)
 
 

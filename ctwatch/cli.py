@@ -1,6 +1,7 @@
 """The command `ctwatch`: its verbs in the order of use, and what becomes of a complaint."""
 
 import errno
+import io
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -8,6 +9,7 @@ from typing import NoReturn
 import click
 
 from ctwatch.errors import CtwatchError
+from ctwatch.inert import inert, one_line
 from ctwatch.verbs.alerts import alerts
 from ctwatch.verbs.common import INTERRUPTED
 from ctwatch.verbs.confirm import confirm
@@ -67,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         click.echo(f"\n{_stopped(error)}", err=True)
         return INTERRUPTED
     except click.ClickException as error:
-        error.show()
+        _show(error)
         return error.exit_code
     except OSError as error:
         if error.errno not in _UNWRITABLE:
@@ -82,6 +84,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         Screen().complain(said)
         return said.exit_code
+
+
+def _show(error: click.ClickException) -> None:
+    """Say what click says, which repeats an argument, that may have been copied from a mail."""
+    shown = io.StringIO()
+    error.show(shown)
+    usage, error_, said = shown.getvalue().partition("Error: ")
+    click.echo(f"{usage}{error_}{one_line(inert(said))}", err=True)
 
 
 _UNWRITABLE = {errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EBADF}

@@ -48,7 +48,9 @@ ALL_REGIONS = "all"
 TOPIC = "topic"
 """What the log calls the topic where the function publishes to it; no channel has that name."""
 
-_LARGEST = 1_000_000  # bytes of a configuration file
+_LARGEST = 262_144  # bytes of a configuration file; 300 rules with patterns of 2,048 take less
+_LONGEST = 1000  # entries of one list or mapping
+_MOST_TOLD = 100  # complaints: who has more of them has given the wrong file
 _DEEPEST = 20  # levels of YAML; ours has four
 _SAMPLE_ACCOUNT = "123456789012"  # every account id is as long as this one
 
@@ -114,7 +116,7 @@ _JUDGED = re.compile(r"detections\[\d+\]|rules\[\d+\](\.except.*)?$")
 
 
 class InvalidConfigError(ConfigError):
-    """Everything that is wrong with one configuration, a line for each complaint.
+    """Everything that is wrong with one configuration, a line for each complaint up to a hundred.
 
     Args:
         source: what is complained about ("config.yaml"); begins each line.
@@ -131,7 +133,10 @@ class InvalidConfigError(ConfigError):
         self.complaints = tuple(complaints)
         judged = all(_JUDGED.match(one.path) for one in self.complaints)
         hint = (_HOW_TO_LINT if judged else _EXAMPLE) if hint is None else hint
-        super().__init__("\n".join(f"{source}: {each}" for each in self.complaints), hint)
+        told = [str(each) for each in self.complaints[:_MOST_TOLD]]
+        if more := len(self.complaints) - len(told):
+            told.append(f"and {more} mistakes more")
+        super().__init__("\n".join(f"{source}: {each}" for each in told), hint)
 
 
 def _wrong(reason: str, suggestion: str = "") -> PydanticCustomError:
@@ -752,7 +757,7 @@ def load(path: Path) -> Config:
     """Read a configuration file.
 
     Args:
-        path: a YAML file of at most 1 MB, UTF-8.
+        path: a YAML file of at most 256 KB, UTF-8.
 
     Raises:
         ConfigError: it cannot be read or something in it is wrong; `complaints` holds all of it.
@@ -1208,10 +1213,14 @@ def _section(annotation: Any) -> type[BaseModel] | None:
 
 
 def _elsewhere(key: str) -> str:
-    """The full path of a key that is known in exactly one section."""
+    """The full path of the nearest key that is known in exactly one section."""
     sections = {name: _section(field.annotation) for name, field in _keys(Config).items()}
-    paths = [name for name, inner in sections.items() if inner and key in _keys(inner)]
-    return f"{paths[0]}.{key}" if len(paths) == 1 else ""
+    known = [
+        (name, inner) for name, section in sections.items() if section for inner in _keys(section)
+    ]
+    near = nearest(key, [inner for _, inner in known])
+    paths = [f"{name}.{inner}" for name, inner in known if inner == near]
+    return paths[0] if len(paths) == 1 else ""
 
 
 # --------------------------------------------------------------------------- YAML
@@ -1264,11 +1273,11 @@ def _text(path: Path) -> str:
             content = file.read(_LARGEST + 1)
         if len(content) <= _LARGEST:
             return content.decode()
-        reason = "is larger than 1 MB, that is no configuration"
+        reason = "is larger than 256 KB, that is no configuration"
     except FileNotFoundError:
         reason, hint = "there is no such file", f"Write one with: ctwatch init --config {path}"
     except UnicodeDecodeError as error:
-        reason = f"is not UTF-8 text (byte {error.start})"
+        reason = f"is not UTF-8 text (byte {error.start}){_other_encoding(content)}"
     except OSError as error:
         reason = f"cannot be read: {error.strerror}"
     raise InvalidConfigError(str(path), [Complaint("", reason)], hint)
@@ -1283,11 +1292,23 @@ def _syntax(error: Exception, text: str) -> str:
         return f"line {mark.line + 1}, column {mark.column + 1}: {words}"
     if isinstance(error, yaml.reader.ReaderError):
         line = text.count("\n", 0, error.position) + 1
-        return f"line {line}: the character U+{ord(text[error.position]):04X} may not stand here"
+        character = f"the character U+{ord(text[error.position]):04X} may not stand here"
+        return f"line {line}: {character}{_other_encoding(text.encode())}"
     return "is not YAML that can be understood"
 
 
+def _other_encoding(content: bytes) -> str:
+    """What to say of bytes that look like UTF-16, as some editors of Windows save them."""
+    marked, begun = content[:2] in {b"\xff\xfe", b"\xfe\xff"}, content[:1000]
+    every_other = len(begun) < 4 * begun.count(0) < 3 * len(begun)
+    return ", it looks like UTF-16: save it as UTF-8" if marked or every_other else ""
+
+
 def _value(node: yaml.Node, path: tuple[str | int, ...], repeated: list[Complaint]) -> Any:
+    if isinstance(node, yaml.CollectionNode) and len(node.value) > _LONGEST:
+        reason = f"has {len(node.value)} entries, and {_LONGEST} at most may stand there"
+        repeated.append(Complaint(_path(path), reason))
+        del node.value[_LONGEST:]
     if isinstance(node, yaml.MappingNode):
         return _mapping(node, path, repeated)
     if isinstance(node, yaml.SequenceNode):

@@ -40,6 +40,7 @@ from ctwatch.digests import Looked, stamp
 from ctwatch.emptying import Contents
 from ctwatch.errors import CtwatchError, ForeignError
 from ctwatch.findings import Action, Finding, Step, Verdict, foreign
+from ctwatch.inert import inert, inert_json, one_line
 from ctwatch.notifier import plain
 from ctwatch.notifier.event import unpack
 from ctwatch.notifier.inert import cut
@@ -90,16 +91,11 @@ _WIDEST = 100
 """Columns that a frame or a rule takes at most."""
 _ENDLESS = 10_000
 """Columns of what is no terminal: no line is broken there."""
+_LONGEST_LINK = 8192
+"""Characters of a link, which no service's comes near."""
 _NARROW = 8
 """Columns that a hanging text is given at least."""
 
-# Characters that make a terminal do something, or turn the direction of reading. Line feed stays.
-_INERT = dict.fromkeys(
-    {*range(32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A)} - {ord("\n")},
-    "\N{REPLACEMENT CHARACTER}",
-)
-# The same in JSON, which escapes the first 32 itself and has no others but in strings.
-_ESCAPED = {code: f"\\u{code:04x}" for code in _INERT if code >= ord(" ")}
 # For a terminal that knows no more than ASCII.
 _PLAINLY = {
     "✓": "v", "✗": "x", "·": ".", "─": "-", "•": "*", "→": "->", "…": "...",
@@ -164,7 +160,7 @@ class Screen:
         """JSON in which nothing that a terminal would obey stands as it is."""
         ascii_only = not self.out.encoding.startswith("utf")
         text = json.dumps(document, indent=indent, ensure_ascii=ascii_only, default=_plain_value)
-        return JSONHighlighter()(text.translate(_ESCAPED))
+        return JSONHighlighter()(inert_json(text))
 
     @contextmanager
     def redrawing(self) -> Iterator[Callable[[Iterable[RenderableType], bool], None]]:
@@ -188,7 +184,7 @@ class Screen:
 
         Quiet or not: without it there is no going on.
         """
-        self.err.print(Text(url, "blue underline"), soft_wrap=True)
+        self.err.print(Text(one_line(inert(url), _LONGEST_LINK), "blue underline"), soft_wrap=True)
 
     def complain(self, error: CtwatchError) -> None:
         """Say no, and what to do now."""
@@ -218,7 +214,7 @@ class Screen:
         said = f"Waiting for the proof, at most {limit:g} s"
         columns = (
             SpinnerColumn(self._spinner),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             TimeElapsedColumn(),
         )
         with Progress(*columns, console=self.err, transient=True) as progress:
@@ -251,7 +247,7 @@ class Screen:
         return "dots" if self.err.encoding.startswith("utf") else "line"
 
     def _one_line(self, what: str) -> Text:
-        text = Text(what)
+        text = Text(inert(what))
         text.truncate(self.err.width - 4, overflow="ellipsis")
         return text
 
@@ -281,7 +277,7 @@ def _hung(what: RenderableType) -> RenderableType:
 
 def _inert(text: Text) -> Text:
     """The same text without what a terminal would obey."""
-    text.plain = text.plain.translate(_INERT)
+    text.plain = inert(text.plain)
     return text
 
 

@@ -38,7 +38,7 @@ STOREYS = (
     ("aws", "detections", "bundle", "secret", "existing"),
     ("patterns", "diff", "digests", "permissions", "prices"),
     ("times",),
-    ("errors", "clock", "parallel"),
+    ("errors", "clock", "parallel", "inert"),
 )
 LEVEL = {part: level for level, storey in enumerate(STOREYS) for part in storey}
 

@@ -1,9 +1,12 @@
 import re
+import time
 import traceback
+import tracemalloc
 from pathlib import Path
 
 import pytest
 import yaml
+from golden_text import GOLDEN, hold
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -608,7 +611,20 @@ def test_a_url_is_refused_with_how_to_write_it():
         ("- a\n", "must be a mapping of keys such as 'name: ctwatch'"),
         ("text", "must be a mapping of keys such as 'name: ctwatch'"),
         (b"name: \xff", "is not UTF-8 text (byte 6)"),
-        (b"#" * 1_000_001, "is larger than 1 MB, that is no configuration"),
+        (b"#" * 262_145, "is larger than 256 KB, that is no configuration"),
+        ("name: two".encode("utf-16"), "is not UTF-8 text (byte 0), it looks like UTF-16: save"),
+        (
+            "name: two".encode("utf-16-le"),
+            "line 1: the character U+0000 may not stand here, it looks like UTF-16: save it as",
+        ),
+        (
+            "name: two".encode("utf-16-be"),
+            "line 1: the character U+0000 may not stand here, it looks like UTF-16: save it as",
+        ),
+        ("name: \xe4\n".encode("latin-1"), "is not UTF-8 text (byte 6)"),
+        (b"name: two\0\n", "line 1: the character U+0000 may not stand here"),
+        ("a: &a [1]\nb: &b [*a, *a]\nc: [*b, *b]", "line 1, column 4: anchors and aliases"),
+        ("<<: {name: two}", "unknown key"),
         ("a: b: c", "line 1, column 5: mapping values are not allowed here"),
         ("name: a\n\tregion: b", "line 2, column 1: while scanning"),
         (
@@ -637,6 +653,121 @@ def test_a_file_that_is_no_configuration_is_refused_with_the_place(tmp_path, con
     assert error.exit_code == 2
     assert any(each.reason.startswith(reason) for each in error.complaints), error.problem
     assert error.problem.startswith(f"{tmp_path / 'config.yaml'}: ")
+
+
+def refusal(text):
+    return lambda path: path.write_bytes(text)
+
+
+def sparse(path):
+    with path.open("wb") as file:
+        file.truncate(10_000_000)
+
+
+# What is refused, and what a reader without bounds would take ages or gigabytes for.
+BOMBS = {
+    "ten megabytes": sparse,
+    "a billion laughs": refusal(
+        b"a: &a [x,x,x,x,x,x,x,x,x]\n"
+        + b"".join(
+            b"%c: &%c [%s]\n" % (n, n, b",".join([b"*%c" % (n - 1)] * 9)) for n in range(98, 107)
+        )
+    ),
+    "a thousand levels of lists": refusal(b"a: " + b"[" * 1000 + b"]" * 1000),
+    "a thousand levels of mappings": refusal(b"{a: " * 1000 + b"}" * 1000),
+    "a thousand levels of indentation": refusal(
+        b"".join(b" " * n + b"a:\n" for n in range(1000))[:200_000]
+    ),
+    "keys of keys": refusal(b"? " * 1000),
+    "an object": refusal(b"a: !!python/object/apply:os.system [exit]"),
+    "an integer of a hundred thousand digits": refusal(b"region: " + b"9" * 100_000),
+    "the same key again and again": refusal(b"name: two\n" * 20_000),
+    "nothing but unknown keys": refusal(b"".join(b"regoin%d: x\n" % n for n in range(15_000))),
+    "nothing but wrong regions": refusal(b"regions: [" + b"us-esat-1, " * 20_000 + b"]"),
+    "nothing but wrong addresses": refusal(
+        b"topic: {emails: [" + b"".join(b"a%d.., " % n for n in range(20_000)) + b"]}"
+    ),
+    "an address of one letter": refusal(b"topic: {emails: [" + b"a" * 200_000 + b"!]}"),
+    "a name of braces": refusal(b"topic: {name: '" + b"{" * 200_000 + b"'}"),
+    "sequences in a row": refusal(b"a: [" + b"{a: b}, " * 20_000 + b"]"),
+}
+_SMALL = {"a billion laughs", "a thousand levels of lists", "keys of keys", "an object"}
+
+
+@pytest.mark.parametrize(
+    "bomb",
+    [
+        pytest.param(one, marks=[] if name in _SMALL else pytest.mark.exhaustive, id=name)
+        for name, one in BOMBS.items()
+    ],
+)
+def test_a_bomb_is_refused_in_seconds_and_megabytes(tmp_path, bomb):
+    bomb(path := tmp_path / "config.yaml")
+    began = time.process_time()
+    tracemalloc.start()
+    try:
+        with pytest.raises(InvalidConfigError) as caught:
+            config.load(path)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert time.process_time() - began < 30  # tracing takes most of it: 2 without
+    assert most < 200_000_000
+    assert caught.value.exit_code == 2
+    assert len(caught.value.problem.splitlines()) <= 101
+
+
+def test_of_very_many_mistakes_the_first_are_told_and_the_rest_counted(tmp_path):
+    text = "topic: {emails: [a@b.co]}\n" + "".join(f"zz{n}: x\n" for n in range(150))
+    error = refused(tmp_path, text)
+    lines = error.problem.splitlines()
+    assert len(error.complaints) == 150
+    assert len(lines) == 101
+    assert lines[-1].endswith("config.yaml: and 50 mistakes more")
+    long = refused(tmp_path, f"regions: [{'us-east-1, ' * 1001}]\ntopic: {{emails: [a@b.co]}}")
+    assert long.complaints[0] == Complaint(
+        "regions", "has 1001 entries, and 1000 at most may stand there"
+    )
+
+
+EVERY_KIND = """\
+tirail: {}
+emials: [a@b.co]
+name: a
+name: b
+region: ap-notheast-2
+route: fnout
+tags: {"aws:x": "1", cost: 12, "": "x"}
+bucket:
+  name: UPPER
+  lifecycle: {expire_days: 0, archive_dais: 30}
+trail:
+  name: two..dots
+  insights: [api-call-rte]
+  kms: alias/mine
+  multi_region: perhaps
+topic:
+  emails: [foo, a@b.co, a@b.co]
+  sms: ["0101234"]
+function: {timezone: UTC, runtime: python3, memory: lots, secret: enc}
+channels:
+  - {type: discrod, url: env:A}
+  - {type: slack, url: https://hooks.slack.com/services/T0/B0/abc}
+  - {type: teams}
+  - {type: webhook, url: env:A, min_severity: hihg, only: [trail-tamper]}
+  - text
+alerts: {language: kr, timezone: Asia/Soeul}
+rules:
+  - {name: x y, detection: trail-tampering}
+  - {name: ok, detection: root-lgoin, except: {actors: ["*"], adresses: [x]}}
+  - {name: OK, detection: [a]}
+detections: [{id: Mine}]
+"""
+
+
+def test_a_config_with_every_kind_of_mistake_tells_all_of_them_at_once(tmp_path):
+    told = refused(tmp_path, EVERY_KIND).problem.replace(f"{tmp_path / 'config.yaml'}: ", "")
+    hold(GOLDEN / "mistakes.txt", f"{told}\n")
 
 
 def test_a_missing_file_comes_with_the_command_that_makes_one(tmp_path):

@@ -122,6 +122,7 @@ class World:
     config: Path
     refuse: Callable[[str, str, Mapping[str, Any]], Answer | None] = lambda *_: None
     refused: list[str] = field(default_factory=list)
+    spoil: Callable[[str, str, Any], None] = lambda *_: None
     clients: dict[tuple[str, str | None], Any] = field(default_factory=dict)
 
     def use(self, config: Mapping[str, Any]) -> None:
@@ -187,10 +188,14 @@ def world_of(sandbox: Sandbox, folder: Path, kind: type[W] = World) -> Iterator[
         metadata = {"RequestId": str(uuid.uuid4()), "HTTPStatusCode": 403}
         return answer, {"Error": {"Code": code, "Message": message}, "ResponseMetadata": metadata}
 
+    def after(model: Any, parsed: Any, **_: Any) -> None:
+        world.spoil(model.service_model.service_name, model.name, parsed)
+
     straight_on = past_sockets(sandbox)
 
     def wire(session: boto3.Session) -> None:
         session.events.register("before-call", before, unique_id="wire")
+        session.events.register("after-call", after, unique_id="spoil")
         straight_on(session)
 
     with pytest.MonkeyPatch.context() as patch:

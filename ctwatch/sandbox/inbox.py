@@ -13,6 +13,7 @@ import re
 import secrets
 import socket
 import struct
+import sys
 import threading
 import time
 from collections import defaultdict, deque
@@ -85,6 +86,7 @@ class _Answer:
     status: int | Literal["hang", "reset"]
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    when_asked: bool = False
 
 
 class Inbox:
@@ -108,6 +110,7 @@ class Inbox:
         self._texts: list[Sms] = []
         self._stopped: set[str] = set()
         self._answers: defaultdict[str, deque[_Answer]] = defaultdict(deque)
+        self._broken: dict[str, _Answer] = {}
         self._listeners: list[Callable[[Post], None]] = []
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
@@ -138,6 +141,7 @@ class Inbox:
                 mail.path.unlink(missing_ok=True)
             self._posts, self._mails, self._texts = [], [], []
             self._answers.clear()
+            self._broken.clear()
             self._stopped.clear()
 
     @property
@@ -206,6 +210,33 @@ class Inbox:
         with self._arrived:
             self._answers[service].extend([_Answer(status, body, headers or {})] * times)
 
+    def break_down(
+        self,
+        status: int | Literal["hang", "reset"],
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        service: str = _DISCORD,
+        when_asked: bool = True,
+    ) -> None:
+        """Make a stand-in answer every POST so, until `mend`.
+
+        Args:
+            status: as of `answer_with`.
+            body: as of `answer_with`.
+            headers: as of `answer_with`.
+            service: which stand-in, by the type of channel.
+            when_asked: whether it answers a GET so, too, as a webhook does that was deleted.
+        """
+        with self._arrived:
+            self._broken[service] = _Answer(status, body, headers or {}, when_asked=when_asked)
+
+    def mend(self, service: str = _DISCORD) -> None:
+        """Let a stand-in take what comes, as before."""
+        with self._arrived:
+            self._answers[service].clear()
+            self._broken.pop(service, None)
+
     def listen(self, listener: Callable[[Post], None]) -> None:
         """Be told of each POST, just before it is answered."""
         self._listeners.append(listener)
@@ -269,9 +300,17 @@ class Inbox:
             listener(post)
 
     def next_answer(self, service: str) -> _Answer | None:
-        """The prepared answer of a stand-in whose turn it is."""
+        """The prepared answer of a stand-in to the POST whose turn it is."""
         with self._arrived:
-            return self._answers[service].popleft() if self._answers[service] else None
+            if self._answers[service]:
+                return self._answers[service].popleft()
+            return self._broken.get(service)
+
+    def answer_when_asked(self, service: str) -> _Answer | None:
+        """The prepared answer of a stand-in to a GET."""
+        with self._arrived:
+            broken = self._broken.get(service)
+        return broken if broken and broken.when_asked else None
 
     def _wait_for_more(self, seen: int, seconds: float) -> bool:
         with self._arrived:
@@ -320,6 +359,11 @@ class _Server(ThreadingHTTPServer):
         self._open.discard(request)
         super().shutdown_request(request)
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a client that hung up in the middle of an answer, as it may."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
     def server_close(self) -> None:
         """End connections that are kept alive, then stop listening."""
         for connection in list(self._open):
@@ -342,8 +386,12 @@ class _Connection(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Show the webhook, as a check of its URL does; Discord alone does that."""
-        inbox = self.server.inbox
-        if other := self._stand_in():
+        inbox, other = self.server.inbox, self._stand_in()
+        prepared = inbox.answer_when_asked(other.name if other else _DISCORD)
+        if prepared:
+            self._answer_as(prepared)
+            return
+        if other:
             self._answer(*self._judged(other, "GET", {}, None, 0))
             return
         refused = self._address()
@@ -365,7 +413,7 @@ class _Connection(BaseHTTPRequestHandler):
         prepared = self.server.inbox.next_answer(service)
         if prepared and prepared.status in ("hang", "reset"):
             self.server.inbox.take(payload or {}, headers, 0, service)
-            self._misbehave(prepared.status == "hang")
+            self._answer_as(prepared)
             return
         if prepared:
             status, body = int(prepared.status), prepared.body
@@ -375,6 +423,12 @@ class _Connection(BaseHTTPRequestHandler):
             status, body = self._verdict(payload)
         self.server.inbox.take(payload or {}, headers, status, service)
         self._answer(status, body, prepared.headers if prepared else {})
+
+    def _answer_as(self, prepared: _Answer) -> None:
+        if isinstance(prepared.status, int):
+            self._answer(prepared.status, prepared.body, prepared.headers)
+        else:
+            self._misbehave(prepared.status == "hang")
 
     def _stand_in(self) -> StandIn | None:
         """Whose path it is; None for Discord's."""
