@@ -1,16 +1,14 @@
-"""What a killed drill left, the next `up` heals; where a killed `down` ended, the next goes on."""
+"""What a killed drill left of a trail, the next `up` heals, and the next `down` takes away."""
 
-import json
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from killed import is_write
-from watch_world import MAIL_ONLY, World, world_of
+from killing import POINTS, WHEN, Ended, Killer, killing, nothing_left, survived
+from watch_world import MAIL_ONLY, World
 
 from ctwatch.sandbox.server import Sandbox
 
@@ -30,34 +28,9 @@ DRILLS = {
 
 
 @pytest.fixture(scope="module")
-def world(running: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with world_of(running, tmp_path_factory.mktemp("killed")) as here:
-        here.use(CONFIG)
-        assert here.run("up").code == 0
-        yield here
-
-
-@pytest.fixture(scope="module")
-def process(world: World) -> Iterator[subprocess.Popen[str]]:
-    """Leads its children to the sandbox by the environment of the world."""
-    program = [sys.executable, str(Path(__file__).with_name("killed.py"))]
-    with subprocess.Popen(
-        program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as started:
-        yield started
-        assert started.stdin
-        started.stdin.close()
-
-
-def die(
-    process: subprocess.Popen[str], world: World, asked: Any, at: int | None, of: str = "calls"
-) -> Any:
-    arguments = [*asked, "--config", str(world.config)]
-    assert process.stdin
-    assert process.stdout
-    process.stdin.write(json.dumps({"arguments": arguments, "at": at, "of": of}) + "\n")
-    process.stdin.flush()
-    return json.loads(process.stdout.readline())
+def killer(running: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Killer]:
+    with killing(running, tmp_path_factory.mktemp("killed"), CONFIG) as one:
+        yield one
 
 
 def trails(world: World) -> dict[str, Any]:
@@ -94,46 +67,48 @@ LEFT = {
 MENDED = [f"{word} trail {TRAIL}" for word in ("created", "repaired", "deleted")]
 
 
+@pytest.mark.parametrize("when", WHEN)
 @pytest.mark.parametrize("name", DRILLS)
-def test_the_next_up_heals_what_a_killed_drill_left(
-    world: World, process: subprocess.Popen[str], name: str
-) -> None:
-    before = trails(world)
-    asked = ("simulate", *DRILLS[name], "--timeout", "0.1")
-    whole = die(process, world, asked, None)["calls"]
+def test_the_next_run_heals_what_a_killed_drill_left(killer: Killer, name: str, when: str) -> None:
+    """At each call from the first strike to the proof, which alone change a trail.
+
+    Of one drill on the trail and of one on the canary: at each call there is.
+    """
+    world, asked = killer.world, ("simulate", *DRILLS[name], "--timeout", "0.1")
+    before, left = set_up(world), set[str]()
+    whole = killer.run(*asked).calls
     assert trails(world) == before
+    every = name in {"stop-logging", "canary"}
     strikes = [call.startswith("cloudtrail:") and is_write(call) for call in whole]
     first, proof = strikes.index(True), whole.index("sqs:ReceiveMessage")
-    assert not any(strikes[proof:])  # what comes then changes no trail
-    left: set[str] = set()
-    for at in range(first, proof + 1):
-        if not die(process, world, asked, at)["killed"]:
-            continue  # this time it has asked less often whether the alert is there
+    assert not any(strikes[proof:])
+
+    def up(ended: Ended) -> None:
         off = amiss(before, trails(world))
-        if not off:
-            continue  # there is nothing to heal
-        left |= off
+        left.update(off)
         if CANARY in trails(world):
             time.sleep(1.05 - time.time() % 1)  # its drill's tenth of a second is over
-        healed = world.run(*(("up",), ("simulate", "--heal"))[at % 2])
-        assert healed.code == 0, (whole[at], healed.text)
-        assert any(word in healed.err for word in MENDED), healed.text
-        assert trails(world) == before, whole[at]
+        healed = world.run(*(("up",), ("simulate", "--heal"))[len(ended.calls) % 2])
+        assert healed.code == 0, (ended, healed.text)
+        assert not off or any(word in healed.err for word in MENDED), healed.text
+        assert trails(world) == before, ended
+
+    def prepare() -> None:
+        if not world.sandbox.listing() or trails(world) != before:
+            set_up(world)
+
+    def kill(at: int) -> Ended:
+        ended = killer.run(*asked, at=at, when=when)
+        return ended if every or at <= proof else replace(ended, killed=False)
+
+    ways = {"up": up, "down": nothing_left(world)}
+    tried = survived(kill, prepare, ways, 0 if every else first)
+    assert tried >= POINTS["whole drill" if every else "drill"]
     assert left == LEFT[name]
 
 
-def test_the_next_down_goes_on_where_a_killed_one_ended(
-    world: World, process: subprocess.Popen[str]
-) -> None:
-    """Each of its calls that changes something is the last one that is not made."""
-    down = ("down", "--yes", "--wait", "0", "--delete-logs")
-    writes = sum(map(is_write, die(process, world, down, None)["calls"]))
-    assert writes >= 9
-    for number in range(writes):
-        world.use(CONFIG)  # SQS gives a name again only after a minute
-        assert world.run("up").code == 0
-        assert die(process, world, down, number, of="writes")["killed"]
-        assert world.sandbox.listing() != []
-        ran = world.run(*down)
-        assert ran.code == 0, (number, ran.text)
-        assert world.sandbox.listing() == [], number
+def set_up(world: World) -> dict[str, Any]:
+    """An empty account with nothing but the watch; its trails."""
+    world.use(CONFIG)
+    assert world.run("up").code == 0
+    return trails(world)

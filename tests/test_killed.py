@@ -1,0 +1,26 @@
+"""Two kills of `up` for every run of the tests; those at each call are marked exhaustive."""
+
+import re
+from pathlib import Path
+
+from killing import TRIED, armed, killing, writing
+from watch_world import PLAIN
+
+from ctwatch.sandbox.server import Sandbox
+
+
+def test_the_next_up_goes_on_where_a_killed_one_ended(running: Sandbox, tmp_path: Path) -> None:
+    with killing(running, tmp_path, PLAIN) as killer:
+        whole = writing(killer.world, "up")[1]
+        for at, when in ((9, "before"), (14, "after")):
+            killer.world.use(PLAIN)
+            ended = killer.run("up", at=at, of="writes", when=when)
+            assert ended.killed
+            assert 0 < len(ended.wrote) < len(whole)
+            armed(killer.world, whole)(ended)
+
+
+def test_the_readme_tells_how_many_were_tried() -> None:
+    readme = Path(__file__).parents[1].joinpath("README.md").read_text(encoding="utf-8")
+    [row] = re.findall(r"^\|.*SIGKILL.*$", readme, re.MULTILINE)
+    assert [one.strip() for one in row.split("|")[-5:-1]] == [str(TRIED), str(TRIED), "0", "0"]

@@ -1,0 +1,39 @@
+"""A killed `up` of a watch with all that there is: keys, log groups, several rules and topics."""
+
+from collections.abc import Iterator
+
+import pytest
+from killing import POINTS, Killer, armed, killing, nothing_left, survived, writing
+from watch_world import RICH
+
+from ctwatch.sandbox.server import Sandbox
+
+pytestmark = pytest.mark.exhaustive
+
+
+@pytest.fixture(scope="module")
+def killer(running: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Killer]:
+    with killing(running, tmp_path_factory.mktemp("killed"), RICH) as one:
+        yield one
+
+
+def test_the_next_up_goes_on_where_a_killed_one_ended(killer: Killer) -> None:
+    world = killer.world
+    world.use(RICH)
+    whole = writing(world, "up")[1]
+    tried = survived(
+        lambda at: killer.run("up", at=at, of="writes"),
+        lambda: world.use(RICH),
+        {"up": armed(world, whole)},
+    )
+    assert tried == POINTS["rich"]
+
+
+def test_the_next_down_leaves_nothing_of_a_killed_up(killer: Killer) -> None:
+    world = killer.world
+    tried = survived(
+        lambda at: killer.run("up", at=at, of="writes", when="after"),
+        lambda: world.use(RICH),
+        {"down": nothing_left(world)},
+    )
+    assert tried == POINTS["rich"]
