@@ -138,7 +138,7 @@ ROWS = [(service, what) for service, faults in FAULTS.items() for what in faults
 
 _TELLING = {
     "passes": [("discord", "500"), ("discord", "429 for a moment")],
-    "stays": [("discord", "404 deleted")],
+    "stays": [("discord", "404 deleted"), ("discord", "10 MB")],
 }
 
 

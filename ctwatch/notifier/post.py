@@ -24,6 +24,7 @@ ANSWER_BYTES = 65_536
 
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _LONG = 8  # a part of a path this long may be a token; a shorter one is a word like "hooks"
+_READ = 2000  # characters of a refusal that are looked at: 298 are told, a search takes n * n steps
 _TELLING = 12  # characters of a token: fewer give nothing away
 _REASONS = {
     401: "the webhook's token is wrong",
@@ -172,7 +173,7 @@ def _connection(url: SplitResult, timeout: float) -> http.client.HTTPConnection:
 def _refusal(service: Service, answer: Answer, url: str) -> str:
     redirect = answer.status in range(300, 400)
     why = _REASONS.get(answer.status, "a redirect is not followed" if redirect else "no")
-    said = _without_secret(answer.body.decode("utf-8", "replace"), url)
+    said = _without_secret(answer.body.decode("utf-8", "replace")[:_READ], url)
     return f"{service.name} answered {answer.status}, {why}: `{cut(said, 298, code)}`"
 
 
