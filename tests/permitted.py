@@ -1,17 +1,16 @@
 """Every command that a test runs is judged by the policy that `ctwatch policy` prints for it.
 
 `lead` (in `shared_clients`) has each command and each client of ctwatch pass by here. What a call
-asks of IAM is told here by its operation and its parameters, whatever ctwatch says of itself; the
-printed documents are asked by the sandbox's own policy engine. What they do not let through fails
-the test that made the command call it.
-
-https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
+asks of IAM is told by the sandbox from its operation and its parameters, whatever ctwatch says of
+itself, and the sandbox's own policy engine asks the printed documents. What they do not let through
+fails the test that made the command call it.
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -19,12 +18,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.awsrequest import AWSResponse
-from moto.awslambda_simple.models import lambda_simple_backends
 from moto.cloudtrail.models import cloudtrail_backends
-from moto.kms.models import kms_backends
-from moto.logs.models import logs_backends
-from moto.s3.models import s3_backends
-from moto.sns.models import sns_backends
 
 from ctwatch.aws import Place
 from ctwatch.blows import On
@@ -33,8 +27,10 @@ from ctwatch.config import Config, load
 from ctwatch.existing import ExistingTrail
 from ctwatch.policy import COMMANDS, policy, subject
 from ctwatch.resources.base import TAG
-from ctwatch.sandbox import policies
-from ctwatch.sandbox.cloud import bucket_region, tagged
+from ctwatch.sandbox import belongings, policies
+from ctwatch.sandbox.asking import BESIDE, Asked, asked, withheld
+from ctwatch.sandbox.calls import Call
+from ctwatch.sandbox.cloud import bucket_region
 from ctwatch.techniques import DECOY, TECHNIQUES, Probe
 
 ACCOUNT = "123456789012"
@@ -44,292 +40,26 @@ BLOWS = {(one.service, one.operation) for one in TECHNIQUES.values() if isinstan
 """The calls of the probes."""
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What IAM is asked: an action, the ARN of what it is on, and what conditions may go by."""
-
-    action: str
-    arn: str = "*"
-    context: tuple[tuple[str, str], ...] = ()
+def made(service: str, operation: str, params: Mapping[str, Any], region: str) -> Call:
+    """A call as a client makes it."""
+    now = datetime.now(UTC)
+    return Call(service, operation, region, ACCOUNT, "", {**params}, "", "127.0.0.1", now, "")
 
 
-@dataclass(frozen=True)
-class Made:
-    """A call as it is made."""
-
-    service: str
-    operation: str
-    params: Mapping[str, Any]
-    region: str
-
-    @property
-    def key(self) -> tuple[str, ...]:
-        """The same for calls of which IAM is asked the same; () where that may not be so."""
-        operation = f"{self.service}:{self.operation}"
-        hangs = operation in BESIDE or self.service == "kms" or "ResourceIdList" in self.params
-        told = (one for one in self.params.values() if isinstance(one, str))
-        return () if hangs else (operation, self.region, *told)
-
-    def arn(self, service: str, resource: str) -> str:
-        return f"arn:aws:{service}:{self.region}:{ACCOUNT}:{resource}"
-
-    def first(self, *names: str) -> str:
-        """The first parameter that is given of these."""
-        return str(next(self.params[name] for name in names if name in self.params))
-
-    @property
-    def requested_tags(self) -> tuple[tuple[str, str], ...]:
-        return tuple(
-            (f"aws:RequestTag/{one['TagKey']}", one["TagValue"])
-            for one in self.params.get("Tags", [])
-            if "TagKey" in one
-        )
+def key_of(call: Call) -> tuple[Any, ...]:
+    """The same for calls of which IAM is asked the same; () where that may not be so."""
+    operation = f"{call.service}:{call.operation}"
+    hangs = operation in BESIDE or call.service == "kms" or "ResourceIdList" in call.params
+    told = (one for one in call.params.values() if isinstance(one, str))
+    objects = call.params.get("Delete", {}).get("Objects", []) if call.service == "s3" else []
+    versions = {"VersionId" in one for one in objects}
+    return () if hangs else (operation, call.region, *told, *sorted(versions))
 
 
-# What an action is called that is not called as its operation.
-RENAMED = {
-    "s3:HeadBucket": "s3:ListBucket",
-    "s3:ListBuckets": "s3:ListAllMyBuckets",
-    "s3:ListObjectsV2": "s3:ListBucket",
-    "s3:HeadObject": "s3:GetObjectVersion",
-    "s3:ListMultipartUploads": "s3:ListBucketMultipartUploads",
-    "s3:GetObjectLockConfiguration": "s3:GetBucketObjectLockConfiguration",
-    "s3:ListObjectVersions": "s3:ListBucketVersions",
-    "s3:DeleteObjects": "s3:DeleteObjectVersion",
-    "s3:GetBucketEncryption": "s3:GetEncryptionConfiguration",
-    "s3:PutBucketEncryption": "s3:PutEncryptionConfiguration",
-    "s3:GetPublicAccessBlock": "s3:GetBucketPublicAccessBlock",
-    "s3:PutPublicAccessBlock": "s3:PutBucketPublicAccessBlock",
-    "s3:DeletePublicAccessBlock": "s3:PutBucketPublicAccessBlock",
-    "s3:GetBucketLifecycleConfiguration": "s3:GetLifecycleConfiguration",
-    "s3:PutBucketLifecycleConfiguration": "s3:PutLifecycleConfiguration",
-    "s3:DeleteBucketLifecycle": "s3:PutLifecycleConfiguration",
-    "s3:GetBucketNotificationConfiguration": "s3:GetBucketNotification",
-    "s3:PutBucketNotificationConfiguration": "s3:PutBucketNotification",
-    "lambda:Invoke": "lambda:InvokeFunction",
-    "resourcegroupstaggingapi:GetResources": "tag:GetResources",
-}
-
-# Those that take no ARN.
-ON_NOTHING = {
-    *("cloudtrail:ListPublicKeys", "cloudtrail:LookupEvents", "cloudwatch:GetMetricData"),
-    *("cloudtrail:DescribeTrails", "events:ListRules", "events:TestEventPattern"),
-    *("kms:CreateKey", "kms:ListAliases", "kms:ListKeys", "lambda:ListFunctions"),
-    *("logs:DescribeLogGroups", "s3:ListAllMyBuckets", "sns:CheckIfPhoneNumberIsOptedOut"),
-    *("sns:GetSubscriptionAttributes", "sns:ListTopics", "sns:SetSubscriptionAttributes"),
-    *("sns:Unsubscribe", "ssm:DescribeParameters", "tag:GetResources"),
-    *("config:DeleteDeliveryChannel",),
-}
-
-
-def named(made: Made) -> Iterator[str]:
-    """The ARNs that a call is on."""
-    if made.service == "kms" and "Alias" in made.operation:
-        yield from on_alias(made)
-    elif made.service == "cloudtrail" and "ResourceIdList" in made.params:
-        yield from made.params["ResourceIdList"]
-    else:
-        yield ONE[made.service](made)
-
-
-def on_alias(made: Made) -> Iterator[str]:
-    """The alias, the key that it leads to, and the one that it shall lead to."""
-    name = made.params["AliasName"]
-    yield made.arn("kms", name)
-    if not (leads := key_of(made, name)).endswith("key/none"):
-        yield leads
-    if "TargetKeyId" in made.params:
-        yield key_of(made, made.params["TargetKeyId"])
-
-
-def key_of(made: Made, name: str) -> str:
-    """The ARN of a key, which may be told by its id, its ARN, an alias or that one's ARN."""
-    backend = kms_backends[ACCOUNT][made.region]
-    bare = name.rpartition(":")[2].removeprefix("key/")
-    found = backend.get_key_id_from_alias(bare) if bare.startswith("alias/") else bare
-    return made.arn("kms", f"key/{(found or 'none').removeprefix('key/')}")
-
-
-def trail(made: Made) -> str:
-    name = made.first("Name", "TrailName", "ResourceId", "ResourceArn")
-    return name if name.startswith("arn:") else made.arn("cloudtrail", f"trail/{name}")
-
-
-def topic(made: Made) -> str:
-    name = made.first("TopicArn", "ResourceArn", "Name")
-    return name if name.startswith("arn:") else made.arn("sns", name)
-
-
-def rule(made: Made) -> str:
-    if made.operation == "DescribeEventBus":
-        return made.arn("events", "event-bus/default")
-    name = made.first("ResourceARN", "Rule", "Name")
-    return name if name.startswith("arn:") else made.arn("events", f"rule/{name}")
-
-
-def function(made: Made) -> str:
-    name = made.first("FunctionName", "Resource")
-    return name if name.startswith("arn:") else made.arn("lambda", f"function:{name}")
-
-
-def bucket(made: Made) -> str:
-    objects = "/any" if made.operation == "DeleteObjects" else ""
-    one = f"/{made.params['Key']}" if "Key" in made.params else ""
-    return f"arn:aws:s3:::{made.params['Bucket']}{objects}{one}"
-
-
-def log_group(made: Made) -> str:
-    """Without ":*" for tags: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_LogGroup.html."""
-    if "resourceArn" in made.params:
-        return str(made.params["resourceArn"])
-    return made.arn("logs", f"log-group:{made.params['logGroupName']}:log-stream:")
-
-
-def parameter(made: Made) -> str:
-    return made.arn("ssm", f"parameter/{made.first('Name', 'ResourceId').removeprefix('/')}")
-
-
-def role(made: Made) -> str:
-    return f"arn:aws:iam::{ACCOUNT}:role/{made.params['RoleName']}"
-
-
-ONE: dict[str, Callable[[Made], str]] = {
-    "account": lambda _: f"arn:aws:account::{ACCOUNT}:account",
-    "cloudtrail": trail,
-    "config": lambda made: made.arn(
-        "config", f"configuration-recorder/{made.params['ConfigurationRecorderName']}/id"
-    ),
-    "dynamodb": lambda made: made.arn("dynamodb", f"table/{made.params['TableName']}"),
-    "ec2": lambda made: made.arn("ec2", "security-group/sg-1"),
-    "events": rule,
-    "guardduty": lambda made: made.arn("guardduty", f"detector/{made.params['DetectorId']}"),
-    "iam": role,
-    "kms": lambda made: key_of(made, made.params["KeyId"]),
-    "lambda": function,
-    "logs": log_group,
-    "s3": bucket,
-    "sns": topic,
-    "sqs": lambda made: made.arn("sqs", made.first("QueueName", "QueueUrl").rpartition("/")[2]),
-    "ssm": parameter,
-    "sts": lambda made: str(made.params["RoleArn"]),
-}
-
-
-def passed(made: Made, arn: Any, service: str) -> Iterator[Asked]:
-    if arn:
-        context = (("iam:PassedToService", f"{service}.amazonaws.com"),)
-        yield Asked("iam:PassRole", str(arn), context)
-
-
-def tagging(action: str, key: str) -> Callable[[Made], Iterator[Asked]]:
-    """Tags in the call that creates a thing are asked for by an action of their own."""
-
-    def also(made: Made) -> Iterator[Asked]:
-        if made.params.get(key):
-            yield Asked(action, made.arn("kms", "key/new") if "kms" in action else plain(made))
-
-    return also
-
-
-def plain(made: Made) -> str:
-    """A log group's tags are on its ARN without a stream."""
-    return next(named(made)).removesuffix(":log-stream:")
-
-
-def using_key(made: Made) -> Iterator[Asked]:
-    """https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html."""
-    found = sns_backends[ACCOUNT][made.region].topics.get(made.params.get("TopicArn"))
-    if found and found.kms_master_key_id:
-        for action in ("kms:GenerateDataKey", "kms:Decrypt"):
-            yield Asked(action, key_of(made, found.kms_master_key_id))
-
-
-def deciphered(made: Made) -> Iterator[Asked]:
-    """What a trail has encrypted is read by who may use its key."""
-    for region in list(cloudtrail_backends[ACCOUNT]):
-        for one in cloudtrail_backends[ACCOUNT][region].trails.values():
-            if one.bucket_name == made.params["Bucket"] and one.kms_key_id:
-                yield Asked("kms:Decrypt", str(one.kms_key_id))
-
-
-def several(*ways: Callable[[Made], Iterator[Asked]]) -> Callable[[Made], Iterator[Asked]]:
-    return lambda made: (one for way in ways for one in way(made))
-
-
-def trail_role(made: Made) -> Iterator[Asked]:
-    return passed(made, made.params.get("CloudWatchLogsRoleArn"), "cloudtrail")
-
-
-def function_role(made: Made) -> Iterator[Asked]:
-    return passed(made, made.params.get("Role"), "lambda")
-
-
-def target_roles(made: Made) -> Iterator[Asked]:
-    return several(
-        *(
-            lambda made, one=one: passed(made, one.get("RoleArn"), "events")
-            for one in made.params["Targets"]
-        )
-    )(made)
-
-
-# What an operation asks for beside the action of its name.
-BESIDE: dict[str, Callable[[Made], Iterator[Asked]]] = {
-    "cloudtrail:CreateTrail": several(tagging("cloudtrail:AddTags", "TagsList"), trail_role),
-    "cloudtrail:UpdateTrail": trail_role,
-    "events:PutRule": tagging("events:TagResource", "Tags"),
-    "events:PutTargets": target_roles,
-    "iam:CreateRole": tagging("iam:TagRole", "Tags"),
-    "kms:CreateKey": tagging("kms:TagResource", "Tags"),
-    "lambda:CreateFunction": several(tagging("lambda:TagResource", "Tags"), function_role),
-    # https://docs.aws.amazon.com/lambda/latest/api/API_GetFunction.html
-    "lambda:GetFunction": lambda made: iter([Asked("lambda:ListTags", function(made))]),
-    "lambda:UpdateFunctionConfiguration": function_role,
-    "logs:CreateLogGroup": tagging("logs:TagResource", "tags"),
-    # https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
-    "s3:CreateBucket": lambda made: (
-        Asked("s3:TagResource", bucket(made))
-        for _ in made.params.get("CreateBucketConfiguration", {}).get("Tags", [])[:1]
-    ),
-    "s3:GetObject": deciphered,
-    "sns:CreateTopic": tagging("sns:TagResource", "Tags"),
-    "sns:Publish": using_key,
-    "sqs:CreateQueue": tagging("sqs:TagQueue", "tags"),
-    "ssm:PutParameter": tagging("ssm:AddTagsToResource", "Tags"),
-}
-
-
-def asked(made: Made) -> list[Asked]:
-    """All that IAM is asked for a call."""
-    operation = f"{made.service}:{made.operation}"
-    if operation == "sts:GetCallerIdentity":
-        return []  # https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
-    action = RENAMED.get(operation, operation)
-    arns = ["*"] if action in ON_NOTHING else list(named(made))
-    found = [Asked(action, arn, made.requested_tags) for arn in arns]
-    beside = BESIDE.get(operation, lambda _: iter(()))(made)
-    return found + [replace(one, context=(*one.context, *made.requested_tags)) for one in beside]
-
-
-def tags_of(arn: str) -> dict[str, str]:
-    """The tags of a thing, as it is there now."""
-    _, _, service, region, _, _ = arn.split(":", 5)
-    if service in {"events", "cloudtrail"}:
-        return next((tags for one, tags in tagged(ACCOUNT, region) if one == arn), {})
-    bare = arn.removesuffix(":log-stream:")
-    if service == "s3":
-        bare = arn.partition("/")[0]
-    backends: Any = {
-        "kms": kms_backends,
-        "lambda": lambda_simple_backends,
-        "logs": logs_backends,
-        "s3": s3_backends,
-        "sns": sns_backends,
-    }.get(service)
-    if backends is None:
-        return {}
-    there = backends[ACCOUNT][region or "aws"].iter_tagged_resources()
-    return next((one.tags for one in there if one.arn.removesuffix(":*") == bare), {})
+def all_asked(call: Call) -> list[Asked]:
+    """All that IAM is asked for a call, with what it may be answered without."""
+    beside = withheld(call)
+    return [*asked(call), *([beside] if beside else [])]
 
 
 @dataclass
@@ -373,27 +103,28 @@ class Judge:
             return False
         if self.policies.let(one):
             return True
-        tags = tags_of(one.arn) if one.arn != "*" else {}
+        tags = belongings.tags(ACCOUNT, one.arn)
         if TAG not in tags:
             return False
         tag = (f"aws:ResourceTag/{TAG}", tags[TAG])
         return self.policies.let(replace(one, context=(*one.context, tag)))
 
-    def sees(self, made: Made) -> str:
+    def sees(self, call: Call) -> str:
         """What of a call it does not let through; "" where all of it is."""
-        if not self.without and made.key in self.policies.passed:
-            self.used |= self.policies.passed[made.key]
+        key = key_of(call)
+        if not self.without and key in self.policies.passed:
+            self.used |= self.policies.passed[key]
             return ""
-        asks = asked(made)
+        asks = all_asked(call)
         for one in asks:
             self.used.add(one.action)
             # A blow at a decoy may be denied: CloudTrail records it all the same.
-            struck = (made.service, made.operation) in BLOWS and DECOY in str(made.params)
+            struck = (call.service, call.operation) in BLOWS and DECOY in str(call.params)
             if not self.lets(one) and not struck:
                 self.outside.append(f"{one.action} on {one.arn}")
                 return one.action
-        if made.key and all(map(self.policies.let, asks)):  # whatever tags there are
-            self.policies.passed[made.key] = {one.action for one in asks}
+        if key and all(map(self.policies.let, asks)):  # whatever tags there are
+            self.policies.passed[key] = {one.action for one in asks}
         return ""
 
 
@@ -403,7 +134,7 @@ class Policies:
     def __init__(self, documents: Sequence[dict[str, Any]]) -> None:
         self.documents = documents
         self.known: dict[Asked, bool] = {}
-        self.passed: dict[tuple[str, ...], set[str]] = {}
+        self.passed: dict[tuple[Any, ...], set[str]] = {}
 
     def let(self, one: Asked) -> bool:
         if one not in self.known:
@@ -462,9 +193,11 @@ def listen(session: boto3.Session) -> None:
     """Have the calls of a session's clients judged by the command that runs."""
 
     def before(params: Mapping[str, Any], model: Any, context: Any, **_: Any) -> None:
-        made = Made(model.service_model.service_name, model.name, params, context["client_region"])
+        if not CURRENT:
+            return
+        call = made(model.service_model.service_name, model.name, params, context["client_region"])
         for judge in CURRENT:
-            denied = judge.sees(made)
+            denied = judge.sees(call)
             context["denied"] = denied if judge.refusing else ""
 
     def refused(context: Any, **_: Any) -> tuple[AWSResponse, Any] | None:

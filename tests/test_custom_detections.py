@@ -577,6 +577,8 @@ def opened(running: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def as_user(world: World, name: str) -> Any:
     iam = world.client("iam")
     iam.create_user(UserName=name)
+    everything = "arn:aws:iam::aws:policy/AdministratorAccess"
+    iam.attach_user_policy(UserName=name, PolicyArn=everything)
     key = iam.create_access_key(UserName=name)["AccessKey"]
     by_key = boto3.session.Session(key["AccessKeyId"], key["SecretAccessKey"])
     return by_key.client("s3")

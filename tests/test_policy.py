@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from permitted import Judge, Made, allowed, asked, judged
+from permitted import Judge, all_asked, allowed, judged, made
 from watch_world import ADDRESS, CONFIGS, PLACE, PLAIN, Ran, World, answering, world_of
 
 from ctwatch.cli import cli, main
@@ -335,7 +335,7 @@ PROBES = [one for one in TECHNIQUES.values() if isinstance(one, Probe)]
 @pytest.mark.parametrize("probe", PROBES, ids=lambda one: one.name)
 def test_a_probe_may_strike_decoys_and_nothing_else(probe: Probe) -> None:
     decoy = Decoy(f"{DECOY}0123456789ab", PLACE)
-    asks = asked(Made(probe.service, probe.operation, probe.asked(decoy), PLACE.region))
+    asks = all_asked(made(probe.service, probe.operation, probe.asked(decoy), PLACE.region))
     granted = documents(merged(probe.needs(PLACE)), "Allow", MANAGED_LIMIT)
     if probe.name in UNCONFINED:
         assert granted == [{"Version": "2012-10-17", "Statement": []}]

@@ -279,6 +279,9 @@ def test_data_events_are_not_recorded(sandbox, watched):
 
 
 def test_a_session_of_a_role_is_told_with_its_issuer(sandbox, watched):
+    iam, everything = client(sandbox, "iam"), "arn:aws:iam::aws:policy/AdministratorAccess"
+    iam.create_role(RoleName="runner", AssumeRolePolicyDocument=TRUST)
+    iam.attach_role_policy(RoleName="runner", PolicyArn=everything)
     lent = sandbox.credentials(f"arn:aws:iam::{ACCOUNT}:role/runner", "ours")
     assert lent["AWS_ENDPOINT_URL"] == sandbox.url
     assert lent["AWS_REGION"] == SEOUL

@@ -73,7 +73,7 @@ class FunctionLogs:
 
 def _need(held: Held, action: str, arn: str, why: str = "") -> None:
     if not held.may(action, arn).allowed:
-        role = held.role_arn.rsplit("/", 1)[-1]
+        role = held.arn.rsplit("/", 1)[-1]
         raise Undeliverable("NO_PERMISSIONS", f"{why}role {role} may not {action}")
 
 

@@ -6,8 +6,10 @@ https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-refe
 import secrets
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+from ctwatch.sandbox.policies import Document
 
 USER = "sandbox"
 ACCESS_KEY = "AKIACTWATCHSANDBOX00"
@@ -25,11 +27,19 @@ class Identity:
         arn: as GetCallerIdentity tells it.
         user_id: as GetCallerIdentity tells it.
         element: the `userIdentity` element of its CloudTrail records.
+        session_policies: what limits a role's session, beside the role's own policies.
     """
 
     arn: str
     user_id: str
     element: Mapping[str, Any]
+    session_policies: tuple[Document, ...] = ()
+
+    @property
+    def principal(self) -> str:
+        """The ARN of who has the policies: of a session, its role."""
+        session = self.element.get("sessionContext")
+        return str(session["sessionIssuer"]["arn"]) if session else self.arn
 
 
 class Identities:
@@ -45,7 +55,9 @@ class Identities:
         """Forget every key but the first, and the root user's."""
         with self._lock:
             self._known = {
-                ACCESS_KEY: _user(self._account, USER, ACCESS_KEY),
+                ACCESS_KEY: _user(
+                    self._account, f"arn:aws:iam::{self._account}:user/{USER}", ACCESS_KEY
+                ),
                 ROOT_KEY: _root(self._account, ROOT_KEY),
             }
 
@@ -54,17 +66,28 @@ class Identities:
         with self._lock:
             return self._known.get(access_key)
 
-    def add_user(self, name: str, access_key: str) -> None:
+    def add_user(self, arn: str, access_key: str) -> None:
         """Learn the key of an IAM user."""
         with self._lock:
-            self._known[access_key] = _user(self._account, name, access_key)
+            self._known[access_key] = _user(self._account, arn, access_key)
 
-    def add_session(self, role_arn: str, session: str, access_key: str, role_id: str) -> None:
-        """Learn the key of a role's session."""
+    def forget(self, access_key: str) -> None:
+        """Know a key no more."""
         with self._lock:
-            self._known[access_key] = _session(
-                self._account, role_arn, session, access_key, role_id
-            )
+            self._known.pop(access_key, None)
+
+    def add_session(
+        self,
+        role_arn: str,
+        session: str,
+        access_key: str,
+        role_id: str,
+        session_policies: tuple[Document, ...] = (),
+    ) -> None:
+        """Learn the key of a role's session."""
+        lent = _session(self._account, role_arn, session, access_key, role_id)
+        with self._lock:
+            self._known[access_key] = replace(lent, session_policies=session_policies)
 
     def lend(self, role_arn: str, session: str) -> str:
         """A fresh access key for a session of a role."""
@@ -89,8 +112,7 @@ def _root(account: str, access_key: str) -> Identity:
     return Identity(arn, account, element)
 
 
-def _user(account: str, name: str, access_key: str) -> Identity:
-    arn = f"arn:aws:iam::{account}:user/{name}"
+def _user(account: str, arn: str, access_key: str) -> Identity:
     user_id = "AIDA" + access_key[4:]
     element = {
         "type": "IAMUser",
@@ -98,7 +120,7 @@ def _user(account: str, name: str, access_key: str) -> Identity:
         "arn": arn,
         "accountId": account,
         "accessKeyId": access_key,
-        "userName": name,
+        "userName": arn.rpartition("/")[2],
     }
     return Identity(arn, user_id, element)
 

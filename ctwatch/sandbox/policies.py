@@ -24,10 +24,12 @@ class Decision:
     Attributes:
         allowed: whether it may.
         reason: which statement decided, or what each allow that came close lacked.
+        denied: whether a statement forbids it, rather than none allowing it.
     """
 
     allowed: bool
     reason: str
+    denied: bool = False
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ def _judge(documents: Iterable[Document], request: _Request) -> Decision:
         label = f'"{one["Sid"]}"' if one.get("Sid") else f"number {number}"
         missing = _missing(one, request)
         if one.get("Effect") == "Deny" and missing is None:
-            return Decision(False, f"statement {label} denies {request.action}")
+            return Decision(False, f"statement {label} denies {request.action}", denied=True)
         if one.get("Effect") == "Allow" and missing is None:
             grants.append(f"statement {label} allows {request.action}")
         elif one.get("Effect") == "Allow":

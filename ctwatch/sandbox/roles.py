@@ -1,35 +1,35 @@
-"""What a role of the sandbox may do, read from IAM as it is now."""
+"""What a role or a user of the sandbox may do, by the policies that IAM holds now."""
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote
 
 from botocore.exceptions import ClientError
 
-from ctwatch.sandbox import policies
+from ctwatch.sandbox import belongings, policies
 from ctwatch.sandbox.calls import Account
 from ctwatch.sandbox.policies import Decision
 
 
 @dataclass(frozen=True)
 class Held:
-    """What a role holds, read once for several questions.
+    """What a role or a user holds, read once for several questions.
 
     Attributes:
-        documents: its policies; None when there is no such role.
-        boundary: what its permissions boundary allows at most; None when it has none.
+        arn: whose it is.
+        documents: the policies; None when there is no such role or user.
+        boundary: what the permissions boundary allows at most; None when there is none.
     """
 
-    role_arn: str
+    arn: str
     documents: list[policies.Document] | None
     boundary: policies.Document | None = None
 
-    def may(self, action: str, resource: str) -> Decision:
+    def may(self, action: str, resource: str, context: Mapping[str, str] | None = None) -> Decision:
         """Whether they allow `action` on `resource`."""
         if self.documents is None:
-            return Decision(False, f"role {self.role_arn} does not exist")
-        asked: Any = {"action": action, "resource": resource, "context": {}}
+            return Decision(False, f"role {self.arn} does not exist")
+        asked: Any = {"action": action, "resource": resource, "context": context or {}}
         decision = policies.explain_identity(self.documents, **asked)
         if self.boundary is None or not decision.allowed:
             return decision
@@ -39,18 +39,15 @@ class Held:
 
 
 class Roles:
-    """The roles of the sandbox's account."""
+    """The roles and users of the sandbox's account."""
 
     def __init__(self, world: Account) -> None:
         self._world = world
 
-    def held(self, role_arn: str) -> "Held":
-        """The role's own policies, inline and attached, and its boundary, as they are now."""
-        name = role_arn.rsplit("/", 1)[-1]
-        try:
-            return Held(role_arn, list(self._documents(name)), self._boundary(name))
-        except ClientError:
-            return Held(role_arn, None)
+    def held(self, arn: str) -> "Held":
+        """Its own policies, inline and attached, its groups' and its boundary, as they are now."""
+        found = belongings.holdings(self._world.account, arn)
+        return Held(arn, *found) if found else Held(arn, None)
 
     def may(self, role_arn: str, action: str, resource: str) -> Decision:
         """Whether the role's own policies allow `action` on `resource`."""
@@ -63,7 +60,7 @@ class Roles:
         except ClientError:
             return Decision(False, f"role {role_arn} does not exist")
         return policies.explain(
-            _parsed(role["AssumeRolePolicyDocument"]),
+            belongings.parsed(role["AssumeRolePolicyDocument"]),
             principal=service,
             action="sts:AssumeRole",
             resource=role_arn,
@@ -73,24 +70,3 @@ class Roles:
     @property
     def _iam(self) -> Any:
         return self._world.client("iam", "us-east-1")
-
-    def _documents(self, name: str) -> Iterator[policies.Document]:
-        for inline in self._iam.list_role_policies(RoleName=name)["PolicyNames"]:
-            found = self._iam.get_role_policy(RoleName=name, PolicyName=inline)
-            yield _parsed(found["PolicyDocument"])
-        attached = self._iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
-        yield from (self._managed(one["PolicyArn"]) for one in attached)
-
-    def _boundary(self, name: str) -> policies.Document | None:
-        bounded = self._iam.get_role(RoleName=name)["Role"].get("PermissionsBoundary")
-        return self._managed(bounded["PermissionsBoundaryArn"]) if bounded else None
-
-    def _managed(self, arn: str) -> policies.Document:
-        version = self._iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
-        found = self._iam.get_policy_version(PolicyArn=arn, VersionId=version)
-        return _parsed(found["PolicyVersion"]["Document"])
-
-
-def _parsed(document: Any) -> policies.Document:
-    """IAM answers policies URL-encoded, which boto3 undoes only where it knows of it."""
-    return unquote(document) if isinstance(document, str) else document

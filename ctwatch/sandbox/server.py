@@ -1,14 +1,14 @@
 """The sandbox: a local AWS whose events really travel.
 
-    boto3 / aws CLI ──HTTP──> wire.decode ─> caller known? ─> strictness.check ─> handler of the
-    event plane, else strictness' rule, else moto as it is ─> answer
+    boto3 / aws CLI ──HTTP──> wire.decode ─> caller known? may he? ─> strictness.check ─> handler of
+    the event plane, else strictness' rule, else moto as it is ─> answer
        └─ observe: CloudTrail record ─> event history
           │                          └─> EventBridge, if a trail was logging before the call
           └─ an object deleted ─> EventBridge, if the bucket sends its notifications there
 
 The answer does not wait for what the event does next. This module decides the order and keeps the
-story; what AWS refuses is in `strictness` and `trails`, what an event does is in `delivery`. It
-binds 127.0.0.1 and nothing else.
+story; what AWS refuses is in `authorization`, `strictness` and `trails`, what an event does is in
+`delivery`. It binds 127.0.0.1 and nothing else.
 """
 
 import html
@@ -37,7 +37,8 @@ from werkzeug.test import run_wsgi_app
 
 from ctwatch.clock import Clock
 from ctwatch.errors import SandboxError
-from ctwatch.sandbox import logfiles, objects, records, sessions, strictness, trails, wire
+from ctwatch.sandbox import belongings, logfiles, objects, records, strictness, trails, wire
+from ctwatch.sandbox.authorization import Authorization, Denial
 from ctwatch.sandbox.calls import Call, Forward, Handler, Hop, Refusal, World
 from ctwatch.sandbox.cloud import NOT_IMPLEMENTED, Cloud, bucket_region, tagged
 from ctwatch.sandbox.identities import ACCESS_KEY, SECRET_KEY, Identities, Identity
@@ -269,7 +270,7 @@ class Sandbox(World):
         self.inbox = self._make_inbox(self.folder, self.clock)
         self.inbox.start()
         self._delivery = self._make_delivery(self, self.inbox)
-        self._roles = Roles(self)
+        self._authorization = Authorization(Roles(self))
         self._handlers = self._all_handlers()
         threading.Thread(
             target=self._server.serve_forever,
@@ -330,6 +331,7 @@ class Sandbox(World):
         self._metrics.clear()
         self._log_files.clear()
         self._identities.clear()
+        self._authorization.service_control.clear()
         self._opted_in.clear()
         if self.slowness:
             self.slowness.forget()
@@ -404,6 +406,10 @@ class Sandbox(World):
             selectors: its event selectors, where it has others than the default.
         """
         trails.share(self._cloud, trail, bucket, selectors)
+
+    def attach_service_control_policy(self, document: Mapping[str, Any]) -> None:
+        """Limit everyone in the account, as its organization does: `ctwatch policy --scp`."""
+        self._authorization.service_control.append(dict(document))
 
     # What was seen
 
@@ -587,21 +593,26 @@ class Sandbox(World):
         return wire.encode(request, result), records.Outcome(result)
 
     def _result(self, call: Call, exchange: "_Exchange") -> dict[str, Any]:
-        key = (call.service, call.operation)
         try:
-            sessions.check(call, self._identity(call).element, self._roles, self)
-            strictness.check(call, self._cloud)
-            forward = strictness.strict(key, exchange.forward, self._cloud)
-            handler = self._handlers.get(key)
-            answer = partial(handler, call, forward) if handler else partial(forward, call)
-            return self.slowness.answer(call, answer, self._ask) if self.slowness else answer()
+            if self._authorization.exempts(call.access_key):
+                return self._perform(call, exchange)
+            act = partial(self._perform, exchange=exchange)
+            return self._authorization.perform(call, self._identity(call), act)
         except Refusal:
             raise
         except Exception as error:
             # a fault of the sandbox must not look like one of the caller's
-            logging.getLogger(__name__).exception("%s:%s failed", *key)
             said = f"The sandbox failed at {call.service}:{call.operation}."
+            logging.getLogger(__name__).exception(said)
             raise Refusal("InternalFailure", said, NOT_IMPLEMENTED) from error
+
+    def _perform(self, call: Call, exchange: "_Exchange") -> dict[str, Any]:
+        key = (call.service, call.operation)
+        strictness.check(call, self._cloud)
+        forward = strictness.strict(key, exchange.forward, self._cloud)
+        handler = self._handlers.get(key)
+        answer = partial(handler, call, forward) if handler else partial(forward, call)
+        return self.slowness.answer(call, answer, self._ask) if self.slowness else answer()
 
     def _ask(self, call: Call) -> dict[str, Any]:
         """What a call is answered that nobody makes."""
@@ -727,6 +738,7 @@ class Sandbox(World):
             ("sts", "GetCallerIdentity"): self._caller,
             ("sts", "AssumeRole"): self._assume_role,
             ("iam", "CreateAccessKey"): self._create_access_key,
+            ("iam", "DeleteAccessKey"): self._delete_access_key,
             ("sqs", "ReceiveMessage"): self._receive,
         }
         return own | dict(self._delivery.handlers())
@@ -802,15 +814,24 @@ class Sandbox(World):
         answer = forward(call)
         key, user = answer["Credentials"]["AccessKeyId"], answer["AssumedRoleUser"]
         role_id = user["AssumedRoleId"].split(":")[0]
+        named = [one["arn"] for one in call.params.get("PolicyArns", [])]
+        given = [belongings.managed(self.account, arn) or {} for arn in named]
+        limits = (*given, call.params["Policy"]) if call.params.get("Policy") else tuple(given)
         self._identities.add_session(
-            call.params["RoleArn"], call.params["RoleSessionName"], key, role_id
+            call.params["RoleArn"], call.params["RoleSessionName"], key, role_id, limits
         )
         return answer
 
     def _create_access_key(self, call: Call, forward: Forward) -> dict[str, Any]:
         answer = forward(call)
         made = answer["AccessKey"]
-        self._identities.add_user(made["UserName"], made["AccessKeyId"])
+        arn = belongings.principal(self.account, "user", made["UserName"])
+        self._identities.add_user(arn, made["AccessKeyId"])
+        return answer
+
+    def _delete_access_key(self, call: Call, forward: Forward) -> dict[str, Any]:
+        answer = forward(call)
+        self._identities.forget(call.params["AccessKeyId"])
         return answer
 
     def _receive(self, call: Call, forward: Forward) -> dict[str, Any]:
@@ -904,6 +925,8 @@ def _named(request: wire.Request, outcome: records.Outcome) -> records.Outcome:
     refusal = outcome.refusal
     if refusal is None:
         return outcome
+    if isinstance(refusal, Denial):
+        return records.Outcome({}, Refusal(refusal.recorded, refusal.message, refusal.status))
     bare = {"404": "NoSuchBucket", "403": "AccessDenied"}  # HeadBucket has no body to say it in
     code = bare.get(refusal.code) or wire.error_shape(request, refusal.code)
     return records.Outcome({}, Refusal(code, refusal.message, refusal.status))

@@ -18,7 +18,7 @@ from typing import Any
 from moto.core.utils import get_service_model
 
 from ctwatch import patterns
-from ctwatch.sandbox import keys, trails, versions
+from ctwatch.sandbox import keys, trails, users, versions
 from ctwatch.sandbox.calls import Call, Forward, Refusal
 from ctwatch.sandbox.cloud import Cloud, tells_eventbridge
 from ctwatch.sandbox.policies import statements
@@ -588,7 +588,13 @@ CHECKS: dict[Key, tuple[Check, ...]] = {
     ("events", "TestEventPattern"): (_pattern,),
     ("guardduty", "DeleteDetector"): (_detector,),
     ("guardduty", "UpdateDetector"): (_detector,),
-    ("iam", "CreateRole"): (_description, _trust_policy),
+    ("iam", "CreateRole"): (_description, _trust_policy, users.name_managed),
+    ("iam", "CreateUser"): (users.name_managed,),
+    **{("iam", f"Attach{kind}Policy"): (users.name_managed,) for kind in ("Group", "Role", "User")},
+    ("iam", "GetPolicy"): (users.name_managed,),
+    ("iam", "GetPolicyVersion"): (users.name_managed,),
+    ("iam", "PutRolePermissionsBoundary"): (users.name_managed,),
+    ("iam", "PutUserPermissionsBoundary"): (users.name_managed,),
     ("iam", "UpdateAssumeRolePolicy"): (_trust_policy,),
     ("iam", "UpdateRole"): (_description,),
     ("iam", "UpdateRoleDescription"): (_description,),
@@ -613,6 +619,9 @@ CHECKS: dict[Key, tuple[Check, ...]] = {
 RULES: dict[Key, Rule] = {
     ("events", "PutRule"): _put_rule,
     ("events", "TestEventPattern"): _test_pattern,
+    ("iam", "CreateUser"): users.create,
+    ("iam", "DeleteUserPermissionsBoundary"): users.delete_boundary,
+    ("iam", "PutUserPermissionsBoundary"): users.put_boundary,
     ("logs", "DeleteLogGroup"): _delete_group,
     ("s3", "CreateBucket"): _create_bucket,
     ("s3", "DeleteBucketEncryption"): _delete_encryption,
