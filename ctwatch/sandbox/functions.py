@@ -40,6 +40,11 @@ Publish = Callable[[str, str], None]
 _RETRIES, _AGE = 2, 21600
 """Lambda's defaults: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html"""
 _BETWEEN = 60.0
+_CREATING = {
+    "State": "Pending",
+    "StateReason": "The function is being created.",
+    "StateReasonCode": "Creating",
+}
 _TAIL = 4096
 
 
@@ -157,10 +162,14 @@ class Functions:
             self._code.clear()
 
     def _create(self, call: Call, forward: Forward) -> dict[str, Any]:
+        """Answer that it is still being created, as AWS does: whoever asks next finds it active.
+
+        https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html
+        """
         code = self._zip(call.params.get("Code") or {}, call)
         answer = forward(call)
         self._keep(call, code)
-        return answer
+        return {**answer, **_CREATING}
 
     def _update_code(self, call: Call, forward: Forward) -> dict[str, Any]:
         code = self._zip(call.params, call)
