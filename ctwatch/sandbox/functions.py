@@ -23,7 +23,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from ctwatch.sandbox import policies
+from ctwatch.sandbox import policies, resource_policies
 from ctwatch.sandbox.calls import Call, Forward, Handler, Hop, Refusal, World
 from ctwatch.sandbox.containers import Container, Outcome
 from ctwatch.sandbox.faults import Undeliverable, translated
@@ -451,6 +451,11 @@ class Functions:
             raise Undeliverable(
                 "NO_PERMISSIONS", f"role {name} may not {action}: {decision.reason}"
             )
+        kept = resource_policies.forbidden(
+            self._world.account, arn, principal=role, action=action, context={}
+        )
+        if not kept.allowed:
+            raise Undeliverable("NO_PERMISSIONS", f"its policy forbids it: {kept.reason}")
         if service == "sqs":
             self._queues.send(arn, body, principal=None)
         else:
