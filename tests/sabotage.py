@@ -181,7 +181,8 @@ class Policy:
         Args:
             planned: the parts as they are promised.
             special: by path below `path`, the keywords of a line that is not simply DEGRADED;
-                `first` is done before, and then differs `along`.
+                `first` is done before, and then differs `along`; `why` alone says why it cannot
+                be done.
         """
         promised = getattr(planned[self.at], self.document)
         listed = promised["Statement"]
@@ -194,6 +195,8 @@ class Policy:
 
     def _line(self, below: str, change: Change, special: Mapping[str, Mapping[str, Any]]) -> Line:
         given = dict(special.get(below, {}))
+        if given.keys() == {"why"}:
+            return impossible(self.at, f"{self.path}.{below}", given["why"])
         first, along = given.pop("first", None), given.pop("along", "")
         then = self.changed(change)
         by = then if first is None else lambda ground: (first(ground), then(ground))

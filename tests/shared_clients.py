@@ -21,6 +21,7 @@ import boto3
 import coverage
 import pytest
 from botocore.awsrequest import AWSResponse
+from botocore.config import Config
 from permitted import judging, listen
 
 from ctwatch import aws
@@ -61,6 +62,28 @@ def without_socket(sandbox: Sandbox) -> Callable[[Mapping[str, Any], bytes], Ans
         return replace(answer, headers={**answer.headers, "Date": date})
 
     return send
+
+
+def by_hand(sandbox: Sandbox) -> Callable[..., Any]:
+    """Clients for who calls `sandbox` himself, by service, region, and whose key it is."""
+    session, env = boto3.session.Session(), sandbox.env()
+    past_sockets(sandbox)(session)
+    once = Config(retries={"total_max_attempts": 1})
+
+    @cache
+    def client(service: str, region: str = sandbox.region, key: str = "") -> Any:
+        return quick(
+            session.client(
+                cast("Any", service),
+                region_name=region,
+                endpoint_url=sandbox.url,
+                aws_access_key_id=key or env["AWS_ACCESS_KEY_ID"],
+                aws_secret_access_key=env["AWS_SECRET_ACCESS_KEY"],
+                config=once,
+            )
+        )
+
+    return client
 
 
 def _variables() -> frozenset[tuple[str, str]]:

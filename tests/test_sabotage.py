@@ -66,13 +66,15 @@ from sabotage import (
     struck,
     told_of,
 )
+from shared_clients import by_hand
 from watch_world import ADDRESS, PLACE, PLAIN, World, answering, planned
 
 from ctwatch.diagnose import Alarm
 from ctwatch.diff import statements
-from ctwatch.engine import build
+from ctwatch.engine import Verdict, build
 from ctwatch.resources.base import TAG, Resource
 from ctwatch.resources.key import for_trail
+from ctwatch.sandbox.identities import ROOT_KEY
 from ctwatch.sandbox.server import Sandbox
 from ctwatch.watch import Watch
 
@@ -134,6 +136,9 @@ BUCKET = [
         "DenyInsecureTransport.effect": {
             "first": unblocked("BlockPublicPolicy"),
             "along": "public_access_block.BlockPublicPolicy",
+        },
+        "DenyInsecureTransport.condition.Bool.aws:securetransport": {
+            "why": "it would shut out everybody who could see it; only the root user could mend it",
         },
     }),
     line("bucket", "", on_bucket("delete_bucket")),
@@ -279,7 +284,7 @@ def conditioned(statements: list[Document]) -> list[Document]:
 
 
 def denied(principal: Any) -> Break:
-    deny = {"Sid": "Deny", "Effect": "Deny", "Principal": principal, "Action": "sns:*"}
+    deny = {"Sid": "Deny", "Effect": "Deny", "Principal": principal, "Action": "sns:Publish"}
     return topic_policy().changed(lambda all_: [*all_, {**deny, "Resource": PLANNED["topic"].arn}])
 
 
@@ -645,6 +650,26 @@ def test_a_dead_letter_queue_is_taken_from_a_mailbox_by_sending_no_value(ground:
     [sent] = [one.params for one in calls if one.writes]
     assert sent["AttributeName"] == "RedrivePolicy"
     assert "AttributeValue" not in sent
+
+
+def test_a_bucket_that_shuts_everybody_out_is_unknown_until_the_root_user_opens_it(
+    ground: Ground,
+) -> None:
+    bucket = ground.at("bucket")
+    everything = [f"arn:aws:s3:::{bucket.name}", f"arn:aws:s3:::{bucket.name}/*"]
+    shut = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": everything}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [shut]})
+    on_bucket("put_bucket_policy", Policy=policy)(ground)
+    found = look(ground, [bucket])
+    assert [one.verdict for one in found] == [Verdict.UNKNOWN]
+    assert "HeadBucket answered 403" in str(found[0].error)
+    assert [step.error for step in build(found, ground.aws)] != [None]
+    root = by_hand(ground.world.sandbox)("s3", PLACE.region, ROOT_KEY)
+    root.delete_bucket_policy(Bucket=bucket.name)
+    mended = look(ground, [bucket])
+    missing = {("bucket", f"policy.{sid}") for sid in statements(bucket.policy)}
+    assert told_of(ground, mended) == missing
+    assert [step.error for step in build(mended, ground.aws) if step.error] == []
 
 
 def test_the_wider_state_of_a_rule_is_no_sabotage(ground: Ground) -> None:

@@ -118,7 +118,7 @@ def test_a_second_trail_of_a_name_is_refused_and_the_first_stays(sandbox, cloudt
 
 @pytest.mark.parametrize(
     "name",
-    ["ab", "a" * 129, "my..trail", "my-_trail", "-mine", "mine-", "my trail", "192.168.5.4"],
+    ["ab", "a" * 129, "my..trail", "my-_trail", "-mine", "mine-", "my trail"],
 )
 def test_a_name_that_no_trail_can_have_is_refused(cloudtrail, name):
     assert (
@@ -126,6 +126,13 @@ def test_a_name_that_no_trail_can_have_is_refused(cloudtrail, name):
         == "InvalidTrailNameException"
     )
     assert code(cloudtrail.stop_logging, Name=name) == "InvalidTrailNameException"
+
+
+def test_a_trail_is_not_named_like_an_ip_address(cloudtrail):
+    assert refused(cloudtrail.create_trail, Name="192.168.5.4", S3BucketName="any-bucket") == (
+        "InvalidTrailNameException",
+        "Trail name must not be formatted as an IP address.",
+    )
 
 
 @pytest.mark.parametrize("name", ["abc", "a" * 128, "my.trail-of_ours", "1.2.3"])
@@ -153,12 +160,14 @@ def test_every_operation_says_when_there_is_no_such_trail(cloudtrail, operation)
 def test_a_multi_region_trail_includes_global_events(sandbox, cloudtrail):
     make_bucket(sandbox)
     wanted = {"Name": "watched", "S3BucketName": "logs-of-ours", "IsMultiRegionTrail": True}
-    refusal = "InvalidParameterCombinationException"
-    assert code(cloudtrail.create_trail, **wanted, IncludeGlobalServiceEvents=False) == refusal
-    cloudtrail.create_trail(**wanted)
-    assert (
-        code(cloudtrail.update_trail, Name="watched", IncludeGlobalServiceEvents=False) == refusal
+    without = {"IncludeGlobalServiceEvents": False}
+    refusal = (
+        "InvalidParameterCombinationException",
+        "Multi-Region trail must include global service events.",
     )
+    assert refused(cloudtrail.create_trail, **wanted, **without) == refusal
+    cloudtrail.create_trail(**wanted)
+    assert refused(cloudtrail.update_trail, Name="watched", **without) == refusal
 
 
 def test_the_sixth_trail_of_a_region_is_refused_and_shadows_count(sandbox, cloudtrail):
@@ -167,9 +176,9 @@ def test_the_sixth_trail_of_a_region_is_refused_and_shadows_count(sandbox, cloud
     make_trail(sandbox, "shadow", region=VIRGINIA, IsMultiRegionTrail=True)
     for name in names[:4]:
         cloudtrail.create_trail(Name=name, S3BucketName="logs-of-ours")
-    assert (
-        code(cloudtrail.create_trail, Name=names[4], S3BucketName="logs-of-ours")
-        == "MaximumNumberOfTrailsExceededException"
+    assert refused(cloudtrail.create_trail, Name=names[4], S3BucketName="logs-of-ours") == (
+        "MaximumNumberOfTrailsExceededException",
+        f"User: {ACCOUNT} already has 5 trails in {SEOUL}.",
     )
 
 

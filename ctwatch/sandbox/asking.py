@@ -155,6 +155,8 @@ def _named(call: Call) -> list[str]:
         return _on_alias(call)
     if call.service == "cloudtrail" and "ResourceIdList" in call.params:
         return list(call.params["ResourceIdList"])
+    if call.operation == "PutEvents":
+        return _buses(call)
     try:
         return [_ONE[call.service](call)]
     except LookupError:
@@ -196,6 +198,13 @@ def _trail(call: Call) -> str:
 def _topic(call: Call) -> str:
     name = _first(call, "TopicArn", "ResourceArn", "Name")
     return name if name.startswith("arn:") else _arn(call, "sns", name)
+
+
+def _buses(call: Call) -> list[str]:
+    """The buses that events are put on, each once."""
+    names = (one.get("EventBusName") or "default" for one in call.params["Entries"])
+    arns = (x if x.startswith("arn:") else _arn(call, "events", f"event-bus/{x}") for x in names)
+    return list(dict.fromkeys(arns))
 
 
 def _rule(call: Call) -> str:

@@ -6,9 +6,10 @@
     session policies ─────────┘
 
 The sandbox's own user and the root user may do everything, as far as no service control policy
-forbids it; a user that was made in the sandbox may do nothing until a policy allows it, and so it
-is with a role's session. What the policies of buckets, topics, queues, functions and keys grant to
-a user is not looked at here: whoever shall use them has to be allowed by his own.
+and no policy of the thing itself (`resource_policies`) forbids it; a user that was made in the
+sandbox may do nothing until a policy allows it, and so it is with a role's session. What the
+policies of buckets, topics, queues, functions and keys grant to a user is not looked at here:
+whoever shall use them has to be allowed by his own.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 """
@@ -16,7 +17,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-l
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ctwatch.sandbox import asking, belongings, policies
+from ctwatch.sandbox import asking, belongings, policies, resource_policies
 from ctwatch.sandbox.asking import Asked
 from ctwatch.sandbox.calls import Call, Refusal
 from ctwatch.sandbox.identities import ACCESS_KEY, ROOT_KEY, Identity
@@ -75,9 +76,13 @@ class Authorization:
         self._roles = roles
         self.service_control: list[Document] = []
 
-    def exempts(self, access_key: str) -> bool:
-        """Whether nothing has to be asked about who has this key."""
-        return access_key in ADMINISTRATORS and not self.service_control
+    def exempts(self, call: Call) -> bool:
+        """Whether nothing has to be asked about the caller."""
+        return (
+            call.access_key in ADMINISTRATORS
+            and not self.service_control
+            and not any(resource_policies.can_deny(call.account, x.arn) for x in asking.asked(call))
+        )
 
     def perform(
         self, call: Call, identity: Identity, act: Callable[[Call], dict[str, Any]]
@@ -140,6 +145,9 @@ def _lacking(call: Call, identity: Identity, layers: Sequence[Layer], one: Asked
     A deny in any kind of policy is told before an allow that is missing.
     """
     context = _context(call, identity, one)
+    asked: Any = {"principal": identity.arn, "action": one.action, "context": context}
+    if not resource_policies.forbidden(call.account, one.arn, **asked).allowed:
+        return "with an explicit deny in a resource-based policy"
     decided = [(kind, _decide(documents, one, context)) for kind, documents in layers]
     for kind, decision in decided:
         if decision.denied:

@@ -336,8 +336,9 @@ def bucket_region(account: str, arn: str) -> str | None:
 
 
 def bus_policy(account: str, region: str, bus: str) -> str | None:
-    """The policy of a bus that is there, None for none; as cheap as `rules`."""
-    policy: str | None = events_backends[account][region].event_buses[bus].policy
+    """The policy of a bus, None for none; as cheap as `rules`."""
+    found = events_backends[account][region].event_buses.get(bus)
+    policy: str | None = found.policy if found else None
     return policy
 
 

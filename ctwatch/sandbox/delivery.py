@@ -19,9 +19,9 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from ctwatch import patterns
-from ctwatch.sandbox import policies
+from ctwatch.sandbox import resource_policies
 from ctwatch.sandbox.calls import Call, Forward, Handler, Hop, Refusal, World
-from ctwatch.sandbox.cloud import bus_policy, rules
+from ctwatch.sandbox.cloud import rules
 from ctwatch.sandbox.faults import Undeliverable
 from ctwatch.sandbox.functions import Functions
 from ctwatch.sandbox.inbox import Inbox, Post
@@ -220,6 +220,7 @@ class Delivery:
         arn = errand.target["Arn"]
         if errand.target.get("RoleArn"):
             self._by_role(errand, "sns:Publish", arn)
+            self._admitted(errand, "sns:Publish", f"topic {arn.rpartition(':')[2]}")
         else:
             self.topics.admit(arn)
         self.topics.publish(arn, given)
@@ -228,6 +229,7 @@ class Delivery:
         arn, principal = errand.target["Arn"], _SERVICE
         if errand.target.get("RoleArn"):
             self._by_role(errand, "sqs:SendMessage", arn)
+            self._admitted(errand, "sqs:SendMessage", f"queue {arn.rpartition(':')[2]}")
             principal = ""
         self._queues.send(arn, given, principal=principal or None, source_arn=errand.rule_arn)
 
@@ -265,24 +267,25 @@ class Delivery:
         region, bus = arn.split(":")[3], arn.rsplit("/", 1)[-1]
         if rules(self._world.account, region, bus) is None:
             raise Undeliverable("NO_RESOURCE", f"event bus {bus} does not exist in {region}")
-        self._admitted(errand, region, bus)
+        self._admitted(errand, "events:PutEvents", f"event bus {bus} of {region}")
         self._enter(errand.event, region, bus, errand.hops + 1)
 
-    def _admitted(self, errand: _Errand, region: str, bus: str) -> None:
-        """Ask the policy of a bus, which is about calls: what services tell, it is not asked of.
+    def _admitted(self, errand: _Errand, action: str, told: str) -> None:
+        """Ask the policy of a target that is reached by a role, which may have the right taken.
 
+        That of a bus is about calls: what services tell, it is not asked of.
         https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-bus-perms.html
         """
-        decision = policies.forbids(
-            bus_policy(self._world.account, region, bus),
+        account = self._world.account
+        decision = resource_policies.forbidden(
+            account,
+            errand.target["Arn"],
             principal=errand.target["RoleArn"],
-            action="events:PutEvents",
-            resource=errand.target["Arn"],
-            context={"aws:SourceArn": errand.rule_arn, "aws:SourceAccount": self._world.account},
+            action=action,
+            context={"aws:SourceArn": errand.rule_arn, "aws:SourceAccount": account},
         )
         if not decision.allowed:
-            said = f"event bus {bus} of {region} refuses it: {decision.reason}"
-            raise Undeliverable("NO_PERMISSIONS", said)
+            raise Undeliverable("NO_PERMISSIONS", f"{told} refuses it: {decision.reason}")
 
     def _by_role(self, errand: _Errand, action: str, arn: str) -> None:
         role = errand.target["RoleArn"]

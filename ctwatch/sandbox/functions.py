@@ -23,7 +23,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from ctwatch.sandbox import policies
+from ctwatch.sandbox import policies, resource_policies
 from ctwatch.sandbox.calls import Call, Forward, Handler, Hop, Refusal, World
 from ctwatch.sandbox.containers import Container, Outcome
 from ctwatch.sandbox.faults import Undeliverable, translated
@@ -40,6 +40,11 @@ Publish = Callable[[str, str], None]
 _RETRIES, _AGE = 2, 21600
 """Lambda's defaults: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html"""
 _BETWEEN = 60.0
+_CREATING = {
+    "State": "Pending",
+    "StateReason": "The function is being created.",
+    "StateReasonCode": "Creating",
+}
 _TAIL = 4096
 
 
@@ -157,10 +162,14 @@ class Functions:
             self._code.clear()
 
     def _create(self, call: Call, forward: Forward) -> dict[str, Any]:
+        """Answer that it is still being created, as AWS does: whoever asks next finds it active.
+
+        https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html
+        """
         code = self._zip(call.params.get("Code") or {}, call)
         answer = forward(call)
         self._keep(call, code)
-        return answer
+        return {**answer, **_CREATING}
 
     def _update_code(self, call: Call, forward: Forward) -> dict[str, Any]:
         code = self._zip(call.params, call)
@@ -442,6 +451,11 @@ class Functions:
             raise Undeliverable(
                 "NO_PERMISSIONS", f"role {name} may not {action}: {decision.reason}"
             )
+        kept = resource_policies.forbidden(
+            self._world.account, arn, principal=role, action=action, context={}
+        )
+        if not kept.allowed:
+            raise Undeliverable("NO_PERMISSIONS", f"its policy forbids it: {kept.reason}")
         if service == "sqs":
             self._queues.send(arn, body, principal=None)
         else:

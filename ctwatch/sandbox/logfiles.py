@@ -2,9 +2,10 @@
 
 A trail that logs a call keeps its record until somebody lets CloudTrail deliver: `deliver` puts a
 log file for each region that has records, and, where the trail wants its files validated, a digest
-file for each region, signed with that region's key. The first digest of a chain names none before
-it; StopLogging ends a chain. On AWS that is every few minutes and every hour; here it is when it is
-asked for, and as of the time that is asked for, so that a day can pass in a moment.
+file for each region, signed with that region's key. What the bucket's policy keeps out waits, and
+the trail's status tells why. The first digest of a chain names none before it; StopLogging ends a
+chain. On AWS that is every few minutes and every hour; here it is when it is asked for, and as of
+the time that is asked for, so that a day can pass in a moment.
 
     https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-log-file-validation-digest-file-structure.html
 """
@@ -24,6 +25,7 @@ from typing import Any
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from ctwatch.sandbox import trails
 from ctwatch.sandbox.calls import Call, Forward
 from ctwatch.sandbox.cloud import Cloud
 from ctwatch.sandbox.records import HISTORY_LENGTH
@@ -126,7 +128,7 @@ class LogFiles:
             files = {one.region: self._log_file(one) for one in hours}
             keys = [file["s3Object"] for file in files.values() if file]
             if trail.log_validation:
-                keys += [self._digest(one, files[one.region]) for one in hours]
+                keys += filter(None, [self._digest(one, files[one.region]) for one in hours])
             return keys
 
     def _hour(self, trail: Any, region: str, at: datetime) -> _Hour:
@@ -134,11 +136,13 @@ class LogFiles:
         return _Hour(trail, region, chain.end if chain else at - _HOUR, at)
 
     def _log_file(self, hour: _Hour) -> dict[str, Any] | None:
-        records = list(self._pending.pop((hour.trail.arn, hour.region), ()))
-        if not records:
-            return None
+        which = (hour.trail.arn, hour.region)
+        records = list(self._pending.get(which, ()))
         name = f"{hour.end:%Y%m%dT%H%MZ}_{secrets.token_hex(8)}"
         key = hour.key(self._cloud.account, "CloudTrail", name)
+        if not records or not self._lets_in(hour.trail, key, "LatestDeliveryError"):
+            return None
+        del self._pending[which]
         content = json.dumps({"Records": records}).encode()
         self._put(hour.trail, key, content, {})
         times = sorted(one["eventTime"] for one in records)
@@ -151,11 +155,13 @@ class LogFiles:
             "oldestEventTime": times[0],
         }
 
-    def _digest(self, hour: _Hour, file: Mapping[str, Any] | None) -> str:
+    def _digest(self, hour: _Hour, file: Mapping[str, Any] | None) -> str | None:
         trail, bucket = hour.trail, hour.trail.bucket_name
         chain = self._chains.get((trail.arn, hour.region))
         name = f"{trail.trail_name}_{trail.region_name}_{hour.end:%Y%m%dT%H%M%SZ}"
         key = hour.key(self._cloud.account, "CloudTrail-Digest", name)
+        if not self._lets_in(trail, key, "LatestDigestDeliveryError"):
+            return None
         document = {
             "awsAccountId": self._cloud.account,
             "digestStartTime": _stamp(hour.start),
@@ -181,6 +187,19 @@ class LogFiles:
         }
         self._chains[trail.arn, hour.region] = _Chain(hour.end, last)
         return key
+
+    def _lets_in(self, trail: Any, key: str, told: str) -> bool:
+        """Whether the bucket takes an object; the trail's status tells until it does.
+
+        Whether that of another account does, which an organization's trail has, is for it to say.
+        """
+        fault = ""
+        if trail.account_id == self._cloud.account:
+            fault = trails.undelivered(self._cloud, trail.arn, trail.bucket_name, key)
+        trails.faults(trail).pop(told, None)
+        if fault:
+            trails.faults(trail)[told] = fault
+        return not fault
 
     def _put(self, trail: Any, key: str, content: bytes, metadata: Mapping[str, str]) -> None:
         self._cloud.client("s3", trail.region_name).put_object(

@@ -594,7 +594,7 @@ class Sandbox(World):
 
     def _result(self, call: Call, exchange: "_Exchange") -> dict[str, Any]:
         try:
-            if self._authorization.exempts(call.access_key):
+            if self._authorization.exempts(call):
                 return self._perform(call, exchange)
             act = partial(self._perform, exchange=exchange)
             return self._authorization.perform(call, self._identity(call), act)

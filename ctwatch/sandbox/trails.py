@@ -308,26 +308,40 @@ def _check_bucket(cloud: Cloud, arn: str, bucket: str, prefix: str | None) -> No
 
     https://docs.aws.amazon.com/awscloudtrail/latest/userguide/create-s3-bucket-policy-for-cloudtrail.html
     """
+    logs = f"{prefix + '/' if prefix else ''}AWSLogs/{cloud.account}/CloudTrail/log.gz"
+    fault = undelivered(cloud, arn, bucket, logs)
+    if fault == "NoSuchBucket":
+        raise Refusal("S3BucketDoesNotExistException", f"S3 bucket {bucket} does not exist!")
+    if fault:
+        raise Refusal(
+            "InsufficientS3BucketPolicyException",
+            f"Incorrect S3 bucket policy is detected for bucket: {bucket}",
+        )
+
+
+def undelivered(cloud: Cloud, arn: str, bucket: str, key: str) -> str:
+    """Why CloudTrail cannot put an object into a bucket for a trail, in S3's word; "" if it can."""
     s3 = cloud.client("s3", cloud.region)
     if cloud.found(s3.head_bucket, Bucket=bucket) is None:
-        raise Refusal("S3BucketDoesNotExistException", f"S3 bucket {bucket} does not exist!")
+        return "NoSuchBucket"
     found = cloud.found(s3.get_bucket_policy, Bucket=bucket)
-    document = found["Policy"] if found else None
     where = f"arn:{arn.split(':')[1]}:s3:::{bucket}"
-    logs = f"{where}/{prefix + '/' if prefix else ''}AWSLogs/{cloud.account}/CloudTrail/log.gz"
     context = {"aws:SourceArn": arn, "aws:SourceAccount": cloud.account}
     full = context | {"s3:x-amz-acl": "bucket-owner-full-control"}
-    for action, resource, facts in (
-        ("s3:GetBucketAcl", where, context),
-        ("s3:PutObject", logs, full),
-    ):
-        if not policies.allowed(
-            document, principal=SERVICE, action=action, resource=resource, context=facts
-        ):
-            raise Refusal(
-                "InsufficientS3BucketPolicyException",
-                f"Incorrect S3 bucket policy is detected for bucket: {bucket}",
-            )
+    may = all(
+        policies.allowed(
+            found["Policy"] if found else None,
+            principal=SERVICE,
+            action=action,
+            resource=resource,
+            context=facts,
+        )
+        for action, resource, facts in (
+            ("s3:GetBucketAcl", where, context),
+            ("s3:PutObject", f"{where}/{key}", full),
+        )
+    )
+    return "" if may else "AccessDenied"
 
 
 def _with_options(call: Call, cloud: Cloud, arn: str) -> Call:
@@ -429,7 +443,7 @@ def _status(call: Call, forward: Forward, cloud: Cloud) -> dict[str, Any]:
     https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-log-file-validation-intro.html
     """
     trail = _readable(call, cloud, call.params["Name"])
-    answer = forward(_on(call, trail, "Name"))
+    answer = {**forward(_on(call, trail, "Name")), **faults(trail)}
     since, until = answer.get("StartLoggingTime"), answer.get("LatestDeliveryTime")
     if since and until and trail.log_validation and until - since >= _HOUR:
         return {**answer, "LatestDigestDeliveryTime": until - (until - since) % _HOUR}
@@ -437,6 +451,16 @@ def _status(call: Call, forward: Forward, cloud: Cloud) -> dict[str, Any]:
 
 
 _HOUR = timedelta(hours=1)
+
+
+def faults(trail: Any) -> dict[str, str]:
+    """What went wrong with the trail's last deliveries, by GetTrailStatus' name for it.
+
+    It is kept with the trail, and goes with it.
+    https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_GetTrailStatus.html
+    """
+    kept: dict[str, str] = vars(trail.status).setdefault("faults", {})
+    return kept
 
 
 def _delete(call: Call, forward: Forward, cloud: Cloud) -> dict[str, Any]:
