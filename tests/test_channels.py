@@ -112,7 +112,7 @@ def hasten(sandbox):
     work = sandbox._delivery._work
     with work._changed:
         work._due = [(0.0, number, task) for _, number, task in work._due]
-    work._wake.set()
+        work._changed.notify_all()
 
 
 @pytest.mark.parametrize("failing", KINDS)

@@ -72,7 +72,7 @@ def test_waiting_ends_with_the_time_when_nobody_does(clock):
 
 
 def test_time_leaps_from_wake_up_to_wake_up_and_never_over_one():
-    clock, woke = LeapingClock(), []
+    clock, woke = LeapingClock(grace=0.05), []  # in which each comes to wait, and gets up
 
     def sleep(seconds):
         clock.sleep(seconds)
