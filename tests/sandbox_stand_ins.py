@@ -19,6 +19,7 @@ class EventLog:
     def __init__(self, world, inbox):
         self.given = (world, inbox)
         self.events = []
+        self.published = []
         self.answers = {}
         self.ended = 0
 
@@ -30,6 +31,9 @@ class EventLog:
 
     def deliver(self, event, region):
         self.events.append((region, event))
+
+    def publish(self, arn, message):
+        self.published.append((arn, json.loads(message)))
 
     def idle(self, timeout):
         return timeout > 0

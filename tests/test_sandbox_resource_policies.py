@@ -287,6 +287,36 @@ def test_what_the_bucket_denies_cloudtrail_waits_and_is_told(
     assert logs["KeyCount"] >= 1
 
 
+@pytest.mark.parametrize("changes", [{}, {"Condition": {"StringEquals": {"aws:SourceAccount": 1}}}])
+def test_a_topic_hears_of_each_log_file_as_far_as_its_policy_lets_cloudtrail(
+    ask: Ask, running: Sandbox, trail: str, changes: dict[str, Any]
+) -> None:
+    """https://docs.aws.amazon.com/awscloudtrail/latest/userguide/configure-sns-notifications-for-cloudtrail.html."""
+    topic = ask("sns").create_topic(Name="deliveries")["TopicArn"]
+    grant = {"Effect": "Allow", "Principal": {"Service": "cloudtrail.amazonaws.com"}}
+    grant |= {"Action": "sns:Publish", "Resource": topic}
+
+    def put(more: dict[str, Any]) -> None:
+        policy = {"AttributeName": "Policy", "AttributeValue": document({**grant, **more})}
+        ask("sns").set_topic_attributes(TopicArn=topic, **policy)
+
+    put({})
+    ask("cloudtrail").update_trail(Name=trail, SnsTopicName="deliveries")
+    ask("sns").subscribe(TopicArn=topic, Protocol="sms", Endpoint="+821012345678")
+    put(changes)
+    now = running.clock.now()
+    first = running.deliver_logs(now, [SEOUL])
+    assert running.idle()
+    told = ask("cloudtrail").get_trail_status(Name=trail)
+    heard = [json.loads(one.text) for one in running.inbox.texts]
+    expected = [] if changes else [{"s3Bucket": "our-logs", "s3ObjectKey": first[:1]}]
+    assert heard == expected
+    assert told.get("LatestNotificationError") == ("AuthorizationError" if changes else None)
+    put({})
+    running.deliver_logs(now + timedelta(hours=1), [SEOUL])
+    assert "LatestNotificationError" not in ask("cloudtrail").get_trail_status(Name=trail)
+
+
 def test_a_bucket_that_is_gone_is_told(ask: Ask, running: Sandbox, trail: str) -> None:
     ask("s3").delete_object(Bucket="our-logs", Key="kept/log")
     ask("s3").delete_bucket(Bucket="our-logs")

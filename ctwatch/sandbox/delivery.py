@@ -80,7 +80,7 @@ class Delivery:
         self._work = Work(world.clock, self._broken)
         self._queues = Queues(world)
         self._roles = Roles(world)
-        self.functions = Functions(world, self._work, self._queues, self._roles, self._publish)
+        self.functions = Functions(world, self._work, self._queues, self._roles, self.publish)
         self.topics = Topics(world, inbox, self._work, self._queues, self.functions)
         self._send: dict[str, Callable[[_Errand, str], None]] = {
             "sns": self._to_topic,
@@ -121,6 +121,10 @@ class Delivery:
         """Wait until more than that has ended, at most so many seconds of the clock."""
         self._work.wait(ended, seconds)
 
+    def publish(self, arn: str, message: str) -> None:
+        """Publish to a topic on behalf of a service that may."""
+        self.topics.publish(arn, message)
+
     def idle(self, timeout: float = 10) -> bool:
         """Wait until nothing is under way, retries that wait on the clock included.
 
@@ -139,9 +143,6 @@ class Delivery:
         """End every subprocess and thread."""
         self._work.close(self.functions.end)
         self.functions.drop()
-
-    def _publish(self, arn: str, message: str) -> None:
-        self.topics.publish(arn, message)
 
     def _enter(self, event: dict[str, Any], region: str, bus: str, hops: int = 0) -> None:
         self._work.start(partial(self._evaluate, event, region, bus, hops))

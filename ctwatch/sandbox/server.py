@@ -122,6 +122,9 @@ class EventPlane(Protocol):
     def wait(self, ended: int, seconds: float) -> None:
         """Wait until more than that has ended, at most so many seconds of the clock."""
 
+    def publish(self, arn: str, message: str) -> None:
+        """Publish to a topic on behalf of a service that may."""
+
     def idle(self, timeout: float) -> bool:
         """Wait until nothing is under way; tell whether that came about."""
 
@@ -682,12 +685,15 @@ class Sandbox(World):
             The keys of what was put into the buckets.
         """
         when = at or self.clock.now()
-        return [
-            key
-            for trail in trails.every_trail(self._cloud)
-            if trail.status.is_logging
-            for key in self._log_files.deliver(trail, regions or self._recorded(trail), when)
-        ]
+        recording = [one for one in trails.every_trail(self._cloud) if one.status.is_logging]
+        return [key for one in recording for key in self._deliver_logs(one, regions, when)]
+
+    def _deliver_logs(self, trail: Any, regions: Sequence[str] | None, when: datetime) -> list[str]:
+        """Those of one trail, of which its topic is told."""
+        keys = self._log_files.deliver(trail, regions or self._recorded(trail), when)
+        for message in trails.notices(self._cloud, trail, keys):
+            self._delivery.publish(trail.topic_arn, message)
+        return keys
 
     def _recorded(self, trail: Any) -> list[str]:
         """The regions that a trail records."""

@@ -4,6 +4,7 @@ Error codes: https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_C
 the pages beside it.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -366,20 +367,43 @@ def _check_topic(call: Call, cloud: Cloud, topic: str, arn: str) -> None:
     https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-permissions-for-sns-notifications.html
     """
     where = f"arn:{arn.split(':')[1]}:sns:{call.region}:{call.account}:{topic.rpartition(':')[2]}"
-    sns = cloud.client("sns", call.region)
-    found = cloud.found(sns.get_topic_attributes, TopicArn=where)
-    context = {"aws:SourceArn": arn, "aws:SourceAccount": cloud.account}
-    if found is None or not policies.allowed(
-        found["Attributes"].get("Policy"),
-        principal=SERVICE,
-        action="sns:Publish",
-        resource=where,
-        context=context,
-    ):
+    if _unpublished(cloud, arn, where):
         raise Refusal(
             "InsufficientSnsTopicPolicyException",
             f"SNS Topic does not exist or the topic policy is incorrect: {where}",
         )
+
+
+def _unpublished(cloud: Cloud, arn: str, topic: str) -> str:
+    """Why CloudTrail cannot publish to a topic for a trail, in SNS' word; "" if it can."""
+    sns = cloud.client("sns", topic.split(":")[3])
+    found = cloud.found(sns.get_topic_attributes, TopicArn=topic)
+    if found is None:
+        return "NotFound"
+    may = policies.allowed(
+        found["Attributes"].get("Policy"),
+        principal=SERVICE,
+        action="sns:Publish",
+        resource=topic,
+        context={"aws:SourceArn": arn, "aws:SourceAccount": cloud.account},
+    )
+    return "" if may else "AuthorizationError"
+
+
+def notices(cloud: Cloud, trail: Any, delivered: Sequence[str]) -> list[str]:
+    """What CloudTrail publishes of the log files that it has delivered; none if it may not.
+
+    The trail's status then tells why.
+    https://docs.aws.amazon.com/awscloudtrail/latest/userguide/configure-sns-notifications-for-cloudtrail.html
+    """
+    files = [key for key in delivered if "/CloudTrail/" in key]
+    if not trail.topic_arn or not files or trail.account_id != cloud.account:
+        return []
+    faults(trail).pop("LatestNotificationError", None)
+    if fault := _unpublished(cloud, trail.arn, trail.topic_arn):
+        faults(trail)["LatestNotificationError"] = fault
+        return []
+    return [json.dumps({"s3Bucket": trail.bucket_name, "s3ObjectKey": [one]}) for one in files]
 
 
 def _check_log_group(call: Call, cloud: Cloud) -> None:
