@@ -8,9 +8,10 @@ Nothing here knows a resource, and nothing here prints.
 """
 
 import functools
+import json
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -148,6 +149,18 @@ def unless(call: Callable[[], T], *codes: str) -> T | None:
         if code_of(error) in codes:
             return None
         raise
+
+
+def belied(error: BaseException) -> bool:
+    """Whether a refusal says that something is there already, or is not there at all."""
+    told = any(word in code_of(error) for word in (*_PRESENT, *_ABSENT))
+    return told or "already exist" in str(error).lower()
+
+
+# https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_CreateTrail.html#API_CreateTrail_Errors
+# and what the other services have for the same. Of SNS and Lambda only the sentence tells.
+_PRESENT = ("AlreadyExists", "AlreadyOwnedByYou", "QueueNameExists")
+_ABSENT = ("NotFound", "NoSuch", "NonExistent", "DoesNotExist")
 
 
 class Aws:
@@ -431,6 +444,8 @@ def _session(profile: str | None, region: str) -> boto3.Session:
         core.set_config_variable("metadata_service_num_attempts", 0)
     core.register_component("data_loader", _loader(core.get_config_variable("data_path")))
     core.register("before-sign", functools.partial(_still_valid, core))
+    core.register("before-parse", _refuse_what_is_no_answer)
+    core.register("creating-client-class", _name_calls)
     return boto3.Session(botocore_session=core, region_name=region)
 
 
@@ -448,6 +463,67 @@ def _still_valid(core: botocore.session.Session, **_: Any) -> None:
     except RuntimeError as error:
         how = str(credentials.method)
         raise CredentialRetrievalError(provider=how, error_msg=str(error)) from error
+
+
+class _NamesCalls:
+    """Lets whatever botocore raises say of which call it is, as AWS's own refusals do."""
+
+    def _make_api_call(self, operation_name: str, api_params: Any) -> Any:
+        try:
+            return super()._make_api_call(operation_name, api_params)  # type: ignore[misc]
+        except (BotoCoreError, ResponseParserError) as error:
+            cast("Any", error).operation_name = operation_name
+            raise
+
+
+def _name_calls(**event: Any) -> None:
+    """https://docs.aws.amazon.com/boto3/latest/guide/events.html#extensibility-guide."""
+    event["base_classes"].insert(0, _NamesCalls)
+
+
+def _refuse_what_is_no_answer(**event: Any) -> None:
+    """Botocore takes a proxy's page, or half of a JSON document, for an answer that says nothing.
+
+    That would read as "there is none". From a server that failed, the failure alone is an answer:
+    without what it says, botocore asks again, which it does not where it cannot read it.
+
+    Raises:
+        ResponseParserError: that is none of AWS's.
+    """
+    answer, failed = event["response_dict"], event["response_dict"]["status_code"] >= _SERVER_ERROR
+    protocol = event["operation_model"].service_model.resolved_protocol
+    if not isinstance(answer["body"], bytes):  # of a log file, a stream
+        return
+    if failed:
+        known = _is_answer(answer["body"], "query" if protocol == "rest-xml" else protocol)
+        answer["body"] = answer["body"] if known else b""
+    elif not _is_answer(answer["body"], protocol, answer["headers"]):
+        raise ResponseParserError("what answered is not AWS")
+
+
+def _is_answer(body: bytes, protocol: str, headers: Mapping[str, str] | None = None) -> bool:
+    """Whether it is of the kind that a service answers with.
+
+    Of S3, HEAD has no body, and a policy, which is JSON, is handed out as it is.
+    https://docs.aws.amazon.com/AmazonS3/latest/API/RESTCommonResponseHeaders.html
+    """
+    start = body.lstrip()[:15].lower()
+    if not start:
+        return protocol != "rest-xml" or headers is None or "x-amz-request-id" in headers
+    if protocol in {"json", "rest-json"} or (protocol == "rest-xml" and start.startswith(b"{")):
+        return _is_json(body)
+    return not start.startswith(_PAGE) and (protocol == "rest-xml" or start.startswith(b"<"))
+
+
+_PAGE = (b"<html", b"<!doctype html")
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        json.loads(body)
+    except ValueError:
+        return False
+    return True
 
 
 @functools.cache
@@ -496,12 +572,28 @@ def complaint(error: Exception, doing: str) -> AwsError:
     said = one_line(str(error))
     if isinstance(error, _NO_CREDENTIALS):
         return AwsError(f"{doing}: {said}", _LOG_IN)
-    if isinstance(error, (BotoConnectionError, HTTPClientError)) and _from_here(error):
+    operation = getattr(error, "operation_name", "")
+    why, hint = _silence(error, said)
+    call = f"{operation}: " if operation else ""
+    return AwsError(f"{doing}: {call}{why}", hint, operation=operation)
+
+
+def _silence(error: Exception, said: str) -> tuple[str, str]:
+    """What became of a call that AWS has not answered, and what to do about it."""
+    if isinstance(error, ResponseParserError):
+        return "what answered is not AWS", _NOT_AWS
+    if not isinstance(error, (BotoConnectionError, HTTPClientError)):
+        return said, "Run again; what is done already is not done twice."
+    if _from_here(error):
         hint = "Is ctwatch sandbox still running? A new terminal, without its exports, leaves it."
-        return AwsError(f"{doing}: nothing answers on this machine: {said}", hint)
-    if isinstance(error, (BotoConnectionError, HTTPClientError)):
-        return AwsError(f"{doing}: AWS cannot be reached: {said}", "Check the network; run again.")
-    return AwsError(f"{doing}: {said}", "Run again; what is done already is not done twice.")
+        return f"nothing answers on this machine: {said}", hint
+    return f"AWS cannot be reached: {said}", "Check the network; run again."
+
+
+_NOT_AWS = (
+    "A proxy, or the page where one logs in to a network, stands in between: look at the network "
+    "and at HTTPS_PROXY; run again."
+)
 
 
 def passing(error: Exception) -> bool:

@@ -129,12 +129,21 @@ def called(technique: Probe, target: str, on: On, call: Callable[[], Any], aws: 
         answer, code = call(), ""
     except ClientError as error:
         answer, code = error.response, code_of(error)
+        if on is not On.PROBE and _was_done_before(technique, error):
+            code = ""
         if code in THROTTLED or not answer.get("ResponseMetadata", {}).get("RequestId"):
             raise complaint(error, doing) from error
     except TROUBLE as error:
         raise complaint(error, doing) from error
     metadata = answer["ResponseMetadata"]
     return Blow(technique, target, aws.date(answer), metadata["RequestId"], code, on=on)
+
+
+def _was_done_before(technique: Probe, error: ClientError) -> bool:
+    """Whether a trail is not there as the same call has deleted it, whose answer was lost."""
+    retried = error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0) > 0
+    deletes = technique.harm is not None and technique.harm.changes is None
+    return retried and deletes and code_of(error) == "TrailNotFoundException"
 
 
 def pretend(

@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from graphlib import TopologicalSorter
 
-from ctwatch.aws import TROUBLE, WORKERS, Aws
+from ctwatch.aws import TROUBLE, WORKERS, Aws, belied
 from ctwatch.diff import Difference, compare
 from ctwatch.errors import CtwatchError, ForeignError
 from ctwatch.findings import Action, Finding, Step, Verdict, foreign
@@ -130,8 +130,45 @@ def _plan_build(finding: Finding, aws: Aws) -> Work:
     return step, lambda: _write(finding, view)
 
 
+_TRIES = 3
+"""How often a thing is written again that others change meanwhile."""
+_PAUSE = 2.0
+
+
 def _write(finding: Finding, aws: Aws) -> None:
+    """Write it; where AWS belies what was seen of it, look again and go on from there.
+
+    That it is there by now may be of an answer that was lost, after which botocore asked for the
+    same again; of another `up`; or it is a stranger's, which stays as it is.
+
+    Raises:
+        ForeignError: it is a stranger's.
+    """
     one = finding.resource
+    if finding.live is None and one.overwrites:
+        finding = look(one, aws)
+    for _ in range(_TRIES):
+        try:
+            return _put(finding, aws)
+        except TROUBLE as error:
+            if not belied(error):
+                raise
+            before, finding = finding, look(one, aws)
+            if finding.live and finding.live == before.live:
+                raise  # it is something else that is not there
+        if finding.live is None:  # AWS may show late what it says is there
+            aws.clock.sleep(_PAUSE)
+    return _put(finding, aws)
+
+
+def _put(finding: Finding, aws: Aws) -> None:
+    one = finding.resource
+    if finding.error:
+        raise finding.error
+    if finding.verdict is Verdict.FOREIGN:
+        raise foreign(finding)
+    if finding.verdict is Verdict.OK:
+        return
     tags = [each for each in finding.differences if each.path.startswith(f"{_TAGS}.")]
     if finding.live is None or len(tags) < len(finding.differences):
         one.write(aws, finding.live)
@@ -205,6 +242,8 @@ def _carry_out(step: Step, work: Callable[[], None] | None) -> Step:
         verb = {Action.CREATED: "creating", Action.REPAIRED: "repairing"}.get(step.action)
         sentence = step.resource.complaint(error, verb or "deleting")
         return Step(step.resource, Action.FAILED, sentence)
+    except ForeignError as error:
+        return Step(step.resource, Action.SKIPPED, error)
     except CtwatchError as error:
         return Step(step.resource, Action.FAILED, error)
     return step

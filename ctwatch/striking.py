@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
-from ctwatch.aws import LOGGED_OUT, TROUBLE, Aws, code_of, passing
+from ctwatch.aws import LOGGED_OUT, TROUBLE, Aws, belied, code_of, passing
 from ctwatch.blows import Blow, On, called
 from ctwatch.diff import State
 from ctwatch.engine import look
@@ -305,6 +305,8 @@ def check_healed(trail: Trail, aws: Aws) -> None:
 def _insistently(call: Callable[[], Any], again: Callable[[], Any], aws: Aws) -> None:
     """Make `call`; while AWS cannot be reached, fails or is in a hurry, try `again`.
 
+    So it is when AWS says that the trail is there: an answer was lost, and it was made before.
+
     Raises:
         TROUBLE: AWS refused it, or did not answer for too long.
     """
@@ -313,7 +315,8 @@ def _insistently(call: Callable[[], Any], again: Callable[[], Any], aws: Aws) ->
         try:
             trying()
         except TROUBLE as error:
-            if not passing(error) or aws.clock.monotonic() + _PAUSE > end:
+            lasting = not (passing(error) or belied(error))
+            if lasting or aws.clock.monotonic() + _PAUSE > end:
                 raise
         else:
             return

@@ -173,8 +173,16 @@ W = TypeVar("W", bound=World)
 
 
 @contextmanager
-def world_of(sandbox: Sandbox, folder: Path, kind: type[W] = World) -> Iterator[W]:
-    """Lead this process's AWS clients to `sandbox`, and let the test cut the wire."""
+def world_of(
+    sandbox: Sandbox,
+    folder: Path,
+    kind: type[W] = World,
+    through: Callable[[Sandbox], Callable[[boto3.Session], None]] = past_sockets,
+) -> Iterator[W]:
+    """Lead this process's AWS clients to `sandbox`, and let the test cut the wire.
+
+    `through` is the wire: it prepares a session so that its clients reach the sandbox.
+    """
     world = kind(sandbox, folder / "config.yaml")
 
     def before(model: Any, params: Mapping[str, Any], **_: Any) -> tuple[Any, Any] | None:
@@ -191,7 +199,7 @@ def world_of(sandbox: Sandbox, folder: Path, kind: type[W] = World) -> Iterator[
     def after(model: Any, parsed: Any, **_: Any) -> None:
         world.spoil(model.service_model.service_name, model.name, parsed)
 
-    straight_on = past_sockets(sandbox)
+    straight_on = through(sandbox)
 
     def wire(session: boto3.Session) -> None:
         session.events.register("before-call", before, unique_id="wire")

@@ -87,6 +87,11 @@ class Resource(ABC):
         return False
 
     @property
+    def overwrites(self) -> bool:
+        """Whether AWS, asked to create it, changes what is there by its name, whosever it is."""
+        return False
+
+    @property
     def title(self) -> str:
         """How it is called in front of people: "trail ct-trail-monitor"."""
         return f"{self.kind} {self.name}" + f" in {self.place.region}" * self.away

@@ -82,6 +82,14 @@ class Bucket(Resource):
         return self.place.bucket_arn(self.name)
 
     @property
+    def overwrites(self) -> bool:
+        """In this one region CreateBucket succeeds on a bucket that the account has.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+        """
+        return self.place.region == "us-east-1"
+
+    @property
     def policy(self) -> State:
         """Who may write: CloudTrail for our trails; nobody without TLS.
 

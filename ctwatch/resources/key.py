@@ -33,6 +33,7 @@ _LEFT_TAG = "ctwatch:down"
 ENABLED = "Enabled"
 _PENDING = "PendingDeletion"
 _GONE = "NotFoundException"
+_INVALID = "KMSInvalidStateException"
 _DENIED = "AccessDeniedException"
 _DEFAULT = "default"  # the one name that a key's policy can have
 _DELAY = 30  # days, the longest that KMS allows: https://docs.aws.amazon.com/kms/latest/APIReference/API_ScheduleKeyDeletion.html
@@ -179,10 +180,17 @@ class Key(Resource):
         return _Seen(arn, found["KeyState"], _tags(aws, arn), led)
 
     def _tagged(self, aws: Aws) -> _Seen | None:
+        found = self._every_tagged(aws)
+        return min(found, key=lambda one: one.state == _PENDING, default=None)
+
+    def _every_tagged(self, aws: Aws) -> list[_Seen]:
+        """All with our tags: as KMS makes one at each call, an answer that was lost left a twin.
+
+        It is `delete` that clears it away: `ctwatch up` may delete no key at all.
+        """
         mine = {TAG: self.watch, ALIAS_TAG: self.alias}
         arns = [arn for arn, tags in _every_key(aws) if mine.items() <= tags.items()]
-        found = filter(None, [self._described(aws, arn, led=False) for arn in arns])
-        return min(found, key=lambda one: one.state == _PENDING, default=None)
+        return list(filter(None, [self._described(aws, arn, led=False) for arn in arns]))
 
     def read(self, aws: Aws) -> Live | None:
         """Look at it; one as `delete` leaves it is gone."""
@@ -206,7 +214,8 @@ class Key(Resource):
         arn, have = (live.facts["arn"], live.state) if live else self._obtained(aws)
         kms, wanted = aws.kms, self.wanted
         if have["state"] == _PENDING:
-            kms.cancel_key_deletion(KeyId=arn)
+            # Where it was taken back, and the answer was lost, there is nothing to take back.
+            unless(lambda: kms.cancel_key_deletion(KeyId=arn), _INVALID)
             kms.untag_resource(KeyId=arn, TagKeys=[_LEFT_TAG])
         if have["state"] != ENABLED:
             kms.enable_key(KeyId=arn)
@@ -238,12 +247,23 @@ class Key(Resource):
     def delete(self, aws: Aws) -> None:
         """Have it deleted after the longest wait there is, and take its alias away."""
         seen = self._seen(aws)
-        if seen and seen.state != _PENDING:
-            left: Any = [{"TagKey": _LEFT_TAG, "TagValue": "deleted"}]
-            aws.kms.tag_resource(KeyId=seen.arn, Tags=left)
-            aws.kms.schedule_key_deletion(KeyId=seen.arn, PendingWindowInDays=_DELAY)
+        every = [*self._every_tagged(aws), *([seen] if seen else [])]
+        for one in {each.arn: each for each in every}.values():
+            self._schedule(aws, one)
         if seen and seen.led:
             unless(lambda: aws.kms.delete_alias(AliasName=self.alias), _GONE)
+
+    @staticmethod
+    def _schedule(aws: Aws, one: _Seen) -> None:
+        """Mark one as left by us, and have it deleted; one that waits for that stays as it is."""
+        if one.state == _PENDING:
+            return
+        left: Any = [{"TagKey": _LEFT_TAG, "TagValue": "deleted"}]
+        aws.kms.tag_resource(KeyId=one.arn, Tags=left)
+        unless(
+            lambda: aws.kms.schedule_key_deletion(KeyId=one.arn, PendingWindowInDays=_DELAY),
+            _INVALID,  # it was scheduled, and the answer was lost
+        )
 
     def label(self, aws: Aws) -> None:
         """Put them on."""

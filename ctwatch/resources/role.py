@@ -1,13 +1,17 @@
 """What a service of AWS does in our name: what it needs, named by ARN, and nothing else."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 from ctwatch.aws import Aws, unless
 from ctwatch.diff import State, statements
 from ctwatch.permissions import Actions, allow
 from ctwatch.resources.base import Live, Resource, owner, pairs
+
+_GONE = "NoSuchEntity"
 
 HOME = "ctwatch:region"
 """The tag of a role that says in which region its watch lives, as a role itself lives in none."""
@@ -98,11 +102,11 @@ class Role(Resource):
         """Look at the role and at all it is granted."""
         iam, name = aws.iam, self.name
         role, inline, attached = aws.together(
-            lambda: unless(lambda: iam.get_role(RoleName=name)["Role"], "NoSuchEntity"),
-            lambda: unless(lambda: self._inline(aws), "NoSuchEntity"),
+            lambda: unless(lambda: iam.get_role(RoleName=name)["Role"], _GONE),
+            lambda: unless(lambda: self._inline(aws), _GONE),
             lambda: unless(
                 lambda: iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"],
-                "NoSuchEntity",
+                _GONE,
             ),
         )
         if role is None:
@@ -137,11 +141,11 @@ class Role(Resource):
         if have["trust"] != wanted["trust"]:
             iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(self.trust))
         if have["boundary"]:
-            iam.delete_role_permissions_boundary(RoleName=name)
+            self._without(partial(iam.delete_role_permissions_boundary, RoleName=name))
         for arn in have["attached"]:
-            iam.detach_role_policy(RoleName=name, PolicyArn=arn)
+            self._without(partial(iam.detach_role_policy, RoleName=name, PolicyArn=arn))
         for extra in have["inline"].keys() - {self.policy_name}:
-            iam.delete_role_policy(RoleName=name, PolicyName=extra)
+            self._without(partial(iam.delete_role_policy, RoleName=name, PolicyName=extra))
         if have["inline"].get(self.policy_name) != wanted["inline"][self.policy_name]:
             # IAM may not show a role, or still be writing it, that it has just made.
             aws.patiently(
@@ -150,7 +154,7 @@ class Role(Resource):
                     PolicyName=self.policy_name,
                     PolicyDocument=json.dumps(self.policy),
                 ),
-                code=("NoSuchEntity", "ConcurrentModification"),
+                code=(_GONE, "ConcurrentModification"),
             )
 
     def _create(self, aws: Aws) -> State:
@@ -168,12 +172,18 @@ class Role(Resource):
 
     def delete(self, aws: Aws) -> None:
         """Take away its policies, without which IAM would refuse, then delete it."""
-        unless(lambda: self._strip_and_delete(aws), "NoSuchEntity")
+        unless(lambda: self._strip_and_delete(aws), _GONE)
 
     def _strip_and_delete(self, aws: Aws) -> None:
         iam, name = aws.iam, self.name
         for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
-            iam.delete_role_policy(RoleName=name, PolicyName=policy)
+            self._without(partial(iam.delete_role_policy, RoleName=name, PolicyName=policy))
         for one in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]:
-            iam.detach_role_policy(RoleName=name, PolicyArn=one["PolicyArn"])
+            arn = one["PolicyArn"]
+            self._without(partial(iam.detach_role_policy, RoleName=name, PolicyArn=arn))
         iam.delete_role(RoleName=name)
+
+    @staticmethod
+    def _without(take: Callable[[], Any]) -> None:
+        """Take a part away; that it is gone already says nothing of the role."""
+        unless(take, _GONE)

@@ -120,6 +120,14 @@ class Rule(Resource):
             "targets": _by_id(self._targets),
         }
 
+    @property
+    def overwrites(self) -> bool:
+        """PutRule creates or changes.
+
+        https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html
+        """
+        return True
+
     @cached_property
     def _canonical(self) -> dict[str, Any]:
         return canonical(self.pattern)

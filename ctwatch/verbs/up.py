@@ -22,7 +22,7 @@ from ctwatch.verbs.common import (
 
 if TYPE_CHECKING:
     from ctwatch.diagnose import Diagnosis
-    from ctwatch.findings import Step
+    from ctwatch.findings import Finding, Step
     from ctwatch.opening import Opened
     from ctwatch.render import Screen
     from ctwatch.resources.base import Resource
@@ -79,12 +79,14 @@ def _keys_first(screen: "Screen", watch: "Opened") -> list["Step"]:
 
 def _look_again(options: Options, watch: "Opened", steps: Sequence["Step"]) -> int:
     """What `up` ends with: success is what AWS says, not what was sent."""
-    from ctwatch.findings import Action
+    from ctwatch.findings import Action, Verdict
     from ctwatch.render import diagnosis_json, status_view, step_json, verdict_line, waiting_line
 
     screen, wrote = options.screen, {Action.CREATED, Action.REPAIRED}
     with screen.working("Looking again"):
-        diagnosis = _settled(watch, {step.resource for step in steps if step.action in wrote})
+        findings, diagnosis = _settled(
+            watch, {step.resource for step in steps if step.action in wrote}
+        )
     if options.as_json:
         by_resource = {step.resource: step for step in steps}
         known = (*watch.watch.resources, *watch.watch.unwanted)
@@ -96,7 +98,8 @@ def _look_again(options: Options, watch: "Opened", steps: Sequence["Step"]) -> i
     if not diagnosis.left_to_people:
         if not options.as_json:
             screen.data(*status_view(diagnosis))
-        return NOT_AS_PROMISED
+        unseen = any(one.verdict is Verdict.UNKNOWN for one in findings)
+        return COULD_NOT if unseen else NOT_AS_PROMISED
     if not any(step.action in wrote for step in steps):
         waiting = " but what waits for a person" if diagnosis.faults else ", all is as promised"
         screen.talk(f"Nothing to do{waiting}.")
@@ -110,7 +113,7 @@ _SETTLES = 30.0
 """Seconds within which what was written is given time to be seen: SQS and SNS show it late."""
 
 
-def _settled(watch: "Opened", wrote: set["Resource"]) -> "Diagnosis":
+def _settled(watch: "Opened", wrote: set["Resource"]) -> tuple[list["Finding"], "Diagnosis"]:
     """Look until all that was written shows as written, or until it had time enough to."""
     clock = watch.aws.clock
     end, pause = clock.monotonic() + _SETTLES, 1.0
@@ -118,7 +121,7 @@ def _settled(watch: "Opened", wrote: set["Resource"]) -> "Diagnosis":
         findings, diagnosis = looked(watch)
         late = [one for one in findings if one.resource in wrote and not one.settled]
         if not late or clock.monotonic() + pause > end:
-            return diagnosis
+            return findings, diagnosis
         clock.sleep(pause)
         pause *= 2
 
