@@ -18,7 +18,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import nullcontext, redirect_stderr, redirect_stdout
 from functools import cache
 from multiprocessing.connection import Client
 from pathlib import Path
@@ -28,6 +28,8 @@ import boto3
 from botocore.awsrequest import AWSResponse
 
 sys.path.insert(0, str(Path(__file__).parent))
+
+from slow_world import FarClock, led_by
 
 # What only a command imports is imported here once.
 import ctwatch.opening
@@ -167,7 +169,13 @@ class Sharing(boto3.Session):
         return self.made[key]
 
 
+def live(config: str, address: str, *clock: str) -> None:
+    """Be that process; by the clock of the sandbox at a URL, if one is told."""
+    death = Death(address)
+    with led_by(FarClock(*clock)) if clock else nullcontext():
+        warm(death, config)
+        serve(death)
+
+
 if __name__ == "__main__":
-    death = Death(sys.argv[2])
-    warm(death, sys.argv[1])
-    serve(death)
+    live(*sys.argv[1:])

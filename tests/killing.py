@@ -36,8 +36,15 @@ POINTS = {
     "rich": 42,
     "drill": 8,
     "whole drill": 90,
+    "slow up": 40,
+    "slow down": 24,
+    "slow trail": 5,
+    "slow canary": 5,
 }
-"""The calls that each command is killed at, at the least; of `repair` and `rich`, the writes."""
+"""The calls that each command is killed at, at the least; of `repair`, `rich` and slow ones writes.
+
+A slow sandbox has some calls made again, which count anew.
+"""
 
 _WHOLE, _STRUCK = 2, 4
 TRIED = len(WHEN) * (
@@ -46,6 +53,9 @@ TRIED = len(WHEN) * (
     + _STRUCK * POINTS["drill"]
 )
 """How many kills the README tells of."""
+
+TRIED_SLOW = len(WHEN) * sum(of for name, of in POINTS.items() if name.startswith("slow "))
+"""The same, on the sandbox that is slow to agree."""
 
 
 @dataclass(frozen=True)
@@ -94,17 +104,23 @@ class Killer:
 @contextmanager
 def killing(sandbox: Sandbox, folder: Path, config: Mapping[str, Any]) -> Iterator[Killer]:
     """The process leads its children to the sandbox by the environment of the world."""
-    with world_of(sandbox, folder) as world:
-        world.use(config)
-        lines = Lines(sandbox, str(folder / "line"))
-        killed = Path(__file__).with_name("killed.py")
-        program = [sys.executable, str(killed), str(world.config), lines.address]
-        with subprocess.Popen(
-            program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        ) as started:
-            yield Killer(world, started, lines)
-            assert started.stdin
-            started.stdin.close()
+    with world_of(sandbox, folder) as world, killer_of(world, config) as killer:
+        yield killer
+
+
+@contextmanager
+def killer_of(world: World, config: Mapping[str, Any], *clock: str) -> Iterator[Killer]:
+    """The same in a world that is there; `clock` is the sandbox's URL, if they go by its clock."""
+    world.use(config)
+    lines = Lines(world.sandbox, str(world.config.with_name("line")))
+    killed = Path(__file__).with_name("killed.py")
+    program = [sys.executable, str(killed), str(world.config), lines.address, *clock]
+    with subprocess.Popen(
+        program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as started:
+        yield Killer(world, started, lines)
+        assert started.stdin
+        started.stdin.close()
 
 
 Way = Callable[[Ended], None]

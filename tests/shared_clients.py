@@ -102,6 +102,7 @@ def lead(patch: pytest.MonkeyPatch, shared: type[boto3.Session]) -> None:
 
     patch.setattr("ctwatch.aws.boto3.Session", shared)
     patch.setattr("ctwatch.aws._session", session)
+    patch.setattr("ctwatch.verbs.down._YOUNG", 0.0)  # all is shown at once, but by a slow sandbox
     judging(patch)
 
 

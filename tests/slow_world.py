@@ -16,6 +16,7 @@ from watch_world import World, world_of
 
 from ctwatch.clock import Clock, LeapingClock
 from ctwatch.sandbox.server import CLOCK_PATH, Sandbox
+from ctwatch.verbs.down import _YOUNG
 
 LATER = 90.0
 """Seconds after which AWS has agreed on everything: a person takes as long to find a mail."""
@@ -76,7 +77,8 @@ def slow_world(folder: Path, seed: int = 0) -> Iterator[SlowWorld]:
     with Sandbox(clock=clock, like_aws=True, seed=seed) as sandbox, led_by(clock):
         assert sandbox.slowness
         sandbox.slowness.never = 0
-        with world_of(sandbox, folder, SlowWorld) as world:
+        with world_of(sandbox, folder, SlowWorld) as world, pytest.MonkeyPatch.context() as patch:
+            patch.setattr("ctwatch.verbs.down._YOUNG", _YOUNG)
             yield world
 
 

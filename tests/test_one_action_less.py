@@ -123,9 +123,7 @@ class Account:
 @pytest.fixture(scope="module")
 def account(running: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     folder = tmp_path_factory.mktemp("less")
-    with world_of(running, folder) as world, pytest.MonkeyPatch.context() as patch:
-        # A mail's subscription that nobody confirmed goes with its topic, or stays as that does.
-        patch.setattr("ctwatch.verbs.down._SHOWN", 0.0)
+    with world_of(running, folder) as world:
         world.use(PLAIN)
         yield Account(world)
 

@@ -12,6 +12,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
 from typing import Any
 
 import botocore.auth
@@ -20,6 +21,7 @@ from botocore import xform_name
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from moto.cloudtrail import models as cloudtrail_models
 from moto.cloudtrail.models import cloudtrail_backends
 from moto.core import responses, utils
 from moto.core.config import default_user_config
@@ -46,6 +48,7 @@ _Notifications: Any = notifications
 _Responses: Any = responses
 _Kms: Any = kms_responses
 _Sqs: Any = sqs_models
+_CloudTrail: Any = cloudtrail_models
 _Utils: Any = utils
 _SEALED_SESSION = {
     # name: (configuration variable, environment variable, default, conversion): none is read
@@ -86,6 +89,7 @@ class Cloud:
         self._judged_key = _Kms.validate_policy
         self._names = _Responses.method_names_from_class
         self._now = _Sqs.unix_time_millis
+        self._utc = _CloudTrail.utcnow
         self._draw_id = _Responses.gen_amzn_requestid_long
         self._used_docker = default_user_config["lambda"]["use_docker"]
 
@@ -101,6 +105,7 @@ class Cloud:
         it does a request's id, which it would draw letter by letter.
         """
         _Sqs.unix_time_millis = self._milliseconds
+        _CloudTrail.utcnow = lambda: self._utc() + timedelta(seconds=self._ahead())
         _Responses.method_names_from_class = functools.cache(self._names)
         _Responses.gen_amzn_requestid_long = _request_id
         default_user_config["lambda"]["use_docker"] = False
@@ -121,6 +126,7 @@ class Cloud:
         _Notifications._send_event_bridge_message = self._announced  # noqa: SLF001 - as it was
         _Kms.validate_policy = self._judged_key
         _Sqs.unix_time_millis = self._now
+        _CloudTrail.utcnow = self._utc
 
     def reset(self) -> None:
         """Empty the account."""

@@ -20,6 +20,7 @@ from ctwatch.verbs.common import (
 )
 
 if TYPE_CHECKING:
+    from ctwatch.diagnose import Diagnosis
     from ctwatch.findings import Finding, Step
     from ctwatch.opening import Opened
     from ctwatch.render import Screen
@@ -52,8 +53,7 @@ def down(options: Options, delete_logs: bool, yes: bool, wait: float) -> int:
     screen, watch = options.screen, opened(options.choice)
     say_which(screen, watch)
     with screen.working("Looking at what is there"):
-        watch = with_strays(screen, _with_canary(watch), thorough=True)
-        findings, diagnosis = looked(watch)
+        watch, findings, diagnosis = _all_there(screen, _with_canary(watch))
     refuse_namesake(findings)
     awake = diagnosis.verdict in {Alarm.ARMED, Alarm.DEGRADED}
     would_tell = awake and watch.watch.hears_deletion and not _is_left_out(watch)
@@ -87,6 +87,26 @@ def down(options: Options, delete_logs: bool, yes: bool, wait: float) -> int:
         if resource.lingers:
             screen.talk(f"{resource.title}: {resource.lingers}.")
     return _cleared(options, watch, gone, keep_data=not delete_logs)
+
+
+_YOUNG = 10.0
+"""Seconds in which AWS may not yet show what was made, as by an `up` that was killed just now.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
+"""
+
+
+def _all_there(screen: "Screen", watch: "Opened") -> tuple["Opened", list["Finding"], "Diagnosis"]:
+    """The watch with its strays, and what is there: twice, where at first not all of it is."""
+    from ctwatch.findings import Verdict
+
+    whole = with_strays(screen, watch, thorough=True)
+    findings, diagnosis = looked(whole)
+    if any(one.verdict is Verdict.MISSING for one in findings):
+        watch.aws.clock.sleep(_YOUNG)
+        whole = with_strays(screen, watch, thorough=True)
+        findings, diagnosis = looked(whole)
+    return whole, findings, diagnosis
 
 
 def _with_canary(watch: "Opened") -> "Opened":
@@ -243,7 +263,9 @@ def _looked_again(watch: "Opened", gone: Sequence["Resource"]) -> list["Finding"
     end, pause = clock.monotonic() + _SHOWN, 1.0
     while True:
         there = inspect((*own.resources, *own.unwanted), watch.aws)  # also what nobody must have
-        late = [one for one in there if one.live and one.resource in gone]
+        # A subscription that was never confirmed goes with its topic, and stays where that stays.
+        shown = [one for one in there if one.live and one.live.state.get("confirmed", True)]
+        late = [one for one in shown if one.resource in gone]
         if not late or clock.monotonic() + pause > end:
             return there
         clock.sleep(pause)

@@ -1,0 +1,47 @@
+"""How it goes on after a kill on a sandbox that is as slow to agree as AWS."""
+
+from typing import Any
+
+from killing import DOWN, Ended, Way, arm, writing
+from watch_world import PLAIN
+
+
+def armed_at_once(world: Any) -> Way:
+    """The next `up` goes on at once; when AWS has agreed on it, it is ARMED and has no work."""
+
+    def up(ended: Ended) -> None:
+        ran = world.run("up")
+        assert ran.code == 0, (ended, ran.text)
+        world.click()
+        world.settle()
+        ran, wrote = writing(world, "up")
+        assert (ran.code, wrote) == (0, ()), (ended, ran.text)
+        assert "ARMED" in ran.err
+
+    return up
+
+
+def later(world: Any, way: Way) -> Way:
+    """The same when AWS has agreed on all that was done."""
+
+    def on(ended: Ended) -> None:
+        world.settle()
+        way(ended)
+
+    return on
+
+
+def nothing_left(world: Any) -> Way:
+    """The next `down` leaves nothing, and comes at once."""
+
+    def down(ended: Ended) -> None:
+        ran = world.run(*DOWN)
+        assert (ran.code, world.sandbox.listing()) == (0, []), (ended, ran.text)
+
+    return down
+
+
+def standing(world: Any) -> None:
+    """An account with nothing but an armed watch, of which all of AWS knows."""
+    arm(world, PLAIN)
+    world.settle()
