@@ -513,8 +513,11 @@ def test_an_endpoint_that_nobody_answers_at_is_one_sentence(monkeypatch, word):
     one = told(*word.split())
     assert (one.code, one.out) == (1, "")
     complaint, hint = one.err.splitlines()
-    assert complaint.startswith("Error: asking AWS who you are: nothing answers on this machine")
+    assert complaint.startswith(f"Error: {_ASKING}: nothing answers on this machine")
     assert hint.startswith("Is ctwatch sandbox still running?")
+
+
+_ASKING = "asking AWS who you are: GetCallerIdentity"
 
 
 class _Hopeless(BaseHTTPRequestHandler):

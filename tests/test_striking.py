@@ -463,7 +463,7 @@ def test_a_blow_that_only_seems_lost_is_undone(world: World, fast: None) -> None
     world.refuse = lost
     ran, calls = written(world, "simulate", "stop-logging", "--on", "trail", "--yes", *LIMIT)
     assert ran.code == 1
-    assert "calling StopLogging on ct-trail-monitor: AWS cannot be reached" in ran.err
+    assert "on ct-trail-monitor: StopLogging: AWS cannot be reached" in ran.err
     assert f"trail {TRAIL} was put back as it was after" in ran.err
     assert [operation for operation, _ in calls] == ["StopLogging", "StartLogging"]
 
