@@ -622,6 +622,8 @@ def _refusal(error: ClientError, doing: str) -> AwsError:
 def _hint(code: str, operation: str, message: str) -> str:
     if "service control policy" in message:
         return "An organization's policy forbids it: ask whoever keeps the organization."
+    if operation == "HeadBucket" and code == "400":  # it answers without a word
+        return "Your credentials may have expired: log in again."
     if operation == "HeadBucket":
         return (
             "Either your credentials may not call HeadBucket, or another account owns that "

@@ -9,7 +9,7 @@ an event that is made up and says so; see `synthetic`. Calls that succeed are in
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -78,6 +78,8 @@ class Blow:
         on: what the call was made on.
         gap: seconds for which the own trail was not as promised, at the most; None where it was
             not struck.
+        began: when the call was first made, where it had to be made again: what was done may be of
+            an answer that was lost, whose id nobody knows; None where the first was answered.
     """
 
     technique: Technique
@@ -89,12 +91,22 @@ class Blow:
     known: tuple[Rung, ...] = ()
     on: On = On.PROBE
     gap: float | None = None
+    began: datetime | None = None
 
     def is_in(self, receipt: Receipt) -> bool:
         """Whether an alert is of this blow."""
         # A decoy's name is nobody else's; that of a trail stands in other alerts, too.
         run = self.target if self.on is On.PROBE else ""
+        if self._may_be_of_a_lost_answer(receipt):
+            return True
         return any(receipt.mentions(one) for one in (run, self.request_id, self.event_id) if one)
+
+    def _may_be_of_a_lost_answer(self, receipt: Receipt) -> bool:
+        """Whether it tells of such a call on the same thing, made since this was first made."""
+        one = self.technique
+        if self.began is None or not isinstance(one, Probe) or receipt.at < self.began:
+            return False
+        return receipt.mentions(one.operation) and receipt.mentions(self.target)
 
     @property
     def turned_away(self) -> bool:
@@ -124,7 +136,7 @@ def called(technique: Probe, target: str, on: On, call: Callable[[], Any], aws: 
     Raises:
         AwsError: the call never reached the service, or was throttled away.
     """
-    doing = f"calling {technique.operation} on {target}"
+    doing, start = f"calling {technique.operation} on {target}", aws.clock.monotonic()
     try:
         answer, code = call(), ""
     except ClientError as error:
@@ -135,8 +147,10 @@ def called(technique: Probe, target: str, on: On, call: Callable[[], Any], aws: 
             raise complaint(error, doing) from error
     except TROUBLE as error:
         raise complaint(error, doing) from error
-    metadata = answer["ResponseMetadata"]
-    return Blow(technique, target, aws.date(answer), metadata["RequestId"], code, on=on)
+    metadata, at = answer["ResponseMetadata"], aws.date(answer)
+    took = timedelta(seconds=aws.clock.monotonic() - start + 1)  # AWS's date has whole seconds
+    began = at - took if metadata.get("RetryAttempts") else None
+    return Blow(technique, target, at, metadata["RequestId"], code, on=on, began=began)
 
 
 def _was_done_before(technique: Probe, error: ClientError) -> bool:

@@ -11,7 +11,8 @@ The story, in order:
    on what and writes the findings that need it, independent ones side by side. What is foreign or
    unknown is left alone; what leans on it is skipped by name. What was given, as it is somebody
    else's, is only looked at. When all that is done, so that the alarm had no gap, the other strays
-   go. There is no rollback: whatever failed, the next `build` goes on from there.
+   go. There is no rollback: whatever failed, the next `build` goes on from there. Where AWS belies
+   what was seen, as an answer was lost or somebody else is at work, it is looked at again.
 3. `clear` walks the same graph with the arrows turned and deletes what carries our tag. Data is
    kept unless told.
 
@@ -43,7 +44,7 @@ def inspect(
 def look(resource: Resource, aws: Aws, *, unwanted: bool = False) -> Finding:
     """Look at one resource."""
     try:
-        live = resource.read(aws.at(resource.place.region))
+        live = _read(resource, aws.at(resource.place.region))
     except TROUBLE as error:
         trouble = resource.complaint(error, "looking at")
         return Finding(resource, error=trouble, unwanted=unwanted)
@@ -53,6 +54,12 @@ def look(resource: Resource, aws: Aws, *, unwanted: bool = False) -> Finding:
         return Finding(resource, live, unwanted=unwanted)
     differences = (*compare(resource.wanted, live.state), *_tags_amiss(resource, live))
     return Finding(resource, live, differences)
+
+
+def _read(resource: Resource, aws: Aws) -> Live | None:
+    """What is there; one without our tag may have been made while its tags were asked for."""
+    live = resource.read(aws)
+    return resource.read(aws) if live and live.owner is None and not resource.given else live
 
 
 def _tags_amiss(resource: Resource, live: Live) -> Iterator[Difference]:

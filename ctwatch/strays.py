@@ -20,7 +20,7 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-from ctwatch.aws import TROUBLE, WORKERS, Aws, complaint, listing_regions, unless
+from ctwatch.aws import LOGGED_OUT, TROUBLE, WORKERS, Aws, complaint, listing_regions, unless
 from ctwatch.config import deliveries_name, key_name
 from ctwatch.errors import CtwatchError
 from ctwatch.permissions import Grant, allow
@@ -159,7 +159,9 @@ class _Search:
         try:
             return call()
         except TROUBLE as error:
-            self.refusals[what] = complaint(error, f"looking for {what}").problem
+            told = complaint(error, f"looking for {what}")
+            hint = f". {told.hint}".removesuffix(".") if told.code in LOGGED_OUT else ""
+            self.refusals[what] = f"{told.problem}{hint}"
         except CtwatchError as error:
             self.refusals[what] = error.problem
         return otherwise

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -22,7 +23,8 @@ from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 from botocore.retries import quota
 from shared_clients import without_socket
-from slow_world import led_by
+from slow_world import SlowWorld, led_by
+from watch_world import World, world_of
 
 from ctwatch.clock import LeapingClock
 from ctwatch.sandbox.cloud import _Raw, straight, unproven
@@ -44,17 +46,18 @@ class Wire:
     send: Callable[[Any], AWSResponse]
     clock: LeapingClock
 
-    def answered(self, status: int, body: bytes, kind: str = "text/plain") -> AWSResponse:
+    def answered(self, status: int, body: bytes, kind: str, **more: str) -> AWSResponse:
         """An answer that the sandbox knows nothing of; one to HEAD has no body."""
         text = b"" if self.request.method == "HEAD" else body
-        headers: Any = {"Content-Type": kind, "Content-Length": str(len(text))}
+        headers: Any = {"Content-Type": kind, "Content-Length": str(len(text)), **more}
         return AWSResponse(self.request.url, status, headers, _Raw(text))
 
     def refused(self, status: int, code: str, message: str) -> AWSResponse:
         """A refusal as the service words it."""
         error = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
         if self.service == "s3":
-            return self.answered(status, error.encode(), "application/xml")
+            known = {"x-amz-request-id": "4442587FB7D0A2F9"}
+            return self.answered(status, error.encode(), "application/xml", **known)
         if self.service in _QUERY:
             return self.answered(
                 status, f"<ErrorResponse>{error}</ErrorResponse>".encode(), "text/xml"
@@ -109,7 +112,9 @@ def cut(wire: Wire) -> AWSResponse:
     """Half of the answer, and nobody says that it is a half."""
     answer = wire.send(wire.request)
     kind = answer.headers.get("Content-Type", "")
-    return wire.answered(answer.status_code, answer.content[: len(answer.content) // 2], kind)
+    known = {k: v for k, v in answer.headers.items() if k.lower().startswith("x-amz")}
+    half = answer.content[: len(answer.content) // 2]
+    return wire.answered(answer.status_code, half, kind, **known)
 
 
 def page(wire: Wire) -> AWSResponse:
@@ -171,18 +176,23 @@ def always(call: str, fault: Fault) -> Plan:
 
 
 def singles(
-    calls: Sequence[str], *, whole: Callable[[str], bool]
+    calls: Sequence[str], *, whole: Callable[[str], bool], spread: bool = False
 ) -> Iterator[tuple[str, int, str]]:
     """What to try of what may befall any single call: the call, which of its kind, and the fault.
 
-    Each call is struck at least once, and of those that are `whole` each by every fault. Which
-    fault strikes another goes round.
+    Each call is struck at least once, and of an operation that is `whole` the first by every fault
+    and each by the loss of its answer. Which fault else strikes one goes round; with `spread`, so
+    does which of the failures of a server strike the first.
     """
     kinds = list(ONCE)
     for place, (call, count) in enumerate(sorted(Counter(calls).items())):
         for number in range(count):
-            some = kinds if whole(call) else [kinds[(place + number) % len(kinds)]]
-            yield from ((call, number, kind) for kind in some)
+            some = {kinds[(place + number) % len(kinds)], *(["lost"] if whole(call) else [])}
+            if whole(call) and not number:
+                failures = [one for one in kinds if one[0] == "5"]
+                left = {failures[(place + each) % len(failures)] for each in range(1)}
+                some = {*kinds} - ({*failures} - left if spread else set())
+            yield from ((call, number, kind) for kind in sorted(some))
 
 
 @dataclass
@@ -272,3 +282,14 @@ def faults(clock: LeapingClock | None = None) -> Iterator[Faults]:
     with pytest.MonkeyPatch.context() as patch, led_by(found.clock):
         patch.setattr("botocore.retries.quota.RetryQuota", Store)
         yield found
+
+
+@contextmanager
+def faulty_world(folder: Path, *, like_aws: bool = False) -> Iterator[tuple[World, Faults]]:
+    """A world, and the wire to it; all go by one clock."""
+    clock, kind = LeapingClock(), SlowWorld if like_aws else World
+    with Sandbox(clock=clock, like_aws=like_aws) as sandbox, faults(clock) as wire:
+        if sandbox.slowness:
+            sandbox.slowness.never = 0  # an event that never comes is no fault of the wire's
+        with world_of(sandbox, folder, kind, through=wire.through) as world:
+            yield world, wire

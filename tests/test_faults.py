@@ -10,9 +10,17 @@ import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
+import test_faults_always
+import test_faults_always_down
+import test_faults_down
+import test_faults_drills
+import test_faults_slow
+import test_faults_together
+import test_faults_up
 from botocore.config import Config
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 from botocore.parsers import ResponseParserError
@@ -76,6 +84,25 @@ def test_what_could_not_be_seen_at_the_end_of_up_is_said(world: World, wire: Fau
     wire.begin(always("cloudtrail:GetTrailStatus", denied))
     ran = world.run("up")
     assert (ran.code, "GetTrailStatus answered AccessDenied" in ran.text) == (1, True), ran.text
+
+
+def test_readme_tells_how_many_faults_are_tried() -> None:
+    """Each of these files holds that it tries as many at least: which calls are made varies."""
+    always_tried = {**test_faults_always.AT_LEAST, **test_faults_always_down.AT_LEAST}
+    harmless = {**test_faults_always.SURVIVED, **test_faults_always_down.SURVIVED}
+    survived = sum(harmless.values()) + always_tried["five times"]
+    single = (test_faults_up, test_faults_down, test_faults_slow)
+    once = sum(one.AT_LEAST for one in single) + sum(test_faults_drills.AT_LEAST.values())
+    strangers, gone = len(test_faults_together.STRANGERS) + 1, len(test_faults_together.DRIFTS)
+    offsets = len(test_faults_together.OFFSETS)
+    rows = [
+        (once, once, 0, 0),
+        (total := sum(always_tried.values()), survived, total - survived, 0),
+        (3 * offsets + gone + strangers, offsets, 2 * offsets + gone + strangers, 0),
+    ]
+    readme = Path(__file__).parents[1].joinpath("README.md").read_text(encoding="utf-8")
+    for row in rows:
+        assert f" | {' | '.join(map(str, row))} |\n" in readme, row
 
 
 # ---------------------------------------------------------------- sockets

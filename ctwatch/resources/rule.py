@@ -180,7 +180,7 @@ class Rule(Resource):
         have = live.state if live else {"targets": {}}
         wanted = self.wanted
         if any(have.get(part) != wanted[part] for part in wanted if part != "targets"):
-            self._put(aws, new=live is None)
+            self._put(aws)
         if extra := sorted(have["targets"].keys() - wanted["targets"].keys()):
             self._remove(aws, extra)
         if have["targets"] != wanted["targets"]:
@@ -197,15 +197,18 @@ class Rule(Resource):
         )
         _check(answer, self.title)
 
-    def _put(self, aws: Aws, *, new: bool) -> None:
-        tags: Any = {"Tags": self.tag_list} if new else {}
+    def _put(self, aws: Aws) -> None:
+        """Put it with its tags, which AWS ignores of a rule that is there: it may be no more.
+
+        https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html
+        """
         aws.patiently(
             lambda: aws.events.put_rule(
                 Name=self.name,
                 EventPattern=json.dumps(self.pattern, separators=(",", ":")),
                 State=cast("Any", self.state),
                 Description=f"{self.detection}{said_of_rule(self.watch)}",
-                **tags,
+                Tags=self.tag_list,
             ),
             code=_CONCURRENT,
         )

@@ -97,8 +97,12 @@ class Secret(Resource):
             aws.ssm.put_parameter(
                 Name=self.name, Value=value, Type="SecureString", Tags=self.tag_list
             )
-        else:
-            aws.ssm.put_parameter(Name=self.name, Value=value, Type="SecureString", Overwrite=True)
+            return
+        answer = aws.ssm.put_parameter(
+            Name=self.name, Value=value, Type="SecureString", Overwrite=True
+        )
+        if answer.get("Version") == 1:  # it was deleted after it was looked at, and is a new one
+            self.label(aws)
 
     def label(self, aws: Aws) -> None:
         """Put them on."""

@@ -1,0 +1,321 @@
+"""Two at a time, and what changes between a look and what is done about it.
+
+Nobody's thing is taken over, nothing ends in a traceback, and one `up` alone mends what is left.
+"""
+
+import io
+import json
+import sys
+import threading
+import zipfile
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from faulty import Faults, Wire, faulty_world
+from killed import is_write
+from permitted import Judge, judged
+from shared_clients import hand
+from watch_world import PLAIN, World
+
+from ctwatch.aws import Aws
+from ctwatch.cli import main
+from ctwatch.resources.base import Resource
+
+pytestmark = pytest.mark.exhaustive
+
+DOWN = ("down", "--yes", "--delete-logs", "--wait", "3")
+OFFSETS = (1, 12, 25, 40, 50, 60, 70, 80, 95)
+"""After how many calls of the first the second sets out; `up` makes some hundred."""
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, Faults]]:
+    with faulty_world(tmp_path_factory.mktemp("together")) as found:
+        yield found
+
+
+class _ByThread(io.StringIO):
+    """What each thread prints, apart."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: dict[int, str] = {}
+
+    def write(self, text: str) -> int:
+        mine = threading.get_ident()
+        self.said[mine] = self.said.get(mine, "") + text
+        return len(text)
+
+
+def together(
+    world: World, wire: Faults, first: tuple[str, ...], second: tuple[str, ...], offset: int
+) -> list[tuple[int, str]]:
+    """Two commands, of which the second sets out while the first is under way."""
+    under_way, ended = threading.Event(), dict[int, tuple[int, str]]()
+    said = _ByThread()
+
+    def count(*_: Any) -> None:
+        if len(wire.calls) >= offset:
+            under_way.set()
+
+    def run(number: int, arguments: tuple[str, ...]) -> None:
+        if number:
+            assert under_way.wait(20)
+        code = main([*arguments, "--config", str(world.config)])
+        ended[number] = code, " ".join(said.said.get(threading.get_ident(), "").split())
+
+    wire.begin()
+    wire.meanwhile = count
+    both = Judge(
+        [*first, "--config", str(world.config)]
+    )  # whose call it was cannot be told, so none of them is judged
+    with pytest.MonkeyPatch.context() as patch, judged(both):
+        patch.setattr(sys, "stdout", said)
+        patch.setattr(sys, "stderr", said)
+        threads = [threading.Thread(target=run, args=one) for one in enumerate((first, second))]
+        for one in threads:
+            one.start()
+        for one in threads:
+            one.join()
+    assert len(ended) == 2, said.said  # none of them ended in a traceback
+    return [ended[0], ended[1]]
+
+
+def alone(world: World, wire: Faults) -> None:
+    """One `up` makes it so, and the next has nothing to do."""
+    for number in range(2):
+        wire.begin()
+        ran = world.run("up")
+        assert ran.code == 0, ran.text
+        assert not number or not any(map(is_write, wire.calls)), ran.text
+
+
+@pytest.mark.parametrize("offset", OFFSETS)
+def test_two_that_build(here: tuple[World, Faults], offset: int) -> None:
+    world, wire = here
+    world.use(PLAIN)
+    for code, said in together(world, wire, ("up",), ("up",), offset):
+        assert code == 0, said
+    alone(world, wire)
+    wire.begin()
+    ran = world.run(*DOWN)
+    assert (ran.code, world.sandbox.listing()) == (0, []), ran.text
+
+
+@pytest.mark.parametrize("offset", OFFSETS)
+@pytest.mark.parametrize(
+    "order", [(("up",), DOWN), (DOWN, ("up",))], ids=["up first", "down first"]
+)
+def test_one_that_builds_and_one_that_clears_away(
+    here: tuple[World, Faults], order: tuple[tuple[str, ...], tuple[str, ...]], offset: int
+) -> None:
+    world, wire = here
+    world.use(PLAIN)
+    if order[0] == DOWN:
+        assert world.run("up").code == 0
+    for code, said in together(world, wire, *order, offset):
+        assert code in {0, 1, 3}, said
+        assert "is not this watch's" not in said
+    world.sandbox.clock.sleep(90)  # SQS gives a name again only after a minute
+    alone(world, wire)
+    wire.begin()
+    ran = world.run(*DOWN)
+    assert (ran.code, world.sandbox.listing()) == (0, []), ran.text
+
+
+# ---------------------------------------------------------------- gone between look and act
+
+
+def _named(one: Resource) -> dict[str, Any]:
+    return {"Name": one.name}
+
+
+DRIFTS: dict[str, Callable[[World, Resource], Any]] = {
+    "bucket": lambda world, one: world.client("s3").put_bucket_versioning(
+        Bucket=one.name, VersioningConfiguration={"Status": "Suspended"}
+    ),
+    "function": lambda world, one: world.client("lambda").update_function_configuration(
+        FunctionName=one.name, Timeout=99
+    ),
+    "log group": lambda world, one: world.client("logs").delete_retention_policy(
+        logGroupName=one.name
+    ),
+    "queue": lambda world, one: world.client("sqs").set_queue_attributes(
+        QueueUrl=world.client("sqs").get_queue_url(QueueName=one.name)["QueueUrl"],
+        Attributes={"VisibilityTimeout": "31"},
+    ),
+    "role": lambda world, one: world.client("iam").delete_role_policy(
+        RoleName=one.name, PolicyName="notifier"
+    ),
+    "rule": lambda world, one: world.client("events").disable_rule(**_named(one)),
+    "secret": lambda world, one: world.client("ssm").put_parameter(
+        **_named(one), Value="another", Overwrite=True
+    ),
+    "topic": lambda world, one: world.client("sns").set_topic_attributes(
+        TopicArn=one.arn, AttributeName="KmsMasterKeyId", AttributeValue="alias/aws/sns"
+    ),
+    "trail": lambda world, one: world.client("cloudtrail").stop_logging(**_named(one)),
+}
+"""By kind, what somebody does to a thing so that `up` has something to mend."""
+
+
+def of_kind(world: World, kind: str) -> tuple[Aws, Resource]:
+    """A door of somebody else's, and the resource."""
+    watch = world.open().watch
+    return Aws(hand(), watch.place.region), next(x for x in watch.resources if x.kind == kind)
+
+
+@pytest.mark.parametrize("kind", DRIFTS)
+def test_what_goes_while_it_is_mended(here: tuple[World, Faults], kind: str) -> None:
+    world, wire = here
+    world.use(PLAIN)
+    wire.begin()
+    assert world.run("up").code == 0
+    aws, one = of_kind(world, kind)
+    DRIFTS[kind](world, one)
+    gone = threading.Event()
+
+    def meanwhile(call: str, _: int) -> None:
+        if is_write(call) and not gone.is_set():
+            gone.set()
+            one.delete(aws)
+
+    wire.begin()
+    wire.meanwhile = meanwhile
+    ran = world.run("up")
+    assert gone.is_set()
+    assert ran.code in {0, 1, 3}, ran.text  # with a topic, its subscriptions are gone
+    assert ran.code == 0 or one.title in ran.text, ran.text
+    world.sandbox.clock.sleep(90)
+    alone(world, wire)
+
+
+# ---------------------------------------------------------------- a name that is taken meanwhile
+
+_ANYBODY = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "lambda.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }
+    ],
+}
+
+
+def _code() -> bytes:
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w") as packed:
+        packed.writestr("main.py", "def handler(event, context): ...")
+    return held.getvalue()
+
+
+STRANGERS: dict[str, tuple[str, Callable[[World, Resource], Any]]] = {
+    "bucket": (
+        "s3:CreateBucket",
+        lambda world, one: world.client("s3").create_bucket(
+            Bucket=one.name,
+            BucketNamespace="account-regional",
+            CreateBucketConfiguration={"LocationConstraint": one.place.region},
+        ),
+    ),
+    "function": (
+        "lambda:CreateFunction",
+        lambda world, one: world.client("lambda").create_function(
+            FunctionName=one.name,
+            Role=one.place.role_arn("ctwatch-notifier"),
+            Runtime="python3.13",
+            Handler="main.handler",
+            Code={"ZipFile": _code()},
+        ),
+    ),
+    "log group": (
+        "logs:CreateLogGroup",
+        lambda world, one: world.client("logs").create_log_group(logGroupName=one.name),
+    ),
+    "queue": (
+        "",  # there are two, and which is made first is not known
+        lambda world, one: world.client("sqs").create_queue(QueueName=one.name),
+    ),
+    "role": (
+        "iam:CreateRole",
+        lambda world, one: world.client("iam").create_role(
+            RoleName=one.name, AssumeRolePolicyDocument=json.dumps(_ANYBODY)
+        ),
+    ),
+    "rule": (
+        "",  # PutRule would change it: between the look right before and the call is no defence
+        lambda world, one: world.client("events").put_rule(
+            **_named(one), EventPattern='{"source":["aws.ec2"]}'
+        ),
+    ),
+    "secret": (
+        "ssm:PutParameter",
+        lambda world, one: world.client("ssm").put_parameter(
+            **_named(one), Value="another's", Type="SecureString"
+        ),
+    ),
+    "topic": (
+        "sns:CreateTopic",
+        lambda world, one: world.client("sns").create_topic(**_named(one)),
+    ),
+    "trail": (
+        "cloudtrail:CreateTrail",
+        lambda world, one: world.client("cloudtrail").create_trail(
+            **_named(one), S3BucketName="s3-cloudtrail-monitor-123456789012-ap-northeast-2-an"
+        ),
+    ),
+}
+"""By kind, right before which call a stranger takes the name, and how; "" for the first write."""
+
+
+@pytest.mark.parametrize("kind", STRANGERS)
+def test_what_a_stranger_takes_first_stays_the_strangers(
+    here: tuple[World, Faults], kind: str
+) -> None:
+    world, wire = here
+    world.use(PLAIN)
+    aws, one = of_kind(world, kind)
+    before, take = STRANGERS[kind]
+    taken: list[Any] = []
+    lock = threading.Lock()
+
+    def meanwhile(call: str, _: int) -> None:
+        with lock:  # another write waits, too
+            if not taken and (call == before or (not before and is_write(call))):
+                take(world, one)
+                taken.append(one.read(aws))
+
+    wire.begin()
+    wire.meanwhile = meanwhile
+    for _ in range(2):  # as it is met, and as it is found
+        ran = world.run("up")
+        assert ran.code == 1, ran.text
+        assert f"skipped {one.title}: is there already and is not this watch's" in ran.err, ran.text
+        assert one.read(aws).state == taken[0].state
+        assert one.read(aws).owner is None
+        wire.begin()
+    one.delete(aws)
+    world.sandbox.clock.sleep(90)
+    alone(world, wire)
+
+
+def test_a_bucket_of_another_account_is_a_sentence(here: tuple[World, Faults]) -> None:
+    """AWS says so at CreateBucket alone: to a look without permission it is as if denied."""
+    world, wire = here
+    world.use(PLAIN)
+
+    def theirs(sent: Wire) -> Any:
+        return sent.refused(
+            409, "BucketAlreadyExists", "The requested bucket name is not available"
+        )
+
+    wire.begin(lambda call, *_: theirs if call == "s3:CreateBucket" else None)
+    ran = world.run("up")
+    assert ran.code == 1, ran.text
+    assert "CreateBucket answered BucketAlreadyExists" in ran.err
+    assert "Another account owns that bucket: choose another bucket.name" in ran.err
+    assert "skipped trail ct-trail-monitor: waits for bucket" in ran.err, ran.text
+    alone(world, wire)
