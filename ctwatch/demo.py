@@ -97,6 +97,19 @@ def _told_to_end() -> Iterator[threading.Event]:
 
 
 @contextmanager
+def _interrupted() -> Iterator[threading.Event]:
+    """Let each of them interrupt, and set an event: Python drops what a callback raises."""
+    ended = threading.Event()
+
+    def interrupt(*_: Any) -> None:
+        ended.set()
+        raise KeyboardInterrupt
+
+    with _ending_by(interrupt):
+        yield ended
+
+
+@contextmanager
 def _ending_by(handler: Callable[..., Any]) -> Iterator[None]:
     """Let Ctrl-C, SIGTERM and a closed terminal call `handler`, so that none ends us untidily."""
     ends = [signal.SIGINT, signal.SIGTERM]
@@ -157,14 +170,14 @@ def run_demo(language: str) -> int:
     """Show the whole circle; returns 0 when every step went as it must."""
     screen = Screen()
     with (
-        _ending_by(signal.default_int_handler),
+        _interrupted() as ended,
         tempfile.TemporaryDirectory(prefix="ctwatch-demo-") as folder,
         sandbox_class()() as sandbox,
         leading_to(sandbox),
     ):
         config = Path(folder, "config.yaml")
         config.write_text(yaml.safe_dump(_config(language)), encoding="utf-8")
-        shown = _Demo(screen, sandbox, config)
+        shown = _Demo(screen, sandbox, config, ended)
         shown.story()
     if shown.failed:
         screen.talk(f"The demo failed at: {', '.join(shown.failed)}", "bold red")
@@ -184,7 +197,10 @@ def _config(language: str) -> dict[str, Any]:
 class _Demo:
     """The story, told in commands and in what arrived."""
 
-    def __init__(self, screen: Screen, sandbox: "Sandbox", config: Path) -> None:
+    def __init__(
+        self, screen: Screen, sandbox: "Sandbox", config: Path, ended: threading.Event
+    ) -> None:
+        self.ended = ended
         self.screen = screen
         self.sandbox = sandbox
         self.config = config
@@ -204,6 +220,8 @@ class _Demo:
         self._show_rest()
 
     def _title(self, text: str) -> None:
+        if self.ended.is_set():
+            raise Exit(INTERRUPTED)
         self.screen.talk("")
         self.screen.talk(heading(text))
 

@@ -36,7 +36,7 @@ POINTS = {
     "rich": 42,
     "drill": 8,
     "whole drill": 90,
-    "slow up": 40,
+    "slow up": 35,
     "slow down": 24,
     "slow trail": 5,
     "slow canary": 5,

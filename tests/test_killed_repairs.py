@@ -53,4 +53,4 @@ def test_the_next_up_goes_on_where_a_killed_repair_ended(killer: Killer, when: s
         lambda: amiss(world),
         {"up": armed(world, whole), "down": nothing_left(world)},
     )
-    assert tried == POINTS["repair"]
+    assert tried >= POINTS["repair"]

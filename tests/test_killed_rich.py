@@ -26,7 +26,7 @@ def test_the_next_up_goes_on_where_a_killed_one_ended(killer: Killer) -> None:
         lambda: world.use(RICH),
         {"up": armed(world, whole)},
     )
-    assert tried == POINTS["rich"]
+    assert tried >= POINTS["rich"]
 
 
 def test_the_next_down_leaves_nothing_of_a_killed_up(killer: Killer) -> None:
@@ -36,4 +36,4 @@ def test_the_next_down_leaves_nothing_of_a_killed_up(killer: Killer) -> None:
         lambda: world.use(RICH),
         {"down": nothing_left(world)},
     )
-    assert tried == POINTS["rich"]
+    assert tried >= POINTS["rich"]

@@ -30,4 +30,4 @@ def test_the_next_run_goes_on_where_a_killed_up_ended(killer: Killer, when: str)
         lambda: world.use(PLAIN),
         {"up": armed(world, whole), "down": nothing_left(world)},
     )
-    assert tried == POINTS["up"]
+    assert tried >= POINTS["up"]
