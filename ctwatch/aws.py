@@ -170,6 +170,9 @@ class Aws:
         session: the one boto3 session; used under a lock, as sessions are not thread-safe.
         region: the region of this view.
         clock: what the consistency waits wait on.
+
+    Attributes:
+        crew: threads that whole resources are read and written in, `WORKERS` at a time.
     """
 
     def __init__(self, session: boto3.Session, region: str, clock: Clock | None = None) -> None:
@@ -179,6 +182,7 @@ class Aws:
         self._clients: dict[tuple[str, str], Any] = {}
         self._lock = threading.Lock()
         self._pool = _pool()
+        self.crew = _crew()
 
     def at(self, region: str) -> "Aws":
         """The same account seen from `region`; clients are shared."""
@@ -530,6 +534,12 @@ def _is_json(body: bytes) -> bool:
 def _pool() -> ThreadPoolExecutor:
     """One pool a process: threads that are made anew for each door cost more than their calls."""
     return ThreadPoolExecutor(2 * WORKERS, thread_name_prefix="aws")
+
+
+@functools.cache
+def _crew() -> ThreadPoolExecutor:
+    """Another for whole resources, which wait on what they ask side by side."""
+    return ThreadPoolExecutor(WORKERS, thread_name_prefix="resource")
 
 
 @functools.cache

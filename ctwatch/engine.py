@@ -21,10 +21,10 @@ and no more. The caller ends by inspecting again: success is what AWS says, not 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from graphlib import TopologicalSorter
 
-from ctwatch.aws import TROUBLE, WORKERS, Aws, belied
+from ctwatch.aws import TROUBLE, Aws, belied
 from ctwatch.diff import Difference, compare
 from ctwatch.errors import CtwatchError, ForeignError
 from ctwatch.findings import Action, Finding, Step, Verdict, foreign
@@ -36,9 +36,8 @@ def inspect(
 ) -> list[Finding]:
     """Look at every resource, all at once; of those that must not be there, tell what is."""
     asked = [*((one, False) for one in resources), *((one, True) for one in unwanted)]
-    with ThreadPoolExecutor(WORKERS) as pool:
-        found = pool.map(lambda one: look(one[0], aws, unwanted=one[1]), asked)
-        return [one for one in found if not one.unwanted or one.verdict is not Verdict.OK]
+    found = aws.crew.map(lambda one: look(one[0], aws, unwanted=one[1]), asked)
+    return [one for one in found if not one.unwanted or one.verdict is not Verdict.OK]
 
 
 def look(resource: Resource, aws: Aws, *, unwanted: bool = False) -> Finding:
@@ -88,7 +87,7 @@ def build(findings: Sequence[Finding], aws: Aws) -> Iterator[Step]:
         return _waiting(one, hindrance) if hindrance else _plan_build(by_resource[one], aws)
 
     whole = True
-    for step in _walk(graph, work, lambda step: bool(step.error)):
+    for step in _walk(graph, aws.crew, work, lambda step: bool(step.error)):
         whole = whole and not step.error
         yield step
     # What is elsewhere goes before the role at home by which it is known that something may be.
@@ -109,6 +108,7 @@ def clear(findings: Sequence[Finding], aws: Aws, *, keep_data: bool = True) -> I
                 graph[need].append(one)
     yield from _walk(
         graph,
+        aws.crew,
         lambda one: _plan_clear(by_resource[one], aws, keep_data=keep_data),
         lambda step: bool(step.error) and not isinstance(step.error, ForeignError),
     )
@@ -204,7 +204,7 @@ Graph = dict[Resource, list[Resource]]
 
 
 def _walk(
-    graph: Graph, plan: Callable[[Resource], Work], blocks: Callable[[Step], bool]
+    graph: Graph, crew: Executor, plan: Callable[[Resource], Work], blocks: Callable[[Step], bool]
 ) -> Iterator[Step]:
     """Take every resource after what the graph puts before it, independent ones side by side.
 
@@ -214,19 +214,21 @@ def _walk(
     order.prepare()
     blocked: set[Resource] = set()
     running: dict[Future[Step], Resource] = {}
-    with ThreadPoolExecutor(WORKERS) as pool:
+    try:
         while order.is_active():
             for one in order.get_ready():
                 step, work = _unless_blocked(one, graph[one], blocked, plan)
                 if work:
                     yield Step(one, Action.STARTED)
-                running[pool.submit(_carry_out, step, work)] = one
+                running[crew.submit(_carry_out, step, work)] = one
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 done = running.pop(future)
                 if blocks(future.result()):
                     blocked.add(done)
                 order.done(done)
                 yield future.result()
+    finally:
+        wait(running)  # what is begun is ended, whoever has stopped listening
 
 
 def _unless_blocked(

@@ -14,13 +14,12 @@ looked at and deleted.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from typing import Any
 
-from ctwatch.aws import LOGGED_OUT, TROUBLE, WORKERS, Aws, complaint, listing_regions, unless
+from ctwatch.aws import LOGGED_OUT, TROUBLE, Aws, complaint, listing_regions, unless
 from ctwatch.config import deliveries_name, key_name
 from ctwatch.errors import CtwatchError
 from ctwatch.permissions import Grant, allow
@@ -68,9 +67,8 @@ def strays(watch: Watch, aws: Aws, *, thorough: bool = False) -> Strays:
     search = _Search(watch, aws)
     roles = search.roles()
     regions = (watch.place.region, *search.elsewhere(roles, everywhere=thorough))
-    with ThreadPoolExecutor(WORKERS) as pool:
-        found = pool.map(partial(search.within, thorough=thorough), regions)
-        candidates = [*roles, *chain.from_iterable(found)]
+    found = aws.crew.map(partial(search.within, thorough=thorough), regions)
+    candidates = [*roles, *chain.from_iterable(found)]
     mine = {one.arn for one in (*watch.resources, *watch.unwanted)} | _lent(watch)
     by_arn = {one.arn: one for one in candidates if one.arn not in mine}
     return Strays(tuple(by_arn.values()), tuple(search.warnings), tuple(search.unseen))

@@ -4,6 +4,7 @@ import gc
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,14 @@ def unmeasured() -> Iterator[None]:
 def running() -> Iterator[Sandbox]:
     with sandbox_class()() as sandbox:
         yield sandbox
+    _keep_what_is_loaded()
+
+
+@cache
+def _keep_what_is_loaded() -> None:
+    """Nor is what moto and botocore have loaded for the first sandbox."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="module")

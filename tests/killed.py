@@ -148,8 +148,9 @@ def warm(death: Death, config: str) -> None:
         aws.connect(None, os.environ["AWS_REGION"]).client(service)
     quietly(["plan", "--config", config])
     del death.lines.own
-    aws._pool().shutdown()
-    aws._pool.cache_clear()
+    for threads in (aws._pool, aws._crew):
+        threads().shutdown()
+        threads.cache_clear()
     gc.collect()
     gc.freeze()
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -9,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError, NoCredentialsError
 from botocore.parsers import ResponseParserError
 
-from ctwatch.aws import Place
+from ctwatch.aws import WORKERS, Place
 from ctwatch.diff import Difference, compare
 from ctwatch.engine import build, clear, inspect, look
 from ctwatch.errors import AwsError, ConfigError, CtwatchError, ForeignError
@@ -24,6 +25,8 @@ PROMISE = {"size": 1, "hand": True}
 
 class FakeAws:
     """Knows nothing but its region."""
+
+    crew = ThreadPoolExecutor(WORKERS)
 
     def __init__(self, region=HERE.region):
         self.region = region

@@ -10,6 +10,7 @@ import threading
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import boto3
 import pytest
@@ -726,13 +727,13 @@ def test_a_region_that_is_not_enabled_knows_nobody_until_it_is(sandbox):
 @pytest.fixture
 def asked(sandbox, monkeypatch):
     """The paths that moto was asked for."""
-    seen, app = [], sandbox._cloud._app
+    seen, services = [], sandbox._cloud._services
 
-    def listening(environ, start_response):
+    def handlers(environ):
         seen.append(environ["PATH_INFO"])
-        return app(environ, start_response)
+        return services.handlers(environ)
 
-    monkeypatch.setattr(sandbox._cloud, "_app", listening)
+    monkeypatch.setattr(sandbox._cloud, "_services", SimpleNamespace(handlers=handlers))
     return seen
 
 

@@ -23,19 +23,18 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from moto.cloudtrail import models as cloudtrail_models
 from moto.cloudtrail.models import cloudtrail_backends
-from moto.core import responses, utils
+from moto.core import responses
 from moto.core.config import default_user_config
 from moto.events.models import events_backends
 from moto.iam.access_control import PermissionResult
 from moto.kms import responses as kms_responses
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.s3 import notifications
 from moto.s3.models import FakeBucket, s3_backends
 from moto.sqs import models as sqs_models
-from werkzeug.test import run_wsgi_app
 
 from ctwatch.sandbox import wire
 from ctwatch.sandbox.calls import Call, Refusal
+from ctwatch.sandbox.handlers import dispatcher
 from ctwatch.sandbox.identities import ACCESS_KEY, SECRET_KEY
 from ctwatch.sandbox.memory import Memory
 from ctwatch.sandbox.records import is_read
@@ -49,7 +48,6 @@ _Responses: Any = responses
 _Kms: Any = kms_responses
 _Sqs: Any = sqs_models
 _CloudTrail: Any = cloudtrail_models
-_Utils: Any = utils
 _SEALED_SESSION = {
     # name: (configuration variable, environment variable, default, conversion): none is read
     "profile": (None, None, None, None),
@@ -79,7 +77,7 @@ class Cloud:
         self.account = account
         self.region = region
         self.url = "http://127.0.0.1"
-        self._app = _dispatcher()
+        self._services = dispatcher()
         self._lock = threading.RLock()
         self._clients: dict[tuple[str, str], Any] = {}
         self._clients_lock = threading.Lock()
@@ -148,12 +146,11 @@ class Cloud:
 
     def _answer(self, environ: dict[str, Any]) -> wire.Answer:
         try:
-            chunks, status, headers = run_wsgi_app(self._app, environ, buffered=True)
+            answer = self._services.handlers(environ).answer(environ)
         except Exception as error:
             # whatever moto stumbles over is the sandbox's lack, and no caller's traceback
             logging.getLogger(__name__).debug("moto failed", exc_info=True)
             raise missing(environ) from error
-        answer = wire.Answer(int(status.split()[0]), dict(headers), b"".join(chunks))
         if answer.status >= 400 and _is_page(answer):  # noqa: PLR2004 - HTTP's own line
             raise missing(environ)
         return answer
@@ -274,42 +271,6 @@ _LISTINGS = (
     ("logs", "describe_log_groups", "logGroups[].logGroupName", "log-group"),
     ("ssm", "describe_parameters", "Parameters[].Name", "parameter"),
 )  # fmt: skip
-
-
-class _Dispatcher(DomainDispatcherApplication):
-    """moto's own, which lists its package's folder anew for every request."""
-
-    @functools.lru_cache(maxsize=256)  # noqa: B019 - one lives as long as its sandbox
-    def get_backend_for_host(self, host: str | None) -> Any:
-        """The backend that answers for a host."""
-        return super().get_backend_for_host(host)
-
-
-@functools.cache
-def _dispatcher() -> _Dispatcher:
-    """One for all, as it makes a web application of each service; it keeps nothing else.
-
-    For each of them moto would look through botocore's folders twice, and is given one loader and
-    one session for all.
-    """
-    _Utils.create_loader = functools.cache(_Utils.create_loader)
-    _Utils.Session = functools.cache(_Utils.Session)
-    return _Dispatcher(_application)
-
-
-def _application(service: Any) -> Any:
-    """The web application of a service, whose models are imported with it.
-
-    SSM's bring EC2's, which ask three sessions for their regions: each would read all of botocore's
-    endpoints and of EC2's model. They get one loader.
-    """
-    sessions: Any = botocore.session
-    anew = sessions.create_loader
-    sessions.create_loader = functools.cache(anew)
-    try:
-        return create_backend_app(service)
-    finally:
-        sessions.create_loader = anew
 
 
 def rules(account: str, region: str, bus: str) -> list[dict[str, Any]] | None:
