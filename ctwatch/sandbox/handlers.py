@@ -61,7 +61,10 @@ class Handlers:
 def _response(told: Any) -> Response:
     whole = len(told) == _STATUS_HEADERS_BODY
     status, headers, body = told if whole else (200, {}, told)
-    return _Response(body, status, headers)
+    response = _Response(body, status, headers)
+    if "content-length" in headers:  # HEAD tells of what it does not send
+        response.headers["Content-Length"] = headers["content-length"]
+    return response
 
 
 class _Response(Response):
