@@ -100,7 +100,7 @@ class Show:
         return noted
 
 
-@pytest.fixture(scope="module", params=["en", "ko"])
+@pytest.fixture(scope="module", params=["en", pytest.param("ko", marks=pytest.mark.exhaustive)])
 def show(request, tmp_path_factory) -> tuple[str, Show]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in real_world(tmp_path_factory.mktemp("home")).items():

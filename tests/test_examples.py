@@ -52,7 +52,13 @@ NAMED: list[dict[str, Any]] = [
 """What a course builds by hand, under the names that it gives."""
 
 
-@pytest.mark.parametrize("config", [*EXAMPLES, *NAMED])
+@pytest.mark.parametrize(
+    "config",
+    [
+        EXAMPLES[0],
+        *(pytest.param(one, marks=pytest.mark.exhaustive) for one in (*EXAMPLES[1:], *NAMED)),
+    ],
+)
 def test_an_example_goes_up_is_proven_whole_and_goes(config: dict[str, Any], world: World) -> None:
     world.use(config)
     up = world.run("up")

@@ -49,7 +49,11 @@ def world(
         yield here
 
 
-@pytest.mark.parametrize("config", [PLAIN, RICH], ids=["plain", "rich"])
+@pytest.mark.parametrize(
+    "config",
+    [PLAIN, pytest.param(RICH, marks=pytest.mark.exhaustive)],
+    ids=["plain", "rich"],
+)
 def test_when_the_answer_to_every_write_is_lost_up_and_down_end_as_ever(
     world: World, wire: Faults, config: dict[str, Any]
 ) -> None:
