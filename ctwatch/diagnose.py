@@ -9,7 +9,8 @@ and the one command that mends it.
 Pure but for two questions: whether another trail records in our own one's stead, asked only when
 that is deaf, and what the policy of the event bus is, asked only where other regions hand on to it.
 What nobody promised and AWS tells all the same (the age of the last digest, dead letters, a drill
-that stayed silent) is held against the clock here, too.
+that stayed silent) is held against the clock here, too; so is what became of the last alert of each
+channel, which is all that is known of one that cannot be asked (see `untold`).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -39,6 +40,7 @@ from ctwatch.resources.rule import Rule, bus_policy, default_bus
 from ctwatch.resources.subscription import PENDING, Subscription
 from ctwatch.resources.topic import Topic
 from ctwatch.resources.trail import looking_at_any, other_recorders, records_writes
+from ctwatch.untold import Untold
 from ctwatch.watch import Watch
 from ctwatch.webhooks import Answer, Reply
 
@@ -168,7 +170,7 @@ class Diagnosis:
     @property
     def left_to_people(self) -> bool:
         """Whether no fault is left but what waits for a click, or to be proven anew by a drill."""
-        return all(fault.path in {"confirmed", SILENT} for fault in self.faults)
+        return all(fault.path in {"confirmed", SILENT, UNTOLD} for fault in self.faults)
 
 
 def diagnose(
@@ -176,6 +178,7 @@ def diagnose(
     findings: Sequence[Finding],
     aws: Aws,
     answers: Mapping[str, Answer] | None = None,
+    last: Untold | None = None,
 ) -> Diagnosis:
     """Follow the event's way through what was found.
 
@@ -184,6 +187,7 @@ def diagnose(
         findings: what there is.
         aws: the account.
         answers: what the channels' webhooks said, where they were asked.
+        last: which channels the last alert has not reached.
     """
     looks = {finding.resource: finding for finding in findings}
     now = aws.clock.now()
@@ -192,7 +196,8 @@ def diagnose(
     events = _events_hop(watch, looks, aws)
     bus = _bus_hop(watch, aws)
     rules = {pair[0]: _rule_hop(pair, looks) for pair in watch.pairs}
-    topic, ends = _topic_hop(watch, looks), _ends(watch, looks, answers or {})
+    topic = _topic_hop(watch, looks)
+    ends = _ends(watch, looks, answers or {}, last or Untold())
     after = [_undelivered(watch, looks), *_left_over(findings)]
     after += [_proof_hop(watch, looks, proofs, now)]
     beside = [trail, topic, *after]
@@ -672,11 +677,12 @@ class _Ends:
     publisher: Hop | None
 
 
-def _ends(watch: Watch, looks: Looks, answers: Mapping[str, Answer]) -> _Ends:
+def _ends(watch: Watch, looks: Looks, answers: Mapping[str, Answer], last: Untold) -> _Ends:
     hops = {}
     if watch.function:
         hops = {name: _channel_hop(watch, watch.function, name, looks, answers.get(name))
                 for name in watch.function.channels}  # fmt: skip
+    hops = {name: _heard_last(hop, answers.get(name), last) for name, hop in hops.items()}
     publisher = hops.pop(TOPIC, None)
     people = tuple(_person_hop(looks[one], one) for one in watch.people)
     return _Ends(tuple(hops.values()), people, publisher)
@@ -867,6 +873,28 @@ _AMISS = {
 }
 
 
+def _heard_last(hop: Hop, answer: Answer | None, last: Untold) -> Hop:
+    """The channel's hop with what became of its last alert, where AWS has given that up.
+
+    Nothing is known to come through until one has; a webhook that answers when it is asked may have
+    been mended, or may refuse what is posted to it all the same.
+    """
+    which = f"channel {hop.name}"
+    if last.error:
+        return _with(hop, [_refused(which, last.error)], Flow.UNKNOWN)
+    if hop.name not in last.why:
+        return hop
+    said = f"{hop.name}: the last alert did not arrive: {last.why[hop.name].rstrip('.')}"
+    answers = answer is not None and answer.reply is Reply.THERE
+    return _with(hop, [Fault(which, UNTOLD, said, _MENDED)], Flow.WORN if answers else Flow.CUT)
+
+
+UNTOLD = "untold"
+"""The path of the fault that the last alert did not reach a channel: proven anew by a drill."""
+_MENDED = (
+    "ctwatch simulate all, once that is mended; or read the dead letters and empty their queue"
+)
+
 _UNASKED = "whether it takes alerts cannot be checked from here, ctwatch simulate proves it"
 
 
@@ -980,7 +1008,7 @@ def _undelivered(watch: Watch, looks: Looks) -> Hop:
 
 
 def _dead_letters(finding: Finding) -> Iterator[Fault]:
-    """What is there is of the past: it says nothing of whether the next alert will arrive."""
+    """What is there is of the past: of itself it says nothing of whether the next will arrive."""
     one, facts = finding.resource, finding.live.facts if finding.live else {}
     if number := facts.get("messages"):
         noun, verb = ("alerts", "wait") if number > 1 else ("alert", "waits")

@@ -26,6 +26,7 @@ from ctwatch import (
     silence,
     simulate,
     strays,
+    untold,
 )
 from ctwatch.aws import Place
 from ctwatch.blows import On
@@ -152,6 +153,7 @@ def _looking(about: Subject) -> Iterator[Grant]:
 def _status(about: Subject) -> Iterator[Grant]:
     yield from _looking(about)
     yield from diagnose.needs(about.watch)
+    yield from untold.needs(about.watch)
 
 
 def _status_logs(about: Subject) -> Iterator[Grant]:

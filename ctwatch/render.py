@@ -34,7 +34,7 @@ from ctwatch.blows import Blow, On, Proof, Rung
 from ctwatch.confirmation import Confirmed
 from ctwatch.delivered import Deliveries, Report
 from ctwatch.detections import SAMPLE, Detection, Language, Part
-from ctwatch.diagnose import MEANING, SILENT, Alarm, Diagnosis, Fault, Flow, Hop
+from ctwatch.diagnose import MEANING, SILENT, UNTOLD, Alarm, Diagnosis, Fault, Flow, Hop
 from ctwatch.diff import Difference
 from ctwatch.digests import Looked, stamp
 from ctwatch.emptying import Contents
@@ -515,7 +515,7 @@ def _remedies(
 
 def waiting_line(fault: Fault) -> Text:
     """What to say of a drill to make anew, or an address whose confirmation is all that misses."""
-    if fault.path == SILENT:
+    if fault.path in {SILENT, UNTOLD}:
         return Text(f"{fault.sentence}. To prove it now: {fault.remedy}", "yellow")
     address = fault.resource.partition(" ")[2]
     return Text(

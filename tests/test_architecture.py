@@ -23,9 +23,9 @@ STOREYS = (
     ("render",),
     ("policy",),
     ("silence", "preflight"),
-    ("simulate", "diagnose", "opening", "start", "strays", "alerts"),
-    ("striking",),
-    ("blows",),
+    ("simulate", "diagnose", "opening", "start", "strays"),
+    ("striking", "untold"),
+    ("blows", "alerts"),
     (
         *("watch", "engine", "techniques", "proof", "synthetic", "confirmation"),
         *("delivered", "webhooks"),

@@ -33,6 +33,7 @@ from ctwatch.findings import Finding
 from ctwatch.meaning import sentence
 from ctwatch.resources.base import Live, Resource
 from ctwatch.sandbox.server import Sandbox
+from ctwatch.untold import Untold
 from ctwatch.watch import Watch
 from ctwatch.webhooks import Answer, Reply
 
@@ -990,6 +991,34 @@ def test_what_a_webhook_answers_decides_about_its_channel(reply: Reply) -> None:
         assert words in line_of(answer, "discord")[1]
         assert len(answer.faults) == (alone is not ARMED)
     assert verdicts == {WEBHOOK: alone, BOTH: ARMED if alone is ARMED else DEGRADED}
+
+
+# The last alerts
+
+
+MISSED = Untold({"discord": "Discord answered 400."})
+
+
+@pytest.mark.parametrize(
+    ("last", "reply", "alone", "words"),
+    [
+        (MISSED, Reply.UNASKED, MUTE, "discord: the last alert did not arrive: Discord answered"),
+        (MISSED, Reply.UNHEARD, MUTE, "no answer within 5 s"),
+        (MISSED, Reply.THERE, DEGRADED, "discord: the last alert did not arrive: Discord answered"),
+        (Untold(error=AwsError("denied")), Reply.UNASKED, UNKNOWN, "denied"),
+        (Untold({"another": "it is not there any more"}), Reply.UNASKED, ARMED, "our code"),
+    ],
+)
+def test_a_channel_that_the_last_alert_did_not_reach_hears_nothing_unless_it_answers(
+    last: Untold, reply: Reply, alone: Alarm, words: str
+) -> None:
+    aws: Any = Account()
+    for watch in (WEBHOOK, BOTH):
+        answers = {"discord": Answer(reply, "no answer within 5 s" * (reply is Reply.UNHEARD))}
+        answer = diagnose(watch, [*map(found, watch.resources)], aws, answers, last)
+        assert answer.verdict is (alone if watch is WEBHOOK or alone is ARMED else DEGRADED)
+        assert answer.left_to_people is (reply is not Reply.UNHEARD and last.error is None)
+        assert words in line_of(answer, "discord")[1]
 
 
 # The last drills

@@ -3,8 +3,8 @@
 A real event takes the whole way: rule, topic, the zip in a process of its own, and a stand-in that
 answers as Discord, Slack, Teams or whoever stands before them does on a bad day. Each fault is
 tried twice: it passes, so that AWS's retry delivers the alert, or it stays, so that the alert ends
-in the dead-letter queue and `status` and `alerts` say so. The minutes between the retries pass on
-the sandbox's clock.
+in the dead-letter queue, and `status` and `alerts` say so until the next one is taken. The minutes
+between the retries pass on the sandbox's clock.
 """
 
 import json
@@ -42,7 +42,8 @@ class Fault:
         says: what the log says of it.
         body: of the answer.
         headers: of the answer.
-        verdict: what `status` says while it stays, where no other channel is.
+        verdict: what `status` says when it has stayed, where no other channel is: DEGRADED where
+            the webhook answers when it is asked.
         when_asked: whether a GET is answered so, too.
         posts: how many POSTs one run of the function makes of an alert.
     """
@@ -51,56 +52,59 @@ class Fault:
     says: str
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    verdict: str = "ARMED"
+    verdict: str = "MUTE"
     when_asked: bool = False
     posts: int = 1
-
-
-def _asked(verdict: str) -> dict[str, Any]:
-    return {"verdict": verdict, "when_asked": True}
 
 
 # https://docs.discord.com/developers/topics/opcodes-and-status-codes
 # https://docs.discord.com/developers/topics/rate-limits (and Cloudflare's own bans, without JSON)
 _OF_DISCORD = {
-    "400": Fault(400, "answered 400", {"message": "Invalid Form Body", "code": 50035}),
+    "400": Fault(
+        400,
+        "answered 400",
+        {"message": "Invalid Form Body", "code": 50035},
+        verdict="DEGRADED",
+    ),
     "401": Fault(
         401,
         "answered 401, the webhook's token is wrong",
         {"message": "Invalid Webhook Token", "code": 50027},
-        **_asked("MUTE"),
+        when_asked=True,
     ),
-    "403 of Cloudflare": Fault(403, "answered 403", _BLOCKED, **_asked("UNKNOWN")),
+    "403 of Cloudflare": Fault(403, "answered 403", _BLOCKED, when_asked=True),
     "404 deleted": Fault(
         404,
         "answered 404, the webhook does not exist any more",
         {"message": "Unknown Webhook", "code": 10015},
-        **_asked("MUTE"),
+        when_asked=True,
     ),
     "429 for a moment": Fault(
         429,
         "answered 429, too many requests",
         {"message": "You are being rate limited.", "retry_after": 0.05, "global": False},
+        verdict="DEGRADED",
         posts=2,
     ),
     "429 for an hour": Fault(
         429,
         "answered 429, too many requests",
         {"message": "You are being rate limited.", "retry_after": 3600, "global": True},
+        verdict="DEGRADED",
     ),
     "429 of Cloudflare": Fault(
-        429, "answered 429", "error code: 1015", {"Retry-After": "1"}, **_asked("UNKNOWN")
+        429, "answered 429", "error code: 1015", {"Retry-After": "1"}, when_asked=True
     ),
-    "500": Fault(500, "answered 500", "Internal Server Error", **_asked("UNKNOWN")),
-    "hang": Fault("hang", "did not answer within 5 s", **_asked("UNKNOWN")),
-    "reset": Fault("reset", "could not be reached", **_asked("UNKNOWN")),
-    "10 MB": Fault(502, "answered 502", "x" * 10_000_000, **_asked("UNKNOWN")),
+    "500": Fault(500, "answered 500", "Internal Server Error", when_asked=True),
+    "hang": Fault("hang", "did not answer within 5 s", when_asked=True),
+    "reset": Fault("reset", "could not be reached", when_asked=True),
+    "10 MB": Fault(502, "answered 502", "x" * 10_000_000, when_asked=True),
     "redirect": Fault(
         307,
         "answered 307, a redirect is not followed",
         _GATE,
         {"Location": "elsewhere"},
-        **_asked("UNKNOWN"),
+        when_asked=True,
     ),
 }
 
@@ -287,12 +291,64 @@ def test_what_stays_is_kept_in_the_dead_letter_queue_and_told(
 
     ran = world.run("status", "--json")
     found = json.loads(ran.out)
-    assert found["verdict"] == fault.verdict
-    assert ran.code == {"ARMED": 0, "MUTE": 3, "UNKNOWN": 1}[fault.verdict]
-    [hop] = [one for one in found["hops"] if one["hop"] == "undelivered"]
-    assert "1 alert that could not be delivered waits there" in hop["warnings"][0]["sentence"]
+    assert (found["verdict"], ran.code) == (fault.verdict, 3)
+    hops = {one["hop"]: one for one in found["hops"]}
+    waits = hops["undelivered"]["warnings"][0]["sentence"]
+    assert "1 alert that could not be delivered waits there" in waits
+    missed = hops[service]["faults"][-1]["sentence"]
+    assert missed.startswith(f"{service}: the last alert did not arrive: ")
+    assert fault.says in missed
     said = json.dumps([letter, channel]) + shown + ran.text
     assert [part for part in secret_of(world, service) if part in said] == []
+
+    world.sandbox.inbox.mend(service)
+    strike(world)
+    assert letters(world), "what was missed is still there to be read"
+    ran = world.run("status")
+    assert (ran.code, "ARMED" in ran.out) == (0, True), ran.text
+
+
+@pytest.mark.parametrize("service", ["slack"], scope="module")
+def test_whoever_has_emptied_the_queue_has_done_with_it(world: World, service: str) -> None:
+    world.sandbox.inbox.break_down(404, "no_service", service=service)
+    strike(world)
+    ran = world.run("up")
+    assert (ran.code, "MUTE" in ran.err) == (0, True), ran.text
+    assert "To prove it now: ctwatch simulate all" in ran.err
+    world.client("sqs").purge_queue(QueueUrl=_queue(world))
+    ran = world.run("status")
+    assert (ran.code, "ARMED" in ran.out) == (0, True), ran.text
+
+
+@pytest.mark.parametrize("service", ["slack"], scope="module")
+def test_beside_another_channel_one_that_missed_an_alert_is_half_the_alarm(
+    fast: World, service: str
+) -> None:
+    fast.use({**PLAIN, "topic": {}, "channels": [_channel("discord"), _channel(service)]})
+    assert fast.run("up").code == 0
+    fast.sandbox.inbox.break_down(500, "rollup_error", service=service)
+    strike(fast)
+    ran = fast.run("status", "--json")
+    assert (json.loads(ran.out)["verdict"], ran.code) == ("DEGRADED", 3)
+    fast.sandbox.inbox.mend(service)
+
+
+@pytest.mark.exhaustive
+def test_whose_log_may_not_be_read_nobody_knows_of(fast: World) -> None:
+    """Only while alerts lie in the queue, which somebody else has found to be so."""
+    fast.use({**PLAIN, "topic": {}, "channels": [_channel("slack")]})
+    assert fast.run("up").code == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fast, "refuse", _unread)
+        assert fast.run("status").code == 0
+        fast.client("sqs").send_message(QueueUrl=_queue(fast), MessageBody="an alert")
+        ran = fast.run("status", "--json")
+    assert (json.loads(ran.out)["verdict"], ran.code) == ("UNKNOWN", 1)
+    assert "FilterLogEvents" in ran.out
+
+
+def _unread(_: str, call: str, __: Mapping[str, Any]) -> tuple[str, str] | None:
+    return ("AccessDeniedException", "not allowed") if call == "FilterLogEvents" else None
 
 
 def letters(world: World) -> list[Any]:

@@ -114,12 +114,14 @@ def looked(watch: "Opened", *, ask: bool = False) -> tuple[list["Finding"], "Dia
     """
     from ctwatch.diagnose import diagnose
     from ctwatch.engine import inspect
+    from ctwatch.untold import untold
     from ctwatch.webhooks import answers
 
     findings = inspect(watch.watch.resources, watch.aws, watch.watch.unwanted)
     function, looks = watch.watch.function, {one.resource: one for one in findings}
     said = answers(function, looks, watch.aws) if ask and function else {}
-    return findings, diagnose(watch.watch, findings, watch.aws, said)
+    last = untold(watch.watch, looks, watch.aws)
+    return findings, diagnose(watch.watch, findings, watch.aws, said, last)
 
 
 def with_strays(screen: "Screen", watch: "Opened", *, thorough: bool = False) -> "Opened":
