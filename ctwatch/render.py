@@ -384,7 +384,8 @@ def _planned(finding: Finding, *, verbose: bool) -> Text:
     elif finding.resource.note:
         text.append(f"\n{finding.resource.note}", "dim")
     if finding.verdict is Verdict.UNKNOWN and finding.error:
-        text.append(f"\n{_without(finding.resource.title, finding.error.problem)}", "dim")
+        why = _without(finding.resource.title, finding.error.problem)
+        text.append("".join(f"\n{one}" for one in (why, finding.error.hint) if one), "dim")
     if finding.verdict is Verdict.FOREIGN:
         why = foreign(finding).problem.rpartition(": ")[2].removeprefix("it ")
         text.append(f"\n{why}", "dim")

@@ -21,7 +21,7 @@ from typing import Any
 
 from ctwatch.aws import LOGGED_OUT, TROUBLE, Aws, complaint, listing_regions, unless
 from ctwatch.config import deliveries_name, key_name
-from ctwatch.errors import CtwatchError
+from ctwatch.errors import AwsError, CtwatchError
 from ctwatch.permissions import Grant, allow
 from ctwatch.remains import Remains
 from ctwatch.resources.base import TAG, Resource, if_tagged, pairs
@@ -157,12 +157,15 @@ class _Search:
         try:
             return call()
         except TROUBLE as error:
-            told = complaint(error, f"looking for {what}")
-            hint = f". {told.hint}".removesuffix(".") if told.code in LOGGED_OUT else ""
-            self.refusals[what] = f"{told.problem}{hint}"
+            self._refused(what, complaint(error, f"looking for {what}"))
         except CtwatchError as error:
-            self.refusals[what] = error.problem
+            self._refused(what, error)
         return otherwise
+
+    def _refused(self, what: str, told: CtwatchError) -> None:
+        logged_out = isinstance(told, AwsError) and told.code in LOGGED_OUT
+        hint = f". {told.hint}".removesuffix(".") if logged_out else ""
+        self.refusals[what] = f"{told.problem}{hint}"
 
 
 _FEW = 3

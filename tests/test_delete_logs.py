@@ -3,6 +3,7 @@
 One sandbox for the file. Most tests need no more of the watch than its bucket.
 """
 
+import io
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -311,6 +312,22 @@ def test_a_lock_whose_end_may_not_be_read_is_told_without(world: World, lock: Lo
     down = world.run(*DOWN)
     assert down.code == 1
     assert "Object Lock keeps 1 version in it, S3 does not say until when" in down.err
+
+
+def test_that_a_bucket_may_lock_may_stay_unread_as_what_a_lock_keeps_is_told(
+    world: World, lock: Locked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is only said beside what is in the bucket; S3 says it again of each that it keeps."""
+    monkeypatch.setattr("sys.stdin", io.StringIO())  # nobody answers the question
+    lock("kept", "COMPLIANCE")
+    world.refuse = lambda _, operation, __: (
+        ("AccessDenied", "no") if operation == "GetObjectLockConfiguration" else None
+    )
+    asked = world.run("down", "--delete-logs")
+    assert f"bucket {BUCKET} (1 version, 3 bytes)" in asked.text, asked.text
+    down = world.run(*DOWN)
+    assert down.code == 1
+    assert "Object Lock keeps 1 version in it, by COMPLIANCE retention" in down.err
 
 
 def test_where_logs_stay_the_keys_that_they_are_read_with_stay_too(account: World) -> None:

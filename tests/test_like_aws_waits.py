@@ -10,6 +10,8 @@ from slow_world import SlowWorld, slow_world
 from watch_world import CONFIGS, PLAIN
 
 from ctwatch.aws import Aws
+from ctwatch.resources.rule import Rule
+from ctwatch.watch import Watch
 
 pytestmark = pytest.mark.exhaustive
 
@@ -80,4 +82,62 @@ def test_up_that_believes_its_first_look_says_not_yet(world, monkeypatch):
 def test_down_that_believes_its_first_look_says_that_something_is_left(world, monkeypatch):
     world.use(PLAIN)
     monkeypatch.setattr("ctwatch.verbs.down._SHOWN", 0)
+    assert [code for code, _ in ended(world, UP, DOWN)] == [0, 1]
+
+
+def standing(world: SlowWorld, config: str = "plain") -> Watch:
+    """A watch that everybody knows of."""
+    world.use(CONFIGS[config])
+    assert world.run("up").code == 0
+    world.settle()
+    return world.open().watch
+
+
+def test_a_drill_that_believes_its_first_look_says_that_the_trail_is_not_mended(world, monkeypatch):
+    world.client("cloudtrail").stop_logging(Name=standing(world).trail.name)
+    world.settle()
+    monkeypatch.setattr("ctwatch.striking._SHOWS", 0)
+    [(code, said)] = ended(world, ("simulate", "--heal"))
+    assert (code, "trail ct-trail-monitor" in said) == (1, True)
+
+
+def test_what_a_role_has_just_been_allowed_has_to_be_waited_for_by_the_function(world, monkeypatch):
+    function = standing(world).function
+    iam, policy = world.client("iam"), next(iter(function.role.wanted["inline"]))
+    iam.delete_role_policy(RoleName=function.role.name, PolicyName=policy)
+    world.client("lambda").delete_function_event_invoke_config(FunctionName=function.name)
+    world.settle()
+    believe_at_once(monkeypatch, "InvalidParameterValueException")
+    [(code, said)] = ended(world, UP)
+    assert (code, "PutFunctionEventInvokeConfig" in said) == (1, True)
+
+
+def test_what_a_role_has_just_been_allowed_has_to_be_waited_for_by_the_trail(world, monkeypatch):
+    trail = standing(world, "rich").trail
+    iam, name = world.client("iam"), trail.log_role.name
+    iam.delete_role_policy(RoleName=name, PolicyName=next(iter(trail.log_role.wanted["inline"])))
+    world.client("cloudtrail", trail.place.region).update_trail(
+        Name=trail.name, CloudWatchLogsLogGroupArn="", CloudWatchLogsRoleArn=""
+    )
+    world.settle()
+    believe_at_once(monkeypatch, "InvalidCloudWatchLogsRoleArnException")
+    [(code, said)] = ended(world, UP)
+    assert (code, "InvalidCloudWatchLogsRoleArnException" in said) == (1, True)
+
+
+def test_a_function_that_was_just_changed_cannot_be_deleted_at_once(world, monkeypatch):
+    name = standing(world).function.name
+    believe_at_once(monkeypatch, "ResourceConflictException")
+    world.client("lambda").update_function_configuration(FunctionName=name, Timeout=29)
+    [(code, said)] = ended(world, ("down", "--yes", "--wait", "0"))
+    assert (code, "ResourceConflictException" in said) == (1, True)
+
+
+def test_a_rule_whose_targets_are_listed_once_stays(world, monkeypatch):
+    world.use(PLAIN)
+    listed = Rule.listed
+    known = {}
+    monkeypatch.setattr(
+        Rule, "listed", lambda self, aws: known.setdefault(self.name, listed(self, aws))
+    )
     assert [code for code, _ in ended(world, UP, DOWN)] == [0, 1]

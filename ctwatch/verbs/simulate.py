@@ -225,7 +225,8 @@ def _remember(screen: "Screen", watch: "Opened", ended: list["Drill"]) -> None:
     try:
         remember(ended, watch.watch, watch.aws)
     except AwsError as error:
-        screen.talk(f"Warning: {error.problem}. ctwatch status will not know of it.", "yellow")
+        unknown = f"Warning: {error.problem}. ctwatch status will not know of it. {error.hint}"
+        screen.talk(unknown.rstrip(), "yellow")
 
 
 def _heal(options: Options) -> int:

@@ -1,0 +1,22 @@
+"""Every operation that looks fails always: `down` says so, does the rest, and goes on."""
+
+from pathlib import Path
+
+import pytest
+from faulty import faulty_world
+from killed import is_write
+from test_faults_always_down import cleared
+
+pytestmark = pytest.mark.exhaustive
+
+AT_LEAST = {"down, looks": 198}
+"""Faults that are tried: of a look those kinds that differ, and one of the rest by turns."""
+SURVIVED = {"down, looks": 1}
+"""Of these, those that did no harm."""
+
+
+def test_down(tmp_path: Path) -> None:
+    with faulty_world(tmp_path) as (world, wire):
+        tried, survived = cleared(world, wire, lambda one: not is_write(one))
+        assert tried >= AT_LEAST["down, looks"], (tried, survived)
+        assert survived <= SURVIVED["down, looks"], (tried, survived)
