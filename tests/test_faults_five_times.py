@@ -13,7 +13,7 @@ from watch_world import PLAIN, World
 
 pytestmark = pytest.mark.exhaustive
 
-AT_LEAST = {"up": 54, "status": 36, "simulate": 60, "down": 60}
+AT_LEAST = {"up": 54, "status": 36, "simulate": 43, "down": 60}
 """Operations that are throttled."""
 DRILLS = (
     ("simulate", "stop-logging"),
