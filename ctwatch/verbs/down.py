@@ -12,11 +12,10 @@ from ctwatch.verbs.common import (
     Options,
     Seconds,
     agreed,
-    looked,
     refuse_namesake,
     say_which,
+    surveyed,
     watching,
-    with_strays,
 )
 
 if TYPE_CHECKING:
@@ -98,15 +97,14 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_
 
 def _all_there(screen: "Screen", watch: "Opened") -> tuple["Opened", list["Finding"], "Diagnosis"]:
     """The watch with its strays, and what is there: twice, where at first not all of it is."""
+    from ctwatch.diagnose import diagnose
     from ctwatch.findings import Verdict
 
-    whole = with_strays(screen, watch, thorough=True)
-    findings, diagnosis = looked(whole)
+    whole, findings = surveyed(screen, watch, thorough=True)
     if any(one.verdict is Verdict.MISSING for one in findings):
         watch.aws.clock.sleep(_YOUNG)
-        whole = with_strays(screen, watch, thorough=True)
-        findings, diagnosis = looked(whole)
-    return whole, findings, diagnosis
+        whole, findings = surveyed(screen, watch, thorough=True)
+    return whole, findings, diagnose(whole.watch, findings, whole.aws)
 
 
 def _with_canary(watch: "Opened") -> "Opened":
