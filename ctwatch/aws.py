@@ -12,7 +12,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -62,8 +62,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-WORKERS = 16
+WORKERS = 64
 """Resources looked at or written side by side."""
+CALLS = 256
+"""Calls made side by side: a thread is there only once it is needed."""
 
 _SERVICES = (
     "cloudtrail",
@@ -193,8 +195,12 @@ class Aws:
         return view
 
     def together(self, *calls: Callable[[], Any]) -> list[Any]:
-        """The answers of independent calls made side by side, in order; raises what fails first."""
+        """The answers of independent calls made side by side, in order.
+
+        Raises what the first of them raises that fails, when all have ended.
+        """
         under_way = [self._pool.submit(call) for call in calls]
+        wait(under_way)
         return [future.result() for future in under_way]
 
     def patiently(
@@ -410,7 +416,7 @@ _SETTINGS = BotoConfig(  # type: ignore[call-arg]  # the stubs lack user_agent_a
     retries={"mode": "standard", "total_max_attempts": 8},
     connect_timeout=10,
     read_timeout=10,
-    max_pool_connections=2 * WORKERS,
+    max_pool_connections=WORKERS,
     user_agent_appid="ctwatch",
     s3={"addressing_style": "auto"},
 )
@@ -533,7 +539,7 @@ def _is_json(body: bytes) -> bool:
 @functools.cache
 def _pool() -> ThreadPoolExecutor:
     """One pool a process: threads that are made anew for each door cost more than their calls."""
-    return ThreadPoolExecutor(2 * WORKERS, thread_name_prefix="aws")
+    return ThreadPoolExecutor(CALLS, thread_name_prefix="aws")
 
 
 @functools.cache

@@ -6,7 +6,8 @@ that is not at hand reads "not compared".
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from ctwatch.aws import LOGGED_OUT, TROUBLE, Aws, Place, complaint, connect, listing_regions
@@ -55,6 +56,7 @@ class Opened:
 
     Attributes:
         caller: who we are, as STS names us.
+        existing: what AWS knows of the trail that the watch leans on, if it leans on one.
         doubts: what in the config is right, but hardly meant so; as the user wrote it, as regions
             that AWS itself has named are in no doubt.
         unseen: what of earlier configs could not be looked for, as AWS refused it.
@@ -65,6 +67,7 @@ class Opened:
     aws: Aws
     secrets: Mapping[str, str | None] = field(repr=False)
     caller: str
+    existing: ExistingTrail | None = None
     doubts: tuple[Complaint, ...] = ()
     unseen: tuple[str, ...] = ()
 
@@ -99,7 +102,21 @@ def opened(choice: Choice, *, need_secrets: bool = False, need_trail: bool = Fal
     watch = plan(config, place, secrets, existing=existing)
     if keys := _known(watch, aws):
         watch = plan(config, place, secrets, keys, existing)
-    return Opened(config, watch, aws, secrets, caller, doubts)
+    return Opened(config, watch, aws, secrets, caller, existing, doubts)
+
+
+def with_its_keys(opened: Opened) -> Opened:
+    """The watch, planned with the ids of its own keys, which have just been made.
+
+    Raises:
+        AwsError: AWS would not say.
+    """
+    before = opened.watch
+    keys = _known(before, opened.aws)
+    watch = plan(opened.config, before.place, opened.secrets, keys, opened.existing)
+    planned = {one.arn for one in (*watch.resources, *watch.unwanted)}
+    strays = [one for one in before.unwanted if one.arn not in planned]
+    return replace(opened, watch=replace(watch, unwanted=(*watch.unwanted, *strays)))
 
 
 def located(
@@ -198,10 +215,11 @@ def _known(watch: Watch, aws: Aws) -> dict[str, str]:
         AwsError: AWS would not say; what is told by a key's ARN cannot be planned then.
     """
     try:
-        found = {key.name: key.found(aws) for key in watch.keys}
+        arns = aws.together(*(partial(key.found, aws) for key in watch.keys))
     except TROUBLE as error:
         raise complaint(error, "looking for the watch's keys") from error
-    return {name: arn for name, arn in found.items() if arn}
+    names = (key.name for key in watch.keys)
+    return {name: arn for name, arn in zip(names, arns, strict=True) if arn}
 
 
 def _check_at_hand(config: Config, folder: Path, aws: Aws) -> None:

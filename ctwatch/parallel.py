@@ -2,10 +2,30 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+def abreast(*work: Callable[[], Any]) -> list[Any]:
+    """What whole undertakings come to, each of which may wait for calls and for threads of its own.
+
+    Raises what the first of them raises that fails, when all have ended.
+    """
+    with ThreadPoolExecutor(len(work)) as pool:
+        under_way = [pool.submit(one) for one in work]
+    return [future.result() for future in under_way]
+
+
+def settled(work: Callable[[], R]) -> Callable[[], R]:
+    """Do it now, and tell later: what is returned returns, or raises, what it came to."""
+    future: Future[R] = Future()
+    try:
+        future.set_result(work())
+    except Exception as error:  # noqa: BLE001 - raised where it is asked for
+        future.set_exception(error)
+    return future.result
 
 
 def side_by_side(work: Iterable[T], do: Callable[[T], R], workers: int) -> Iterator[R]:

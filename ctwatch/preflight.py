@@ -59,18 +59,38 @@ class Trails(NamedTuple):
     refused: Sequence[AwsError]
 
 
-def doubts(opened: Opened) -> list[Doubt]:
-    """Look, and say what speaks against `ctwatch up`.
+class Answers(NamedTuple):
+    """What AWS says to what `doubts` has to know, or why it does not.
+
+    Attributes:
+        trails: of the home region; None where that is not asked.
+        regions: those that the account has, by name; None where that is not asked.
+    """
+
+    trails: Trails | AwsError | None
+    regions: Any
+
+
+def ask(opened: Opened) -> Answers:
+    """Ask AWS what `doubts` has to know."""
+    watch, aws = opened.watch, opened.aws
+    return Answers(
+        *aws.together(
+            partial(_asked, partial(_trails, watch, aws) if watch.owns_trail else _nothing),
+            partial(_asked, aws.regions if watch.away else _nothing),
+        )
+    )
+
+
+def doubts(opened: Opened, answers: Answers) -> list[Doubt]:
+    """Say what speaks against `ctwatch up`.
 
     Args:
         opened: with what earlier configs have left behind among what is unwanted.
+        answers: of `ask`.
     """
-    watch, aws = opened.watch, opened.aws
+    watch, aws, (trails, regions) = opened.watch, opened.aws, answers
     others = sorted({one.place.region for one in watch.away})
-    trails, regions = aws.together(
-        partial(_asked, partial(_trails, watch, aws) if watch.owns_trail else _nothing),
-        partial(_asked, aws.regions if others else _nothing),
-    )
     return [
         *_of_caller(opened.caller),
         *_of_session(aws.expires(), aws.clock.now()),
@@ -124,6 +144,8 @@ def _of_trails(watch: Watch, trails: Trails | None) -> Iterator[Doubt]:
     if trails is None:
         return
     region, arns = watch.place.region, [one["TrailARN"] for one in trails.known]
+    ours = {one.arn for one in watch.unwanted}
+    recording = [arn for arn in trails.recording if arn not in ours]
     if watch.trail.arn not in arns and len(arns) >= _MOST_TRAILS:
         yield Doubt(
             f"{region} has {len(arns)} trails already, and AWS allows {_MOST_TRAILS}: "
@@ -131,9 +153,9 @@ def _of_trails(watch: Watch, trails: Trails | None) -> Iterator[Doubt]:
             f"Delete one that nobody needs, or lean on one: {_leaning(watch, arns[0])}",
             stops=True,
         )
-    if trails.recording:
-        names = " and ".join(trails.recording)
-        verb = "records" if len(trails.recording) == 1 else "record"
+    if recording:
+        names = " and ".join(recording)
+        verb = "records" if len(recording) == 1 else "record"
         yield Doubt(
             f"{names} {verb} the management events of {region} already, and a copy beside the "
             "first costs $2.00 per 100,000 events",

@@ -22,6 +22,7 @@ from typing import Any
 from ctwatch.aws import LOGGED_OUT, TROUBLE, Aws, complaint, listing_regions, unless
 from ctwatch.config import deliveries_name, key_name
 from ctwatch.errors import AwsError, CtwatchError
+from ctwatch.parallel import abreast
 from ctwatch.permissions import Grant, allow
 from ctwatch.remains import Remains
 from ctwatch.resources.base import TAG, Resource, if_tagged, pairs
@@ -36,6 +37,7 @@ FORWARDER = "forwarder"
 _ROLES = ("notifier", FORWARDER, "trail-logs")
 _KEYS = ("trail", "topic")
 _QUEUES = ("receipts", "dead-letter")
+_REGIONS = "other regions"
 
 
 @dataclass(frozen=True)
@@ -65,10 +67,12 @@ def strays(watch: Watch, aws: Aws, *, thorough: bool = False) -> Strays:
         thorough: whether to list, too, and to look into every region that the account has.
     """
     search = _Search(watch, aws)
-    roles = search.roles()
-    regions = (watch.place.region, *search.elsewhere(roles, everywhere=thorough))
-    found = aws.crew.map(partial(search.within, thorough=thorough), regions)
-    candidates = [*roles, *chain.from_iterable(found)]
+    within = partial(search.within, thorough=thorough)
+    roles, home, listed = abreast(
+        search.roles, partial(within, watch.place.region), search.regions if thorough else set
+    )
+    away = aws.crew.map(within, search.elsewhere(roles, listed))
+    candidates = [*roles, *home, *chain.from_iterable(away)]
     mine = {one.arn for one in (*watch.resources, *watch.unwanted)} | _lent(watch)
     by_arn = {one.arn: one for one in candidates if one.arn not in mine}
     return Strays(tuple(by_arn.values()), tuple(search.warnings), tuple(search.unseen))
@@ -93,7 +97,7 @@ class _Search:
         """One for all, as what is refused in one region is mostly refused in each."""
         if self.refusals:
             more = f" (and {len(self.refusals) - 1} more)" * (len(self.refusals) > 1)
-            first = next(iter(self.refusals.values()))
+            first = self.refusals[min(self.refusals, key=lambda what: (what != _REGIONS, what))]
             yield f"what an earlier config left may stay unseen: {first}{more}"
 
     @property
@@ -107,12 +111,16 @@ class _Search:
             told = ", ".join(regions) if len(regions) <= _FEW else f"{len(regions)} regions"
             yield f"{what} in {told}" if told else what
 
-    def elsewhere(self, roles: Sequence[Role], *, everywhere: bool) -> list[str]:
-        """The other regions in which something of the watch may be."""
-        known = {one.place.region for one in self.watch.resources}
+    def regions(self) -> set[str]:
+        """Those that the account has."""
+        return set(self._asked(_REGIONS, self.aws.regions, ()))
+
+    def elsewhere(self, roles: Sequence[Role], listed: set[str]) -> list[str]:
+        """The other regions in which something of the watch may be, those listed among them."""
+        known = {one.place.region for one in self.watch.resources} | listed
         names = {one.name for one in (*roles, *self.watch.resources)}
-        if everywhere or _name(self.watch, FORWARDER) in names:
-            known |= set(self._asked("other regions", self.aws.regions, ()))
+        if not listed and _name(self.watch, FORWARDER) in names:
+            known |= self.regions()
         return sorted(known - {self.home.region})
 
     def within(self, region: str, *, thorough: bool) -> list[Resource]:
@@ -123,11 +131,14 @@ class _Search:
             return []
         known = _AWAY if remains.away else _AT_HOME
         ways = {"its tag": _tagged, **(known if thorough else {})}
-        found: list[Resource] = []
-        for what, way in ways.items():  # what was found before a refusal counts all the same
-            seek = partial(_gather, found, way, view, remains)
-            self._asked(f"{what} in {region}", seek, None)
-        return [one for one in found if not (one.away and self._feeds_others(view, one))]
+        found: list[list[Resource]] = [[] for _ in ways]  # before a refusal it counts all the same
+        seekers = (
+            partial(self._asked, f"{what} in {region}", partial(_gather, one, way, view, remains))
+            for one, (what, way) in zip(found, ways.items(), strict=True)
+        )
+        self.aws.together(*seekers)
+        every = list(chain.from_iterable(found))
+        return [one for one in every if not (one.away and self._feeds_others(view, one))]
 
     def _feeds_others(self, view: Aws, one: Resource) -> bool:
         """Whether it is a rule that hands on to another region than ours."""
@@ -152,7 +163,7 @@ class _Search:
         ask = partial(receipts.url, view)
         return self._asked(f"its namesake in {view.region}", ask, "unknown") is not None
 
-    def _asked(self, what: str, call: Callable[[], Any], otherwise: Any) -> Any:
+    def _asked(self, what: str, call: Callable[[], Any], otherwise: Any = None) -> Any:
         """The answer, or, with a warning, what stands in for one that AWS refuses."""
         try:
             return call()

@@ -8,6 +8,7 @@ is what the service said, never the URL.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 from ctwatch.aws import TROUBLE, Aws
 from ctwatch.config import TOPIC
@@ -45,32 +46,44 @@ _GONE = {401, 404}
 _THERE = 200
 
 
-def answers(function: Function, looks: Mapping[Resource, Finding], aws: Aws) -> dict[str, Answer]:
+def urls(function: Function, aws: Aws) -> dict[str, str | None]:
+    """The URL of every webhook that can be asked, by channel; None for what cannot be read.
+
+    Args:
+        function: the notifier.
+        aws: the account.
+    """
+    names = [one for one in function.channels if one != TOPIC and one not in function.unasked]
+    read = aws.together(*(partial(_url, name, function, aws) for name in names))
+    return dict(zip(names, read, strict=True))
+
+
+def answers(
+    function: Function, looks: Mapping[Resource, Finding], read: Mapping[str, str | None], aws: Aws
+) -> dict[str, Answer]:
     """Ask every webhook that can be asked whether it is there, by channel.
 
     Args:
         function: the notifier.
         looks: a look at it and at its secrets; what is not there, or is another's, is not asked.
+        read: what `urls` has read.
         aws: the account.
     """
-    found = {}
-    for name in function.channels:
-        if name != TOPIC and name not in function.unasked:
-            [kind] = ASKED
-            found[name] = _answer(name, kind, function, looks, aws)
-    return found
+    said = {}
+    for name, url in read.items():
+        holders = function.secrets_of(name) or (function,)
+        if any(looks[one].verdict not in {Verdict.OK, Verdict.DRIFTED} for one in holders):
+            why = "where its secret is kept cannot be looked into"
+            said[name] = Answer(Reply.UNASKED, why)
+        elif url is None:
+            said[name] = Answer(Reply.UNASKED, "its secret cannot be read from here")
+        else:
+            said[name] = _answer(url, aws)
+    return said
 
 
-def _answer(
-    name: str, kind: str, function: Function, looks: Mapping[Resource, Finding], aws: Aws
-) -> Answer:
-    holders = function.secrets_of(name) or (function,)
-    if any(looks[one].verdict not in {Verdict.OK, Verdict.DRIFTED} for one in holders):
-        return Answer(Reply.UNASKED, "where its secret is kept cannot be looked into")
-    try:
-        url = _url(name, kind, function, aws)
-    except TROUBLE:
-        return Answer(Reply.UNASKED, "its secret cannot be read from here")
+def _answer(url: str, aws: Aws) -> Answer:
+    [kind] = ASKED
     try:
         check_webhook(url, kind, loopback_allowed=aws.on_loopback)
     except ConfigError as error:
@@ -78,12 +91,16 @@ def _answer(
     return _asked(url, kind)
 
 
-def _url(name: str, kind: str, function: Function, aws: Aws) -> str:
+def _url(name: str, function: Function, aws: Aws) -> str | None:
     """What the notifier reads: a parameter, or a variable of its own."""
-    for secret in function.secrets_of(name):
-        answer = aws.ssm.get_parameter(Name=secret.name, WithDecryption=True)
-        return answer["Parameter"]["Value"]
-    live = aws.functions.get_function(FunctionName=function.name)["Configuration"]
+    [kind] = ASKED
+    try:
+        for secret in function.secrets_of(name):
+            answer = aws.ssm.get_parameter(Name=secret.name, WithDecryption=True)
+            return answer["Parameter"]["Value"]
+        live = aws.functions.get_function(FunctionName=function.name)["Configuration"]
+    except TROUBLE:
+        return None
     return live.get("Environment", {}).get("Variables", {}).get(VARIABLES[kind], "")
 
 

@@ -232,9 +232,12 @@ class Function(Resource):
             self._settled(aws, self._upload)
         if have["concurrency"] is not None:
             self._settled(aws, self._free)
-        self._permit(aws, have["permissions"])
-        if any(have[part] != self.wanted[part] for part in ("on_failure", "retries")):
-            self._settled(aws, self._set_retries)
+        # Lambda keeps these two apart from each other, and from the function.
+        retries = any(have[part] != self.wanted[part] for part in ("on_failure", "retries"))
+        aws.together(
+            lambda: self._permit(aws, have["permissions"]),
+            *((lambda: self._settled(aws, self._set_retries),) if retries else ()),
+        )
 
     def _create(self, aws: Aws) -> State:
         """Create it as soon as Lambda may assume the role; returns what it then is."""

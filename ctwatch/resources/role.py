@@ -176,9 +176,13 @@ class Role(Resource):
 
     def _strip_and_delete(self, aws: Aws) -> None:
         iam, name = aws.iam, self.name
-        for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
+        inline, attached = aws.together(
+            lambda: iam.list_role_policies(RoleName=name)["PolicyNames"],
+            lambda: iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"],
+        )
+        for policy in inline:
             self._without(partial(iam.delete_role_policy, RoleName=name, PolicyName=policy))
-        for one in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]:
+        for one in attached:
             arn = one["PolicyArn"]
             self._without(partial(iam.detach_role_policy, RoleName=name, PolicyArn=arn))
         iam.delete_role(RoleName=name)

@@ -4,7 +4,7 @@ import functools
 import math
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from ctwatch.diagnose import Diagnosis
     from ctwatch.findings import Finding
     from ctwatch.opening import Choice, Opened
-    from ctwatch.preflight import Doubt
+    from ctwatch.preflight import Answers, Doubt
     from ctwatch.render import Screen
+    from ctwatch.webhooks import Answer
 
 
 AS_PROMISED, COULD_NOT, NOT_AS_PROMISED, INTERRUPTED = 0, 1, 3, 130
@@ -112,29 +113,73 @@ def looked(watch: "Opened", *, ask: bool = False) -> tuple[list["Finding"], "Dia
         watch: which.
         ask: whether to ask the webhooks, too, those that can be asked without posting.
     """
-    from ctwatch.diagnose import diagnose
     from ctwatch.engine import inspect
+    from ctwatch.parallel import abreast
+    from ctwatch.webhooks import answers, urls
+
+    own, aws, function = watch.watch, watch.aws, watch.watch.function
+    findings, read = abreast(
+        lambda: inspect(own.resources, aws, own.unwanted),
+        lambda: urls(function, aws) if ask and function else {},
+    )
+    looks = {one.resource: one for one in findings}
+    said = answers(function, looks, read, aws) if function else {}
+    return findings, judged(watch, findings, said)
+
+
+def judged(
+    watch: "Opened", findings: Sequence["Finding"], said: "Mapping[str, Answer] | None" = None
+) -> "Diagnosis":
+    """What that means which was found.
+
+    Args:
+        watch: what was looked at.
+        findings: what there is.
+        said: by the channels' webhooks, where they were asked.
+    """
+    from ctwatch.diagnose import diagnose
     from ctwatch.untold import untold
-    from ctwatch.webhooks import answers
 
-    findings = inspect(watch.watch.resources, watch.aws, watch.watch.unwanted)
-    function, looks = watch.watch.function, {one.resource: one for one in findings}
-    said = answers(function, looks, watch.aws) if ask and function else {}
-    last = untold(watch.watch, looks, watch.aws)
-    return findings, diagnose(watch.watch, findings, watch.aws, said, last)
+    last = untold(watch.watch, {one.resource: one for one in findings}, watch.aws)
+    return diagnose(watch.watch, findings, watch.aws, said, last)
 
 
-def with_strays(screen: "Screen", watch: "Opened", *, thorough: bool = False) -> "Opened":
-    """The watch, with what earlier configs of it have left behind among what is unwanted."""
+def surveyed(
+    screen: "Screen",
+    watch: "Opened",
+    *besides: Callable[[], Any],
+    thorough: bool = False,
+) -> tuple["Opened", list["Finding"], *tuple[Any, ...]]:
+    """What there is, all looked at side by side, with what is found out besides.
+
+    Args:
+        screen: where to say what could not be looked for.
+        watch: as it is planned.
+        besides: asked meanwhile.
+        thorough: see `strays.strays`.
+
+    Returns:
+        The watch, with what earlier configs of it have left behind among what is unwanted; what
+        there is; and the answers to what was asked besides.
+    """
     from dataclasses import replace
 
+    from ctwatch.engine import inspect
+    from ctwatch.parallel import abreast
     from ctwatch.strays import strays
 
-    found = strays(watch.watch, watch.aws, thorough=thorough)
+    own, aws = watch.watch, watch.aws
+    found, findings, *others = abreast(
+        lambda: strays(own, aws, thorough=thorough),
+        lambda: inspect(own.resources, aws, own.unwanted),
+        *besides,
+    )
     for warning in found.warnings:
         screen.talk(f"Warning: {warning}", "yellow")
-    unwanted = (*watch.watch.unwanted, *found.resources)
-    return replace(watch, watch=replace(watch.watch, unwanted=unwanted), unseen=found.unseen)
+    findings += inspect((), aws, found.resources)
+    unwanted = (*own.unwanted, *found.resources)
+    whole = replace(watch, watch=replace(own, unwanted=unwanted), unseen=found.unseen)
+    return whole, findings, *others
 
 
 def refuse_namesake(findings: Sequence["Finding"]) -> None:
@@ -158,12 +203,15 @@ def warn(screen: "Screen", watch: "Opened") -> None:
         screen.talk(f"Warning: {one}", "yellow")
 
 
-def before_up(screen: "Screen", watch: "Opened", *, stop: bool) -> "list[Doubt]":
+def before_up(
+    screen: "Screen", watch: "Opened", answers: "Answers", *, stop: bool
+) -> "list[Doubt]":
     """Say what speaks against `ctwatch up`, before it touches anything.
 
     Args:
         screen: where to say it.
         watch: as it was opened.
+        answers: what AWS said to what has to be known for it.
         stop: whether to stop where going on would be wrong; else that is only told.
 
     Returns:
@@ -175,7 +223,7 @@ def before_up(screen: "Screen", watch: "Opened", *, stop: bool) -> "list[Doubt]"
     from ctwatch.errors import CtwatchError
     from ctwatch.preflight import doubts
 
-    found = doubts(watch)
+    found = doubts(watch, answers)
     for one in found:
         if not one.stops:
             screen.talk(f"Warning: {one.sentence}. {one.hint}".rstrip(), "yellow")

@@ -12,11 +12,11 @@ from ctwatch.verbs.common import (
     Options,
     Seconds,
     agreed,
-    looked,
+    judged,
     refuse_namesake,
     say_which,
+    surveyed,
     watching,
-    with_strays,
 )
 
 if TYPE_CHECKING:
@@ -100,13 +100,11 @@ def _all_there(screen: "Screen", watch: "Opened") -> tuple["Opened", list["Findi
     """The watch with its strays, and what is there: twice, where at first not all of it is."""
     from ctwatch.findings import Verdict
 
-    whole = with_strays(screen, watch, thorough=True)
-    findings, diagnosis = looked(whole)
+    whole, findings = surveyed(screen, watch, thorough=True)
     if any(one.verdict is Verdict.MISSING for one in findings):
         watch.aws.clock.sleep(_YOUNG)
-        whole = with_strays(screen, watch, thorough=True)
-        findings, diagnosis = looked(whole)
-    return whole, findings, diagnosis
+        whole, findings = surveyed(screen, watch, thorough=True)
+    return whole, findings, judged(whole, findings)
 
 
 def _with_canary(watch: "Opened") -> "Opened":

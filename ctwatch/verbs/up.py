@@ -1,6 +1,7 @@
 """`ctwatch up` and `ctwatch plan`: make it so, or show what that would mean."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -12,12 +13,13 @@ from ctwatch.verbs.common import (
     Options,
     before_up,
     json_option,
+    judged,
     looked,
     refuse_namesake,
     say_which,
+    surveyed,
     warn,
     watching,
-    with_strays,
 )
 
 if TYPE_CHECKING:
@@ -39,9 +41,10 @@ def up(options: Options, dry_run: bool, exit_code: bool) -> int:
         return _plan(options, exit_code)
     if exit_code:
         raise click.UsageError("--exit-code goes with --dry-run.")
-    from ctwatch.engine import build, inspect
-    from ctwatch.findings import Action
+    from ctwatch.engine import build
     from ctwatch.opening import check_webhooks, opened
+    from ctwatch.parallel import settled
+    from ctwatch.preflight import ask
     from ctwatch.render import show_steps
 
     screen = options.screen
@@ -49,44 +52,63 @@ def up(options: Options, dry_run: bool, exit_code: bool) -> int:
     say_which(screen, watch)
     warn(screen, watch)
     with screen.working("Looking at what is there"):
-        watch = with_strays(screen, watch)
-    before_up(screen, watch, stop=True)
-    for warning in check_webhooks(watch):
+        watch, findings, answers, webhooks = surveyed(
+            screen, watch, partial(ask, watch), partial(settled, partial(check_webhooks, watch))
+        )
+    before_up(screen, watch, answers, stop=True)
+    for warning in webhooks():
         screen.talk(f"Warning: {warning}", "yellow")
-    first = _keys_first(screen, watch)
-    if any(step.action is Action.CREATED for step in first):
-        # Now with the ids of its keys.
-        watch = opened(options.choice, need_secrets=True, need_trail=True)
-        watch = with_strays(screen, watch)
-    with screen.working("Looking at what is there"):
-        findings = inspect(watch.watch.resources, watch.aws, watch.watch.unwanted)
     refuse_namesake(findings)
+    watch, findings, first = _keys_first(screen, watch, findings)
     steps = show_steps(screen, build(findings, watch.aws), "Building")
-    return _look_again(options, watch, [*first, *steps])
+    return _look_again(options, watch, findings, [*first, *steps])
 
 
-def _keys_first(screen: "Screen", watch: "Opened") -> list["Step"]:
-    """Make the watch's own keys, if any, as rules and function name them by ids that AWS gives."""
+def _keys_first(
+    screen: "Screen", watch: "Opened", findings: list["Finding"]
+) -> tuple["Opened", list["Finding"], list["Step"]]:
+    """Make the watch's own keys, if any, as rules and function name them by ids that AWS gives.
+
+    Returns:
+        The watch with these ids, what there is of it, and what was done.
+    """
     from ctwatch.engine import build, inspect
-    from ctwatch.findings import Verdict
+    from ctwatch.findings import Action, Verdict
+    from ctwatch.opening import with_its_keys
     from ctwatch.render import show_steps
 
-    lacking = [
-        one for one in inspect(watch.watch.keys, watch.aws) if one.verdict is Verdict.MISSING
-    ]
-    return show_steps(screen, build(lacking, watch.aws), "Building")
+    keys = watch.watch.keys
+    lacking = [one for one in findings if one.resource in keys and one.verdict is Verdict.MISSING]
+    steps = show_steps(screen, build(lacking, watch.aws), "Building")
+    if any(step.action is Action.CREATED for step in steps):
+        watch = with_its_keys(watch)
+        with screen.working("Looking at what is there"):
+            findings = inspect(watch.watch.resources, watch.aws, watch.watch.unwanted)
+    return watch, findings, steps
 
 
-def _look_again(options: Options, watch: "Opened", steps: Sequence["Step"]) -> int:
-    """What `up` ends with: success is what AWS says, not what was sent."""
+def _look_again(
+    options: Options, watch: "Opened", findings: list["Finding"], steps: Sequence["Step"]
+) -> int:
+    """What `up` ends with: success is what AWS says, not what was sent.
+
+    Args:
+        options: of the command.
+        watch: what was built.
+        findings: what there was before; there still is where nothing was sent.
+        steps: what was done.
+    """
     from ctwatch.findings import Action, Verdict
     from ctwatch.render import diagnosis_json, status_view, step_json, verdict_line, waiting_line
 
     screen, wrote = options.screen, {Action.CREATED, Action.REPAIRED}
-    with screen.working("Looking again"):
-        findings, diagnosis = _settled(
-            watch, {step.resource for step in steps if step.action in wrote}
-        )
+    if all(step.action is Action.KEPT for step in steps):
+        diagnosis = judged(watch, findings)
+    else:
+        with screen.working("Looking again"):
+            findings, diagnosis = _settled(
+                watch, {step.resource for step in steps if step.action in wrote}
+            )
     if options.as_json:
         by_resource = {step.resource: step for step in steps}
         known = (*watch.watch.resources, *watch.watch.unwanted)
@@ -127,20 +149,17 @@ def _settled(watch: "Opened", wrote: set["Resource"]) -> tuple[list["Finding"], 
 
 
 def _plan(options: Options, exit_code: bool) -> int:
-    from ctwatch.engine import inspect
     from ctwatch.findings import Verdict
     from ctwatch.opening import opened
-    from ctwatch.preflight import unconfirmed
+    from ctwatch.preflight import ask, unconfirmed
     from ctwatch.prices import monthly, second_copy
     from ctwatch.render import cost_json, cost_view, finding_json, plan_summary, plan_view
 
     screen, watch = options.screen, opened(options.choice, need_trail=True)
     warn(screen, watch)
     with screen.working("Looking at what is there"):
-        watch = with_strays(screen, watch)
-    doubts = before_up(screen, watch, stop=False)
-    with screen.working("Looking at what is there"):
-        findings = inspect(watch.watch.resources, watch.aws, watch.watch.unwanted)
+        watch, findings, answers = surveyed(screen, watch, partial(ask, watch))
+    doubts = before_up(screen, watch, answers, stop=False)
     refuse_namesake(findings)
     for one in unconfirmed(findings):
         screen.talk(f"Warning: {one.sentence}.", "yellow")
