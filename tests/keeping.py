@@ -29,7 +29,7 @@ _AS_IT_IS = (type(threading.Lock()), type(threading.RLock()), FunctionType, RSAP
 
 
 class Kept:
-    """What there is in a sandbox now; nothing may be under way.
+    """What there is in a sandbox now; nothing may be under way that changes it.
 
     Args:
         sandbox: whose account it is.
@@ -42,7 +42,9 @@ class Kept:
         moto = [dict(one) for one in self._services]
         beside = [getattr(owner, name) for owner, name in _beside(sandbox)]
         into = BytesIO()
-        _Pickler(into, self._shared).dump((moto, beside))
+        # A command that has ended may still have a read under way, of which a record is written.
+        with sandbox._cloud._lock, sandbox._history._lock, sandbox._log_files._lock:
+            _Pickler(into, self._shared).dump((moto, beside))
         self._pickled = into.getvalue()
 
     def put_back(self) -> None:
