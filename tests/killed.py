@@ -29,7 +29,9 @@ from botocore.awsrequest import AWSResponse
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from shared_clients import quick
 from slow_world import FarClock, led_by
+from watch_world import ENABLED
 
 # What only a command imports is imported here once.
 import ctwatch.opening
@@ -37,6 +39,7 @@ import ctwatch.render
 import ctwatch.simulate  # noqa: F401
 from ctwatch import aws
 from ctwatch.cli import main
+from ctwatch.sandbox.cloud import unproven
 
 _READS = ("Describe", "Get", "List", "Head", "Receive", "Filter", "Lookup")
 
@@ -146,6 +149,8 @@ def warm(death: Death, config: str) -> None:
     Sharing.prepare = death.watch
     for service in aws._SERVICES:
         aws.connect(None, os.environ["AWS_REGION"]).client(service)
+    for region in ENABLED:  # in each of which a `down` asks for tags
+        aws.connect(None, region).client("resourcegroupstaggingapi")
     quietly(["plan", "--config", config])
     del death.lines.own
     for threads in (aws._pool, aws._crew):
@@ -166,7 +171,8 @@ class Sharing(boto3.Session):
         key = (service_name, named["region_name"])
         if key not in self.made:
             type(self).prepare(self)
-            self.made[key] = super().client(service_name, **named)
+            self.events.register("choose-signer", unproven, unique_id="unproven")
+            self.made[key] = quick(super().client(service_name, **named))
         return self.made[key]
 
 

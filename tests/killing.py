@@ -15,6 +15,7 @@ from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
 from typing import Any
 
+from keeping import Kept
 from shared_clients import without_socket
 from watch_world import World, world_of
 
@@ -280,6 +281,21 @@ def armed(world: World, whole: Sequence[str] | None = None) -> Way:
         assert "ARMED" in ran.err
 
     return up
+
+
+def again(world: World, make: Callable[[], object]) -> Callable[[], None]:
+    """Makes an account the first time; whenever it is called again, puts back what came of it."""
+    kept: list[Kept] = []
+
+    def prepare() -> None:
+        if kept:
+            kept[0].put_back()
+            return
+        make()
+        world.settle()
+        kept.append(Kept(world.sandbox))
+
+    return prepare
 
 
 def arm(world: World, config: Mapping[str, Any]) -> None:

@@ -1,9 +1,20 @@
 """How it goes on after a kill on a sandbox that is as slow to agree as AWS."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from killing import DOWN, Ended, Way, arm, writing
+from killing import DOWN, Ended, Killer, Way, arm, killer_of, writing
+from slow_world import slow_world
 from watch_world import PLAIN
+
+
+@contextmanager
+def slow_killing(folder: Path) -> Iterator[Killer]:
+    """A slow world, and what kills commands in it."""
+    with slow_world(folder) as world, killer_of(world, PLAIN, world.sandbox.url) as killer:
+        yield killer
 
 
 def armed_at_once(world: Any) -> Way:

@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from killing import TRIED, TRIED_SLOW, armed, killing, writing
-from watch_world import PLAIN
+from killing import DOWN, TRIED, TRIED_SLOW, again, arm, armed, killing, writing
+from watch_world import PLAIN, world_of
 
 from ctwatch.sandbox.server import Sandbox
 
@@ -18,6 +18,22 @@ def test_the_next_up_goes_on_where_a_killed_one_ended(running: Sandbox, tmp_path
             assert ended.killed
             assert 0 < len(ended.wrote) < len(whole)
             armed(killer.world, whole)(ended)
+
+
+def test_an_account_that_is_put_back_is_as_it_was(running: Sandbox, tmp_path: Path) -> None:
+    with world_of(running, tmp_path) as world:
+        prepare = again(world, lambda: arm(world, PLAIN))
+        prepare()
+        there = running.listing()
+        for _ in range(2):  # what is put back is not what was kept
+            assert world.run(*DOWN).code == 0
+            assert running.listing() == []
+            prepare()
+            assert running.listing() == there
+        ran, wrote = writing(world, "up")
+        assert (ran.code, wrote) == (0, ())
+        assert "ARMED" in ran.err
+        assert world.run("simulate", "stop-logging").code == 0
 
 
 def test_the_readme_tells_how_many_were_tried() -> None:

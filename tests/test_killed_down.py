@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from killing import DOWN, POINTS, Killer, arm, armed, killing, nothing_left, survived
+from killing import DOWN, POINTS, Killer, again, arm, armed, killing, nothing_left, survived
 from watch_world import PLAIN
 
 from ctwatch.sandbox.server import Sandbox
@@ -21,7 +21,7 @@ def test_the_next_run_goes_on_where_a_killed_down_ended(killer: Killer) -> None:
     world = killer.world
     tried = survived(
         lambda at: killer.run(*DOWN, at=at, when="before"),
-        lambda: arm(world, PLAIN),
+        again(world, lambda: arm(world, PLAIN)),
         {"down": nothing_left(world), "up": armed(world)},
     )
     assert tried >= POINTS["down"]

@@ -3,7 +3,18 @@
 from collections.abc import Iterator
 
 import pytest
-from killing import POINTS, WHEN, Killer, arm, armed, killing, nothing_left, survived, writing
+from killing import (
+    POINTS,
+    WHEN,
+    Killer,
+    again,
+    arm,
+    armed,
+    killing,
+    nothing_left,
+    survived,
+    writing,
+)
 from watch_world import PLAIN, World
 
 from ctwatch.sandbox.server import Sandbox
@@ -50,7 +61,7 @@ def test_the_next_up_goes_on_where_a_killed_repair_ended(killer: Killer, when: s
     whole = writing(world, "up")[1]
     tried = survived(
         lambda at: killer.run("up", at=at, of="writes", when=when),
-        lambda: amiss(world),
+        again(world, lambda: amiss(world)),
         {"up": armed(world, whole), "down": nothing_left(world)},
     )
     assert tried >= POINTS["repair"]

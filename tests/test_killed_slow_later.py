@@ -1,15 +1,13 @@
-"""Where a killed `down` or drill ended, the next run goes on, on a sandbox as slow as AWS.
+"""Where a `down` or drill killed before a call ended, the next run goes on, if AWS is slow.
 
 It comes when AWS shows no longer what is gone, and shows a trail that was struck.
 """
 
-from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from killing import DOWN, POINTS, WHEN, Killer, killer_of, survived
-from slow_killing import armed_at_once, later, nothing_left, standing
-from slow_world import slow_world
-from watch_world import PLAIN
+from killing import DOWN, POINTS, Killer, again, survived
+from slow_killing import armed_at_once, later, nothing_left, slow_killing, standing
 
 pytestmark = pytest.mark.exhaustive
 
@@ -20,24 +18,18 @@ COMMANDS = {
 }
 
 
-@pytest.fixture
-def killer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Killer]:
-    with (
-        slow_world(tmp_path_factory.mktemp("slow")) as world,
-        killer_of(world, PLAIN, world.sandbox.url) as one,
-    ):
-        yield one
-
-
-@pytest.mark.parametrize("when", WHEN)
 @pytest.mark.parametrize("name", COMMANDS)
-def test_the_next_run_goes_on_where_a_killed_one_ended(
-    killer: Killer, name: str, when: str
-) -> None:
+def test_the_next_run_goes_on_where_a_killed_one_ended(tmp_path: Path, name: str) -> None:
+    with slow_killing(tmp_path) as killer:
+        goes_on(killer, name, "before")
+
+
+def goes_on(killer: Killer, name: str, when: str) -> None:
+    """Kill it at each of its writes."""
     world = killer.world
     tried = survived(
         lambda at: killer.run(*COMMANDS[name], at=at, of="writes", when=when),
-        lambda: standing(world),
+        again(world, lambda: standing(world)),
         {"up": later(world, armed_at_once(world)), "down": later(world, nothing_left(world))},
     )
     assert tried >= POINTS[f"slow {name}"]

@@ -1,4 +1,4 @@
-"""Where a killed `up` ended, the next goes on; or the next `down` leaves nothing of it.
+"""Where an `up` that was killed before a call ended, the next goes on; or `down` leaves nothing.
 
 What the killed one and the next have written is together what one whole `up` writes, and no more.
 """
@@ -6,7 +6,7 @@ What the killed one and the next have written is together what one whole `up` wr
 from collections.abc import Iterator
 
 import pytest
-from killing import POINTS, WHEN, Killer, armed, killing, nothing_left, survived, writing
+from killing import POINTS, Killer, armed, killing, nothing_left, survived, writing
 from watch_world import PLAIN
 
 from ctwatch.sandbox.server import Sandbox
@@ -20,8 +20,12 @@ def killer(running: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield one
 
 
-@pytest.mark.parametrize("when", WHEN)
-def test_the_next_run_goes_on_where_a_killed_up_ended(killer: Killer, when: str) -> None:
+def test_the_next_run_goes_on_where_a_killed_up_ended(killer: Killer) -> None:
+    goes_on(killer, "before")
+
+
+def goes_on(killer: Killer, when: str) -> None:
+    """Kill it at each of its calls."""
     world = killer.world
     world.use(PLAIN)
     whole = writing(world, "up")[1]
