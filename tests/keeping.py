@@ -43,7 +43,7 @@ class Kept:
         beside = [getattr(owner, name) for owner, name in _beside(sandbox)]
         into = BytesIO()
         # A command that has ended may still have a read under way, of which a record is written.
-        with sandbox._cloud._lock, sandbox._history._lock, sandbox._log_files._lock:
+        with sandbox._cloud.alone, sandbox._history._lock, sandbox._log_files._lock:
             _Pickler(into, self._shared).dump((moto, beside))
         self._pickled = into.getvalue()
 

@@ -39,7 +39,7 @@ POINTS = {
     "whole drill": 90,
     "slow up": 35,
     "slow down": 24,
-    "slow trail": 5,
+    "slow trail": 4,
     "slow canary": 5,
 }
 """The calls that each command is killed at, at the least; of `repair`, `rich` and slow ones writes.

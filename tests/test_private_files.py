@@ -81,13 +81,24 @@ def test_the_config_that_init_writes_names_secrets_and_holds_none(tmp_path: Path
     assert [one["url"] for one in channels] == ["env:DISCORD_WEBHOOK_URL"]
 
 
+def _as_in_a_terminal() -> None:
+    """Hear what one who runs the tests in the background has been told to ignore."""
+    for one in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(one, signal.SIG_DFL)
+
+
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 @pytest.mark.parametrize("words", ["Make it so", "Strike, and prove"])
 def test_a_demo_that_is_ended_leaves_nothing(tmp_path: Path, how: int, words: str) -> None:
     env = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
-        [*CTWATCH, "demo"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env
+        [*CTWATCH, "demo"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=env,
+        preexec_fn=_as_in_a_terminal,  # noqa: PLW1509 - sets signals, and nothing else
     ) as demo:
         assert demo.stdout
         assert any(words in line for line in demo.stdout)

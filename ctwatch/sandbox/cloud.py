@@ -70,6 +70,9 @@ class Cloud:
         account: the account id.
         region: the home region.
         ahead: tells by how many seconds its clock is ahead of this machine's.
+
+    Attributes:
+        alone: held while a call is answered; whoever holds it longer makes several of them one.
     """
 
     def __init__(self, account: str, region: str, ahead: Callable[[], float] = lambda: 0.0) -> None:
@@ -78,7 +81,7 @@ class Cloud:
         self.region = region
         self.url = "http://127.0.0.1"
         self._services = dispatcher()
-        self._lock = threading.RLock()
+        self.alone = threading.RLock()
         self._clients: dict[tuple[str, str], Any] = {}
         self._clients_lock = threading.Lock()
         self.memory = Memory()
@@ -141,7 +144,7 @@ class Cloud:
         asked = wire.with_body(environ, body) | {"HTTP_X_MOTO_ACCOUNT_ID": self.account}
         if asked.get("HTTP_X_AMZ_TARGET") == _LONG_POLL:
             return self._answer(asked)
-        with self._lock:
+        with self.alone:
             return self._answer(asked)
 
     def _answer(self, environ: dict[str, Any]) -> wire.Answer:

@@ -109,21 +109,26 @@ def _create_bucket(call: Call, forward: Forward, cloud: Cloud) -> dict[str, Any]
     """
     s3 = cloud.client("s3", cloud.region)
     bucket = call.params["Bucket"]
-    existed = cloud.found(s3.head_bucket, Bucket=bucket) is not None
-    answer = forward(call)
-    if existed:
-        return answer
-    ownership = call.params.get("ObjectOwnership", "BucketOwnerEnforced")
+    with cloud.alone:  # as S3 shows no bucket without the tags that it is made with
+        existed = cloud.found(s3.head_bucket, Bucket=bucket) is not None
+        answer = forward(call)
+        if not existed:
+            _as_new(s3, bucket, call.params)
+    return answer
+
+
+def _as_new(s3: Any, bucket: str, params: Mapping[str, Any]) -> None:
+    """Give a new bucket what S3 gives it: all of it closed, encrypted, and its tags."""
+    ownership = params.get("ObjectOwnership", "BucketOwnerEnforced")
     s3.put_bucket_ownership_controls(
         Bucket=bucket, OwnershipControls={"Rules": [{"ObjectOwnership": ownership}]}
     )
     s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=_ALL_BLOCKED)
     s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration=_SSE_S3)
-    tags = (call.params.get("CreateBucketConfiguration") or {}).get("Tags")
+    tags = (params.get("CreateBucketConfiguration") or {}).get("Tags")
     s3.delete_bucket_tagging(Bucket=bucket)  # moto remembers those of a deleted namesake
     if tags:
         s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": tags})
-    return answer
 
 
 _ALL_BLOCKED = {
