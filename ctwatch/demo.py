@@ -58,13 +58,14 @@ def leading_to(sandbox: "Sandbox") -> Iterator[None]:
         os.environ.update(before)
 
 
-def keep_sandbox(region: str, *, quiet: bool, like_aws: bool = False) -> int:
+def keep_sandbox(region: str, *, quiet: bool, like_aws: bool = False, latency: float = 0.0) -> int:
     """Run a sandbox until Ctrl-C or SIGTERM; exports on stdout, the story on stderr.
 
     Args:
         region: the home region.
         quiet: whether to tell no more than the confirmation links.
         like_aws: whether it takes AWS's time to agree, another one each time it is run.
+        latency: seconds after which each call is answered; then the calls are counted, too.
 
     Raises:
         ConfigError: there is no such region.
@@ -75,7 +76,11 @@ def keep_sandbox(region: str, *, quiet: bool, like_aws: bool = False) -> int:
     with _told_to_end() as over:
         story = _Story(screen)
         sandbox = sandbox_class()(
-            region=region, narrate=story.tell, like_aws=like_aws, seed=secrets.randbits(32)
+            region=region,
+            narrate=story.tell,
+            like_aws=like_aws,
+            seed=secrets.randbits(32),
+            latency=latency,
         )
         with sandbox as running, leading_to(running):  # its own boto3, too, must not look elsewhere
             story.sandbox = running
@@ -83,9 +88,21 @@ def keep_sandbox(region: str, *, quiet: bool, like_aws: bool = False) -> int:
                 print(line, flush=True)  # noqa: T201 - for a shell: no width, no wrapping
             screen.talk("A local AWS is running. Paste these lines into another terminal, then:")
             screen.talk("ctwatch up   (or any AWS client). Ctrl-C ends it and all that is in it.")
-            over.wait()
+            while not over.wait(_GLANCE if latency else None):
+                _tell_burst(screen, running)
         screen.talk("The sandbox is gone, with everything in it.")
     return 0
+
+
+_GLANCE, _QUIET = 0.2, 1.0
+"""Seconds between two looks at the traffic, and those after which a burst of calls is over."""
+
+
+def _tell_burst(screen: Screen, sandbox: "Sandbox") -> None:
+    """Tell of the calls that came, when no more come."""
+    if burst := sandbox.traffic.burst(_QUIET):
+        calls = "1 call" if burst.calls == 1 else f"{burst.calls} calls"
+        screen.talk(f"{calls}, {burst.series} in series, {burst.seconds:.2f} s")
 
 
 @contextmanager

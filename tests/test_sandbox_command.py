@@ -18,6 +18,7 @@ import yaml
 from botocore.exceptions import ClientError
 from watch_world import PLAIN
 
+from ctwatch.cli import main
 from ctwatch.demo import _told_to_end, exports
 
 CTWATCH = [sys.executable, "-c", "from ctwatch.cli import run; run()"]
@@ -298,6 +299,26 @@ def test_quiet_tells_a_link_and_no_more_while_a_watch_comes_and_goes_and_sigterm
     [link] = running.story.splitlines()
     assert link.startswith(f"{terminal.env['AWS_ENDPOINT_URL']}/confirm?")
     assert {one.name for one in tmp_path.iterdir()} == {"config.yaml"}
+
+
+def test_with_latency_it_answers_later_and_tells_of_each_burst_of_calls(tmp_path):
+    running = started(tmp_path, "--latency", "150")
+    sts = Terminal(running, tmp_path).client("sts")
+    for _ in range(2):
+        before = time.monotonic()
+        sts.get_caller_identity()
+        assert time.monotonic() - before >= 0.15
+    told = running.wait_for_line("2 calls, 2 in series, 0.")
+    assert re.fullmatch(r"2 calls, 2 in series, 0\.[3-9]\d s\n", told)
+    sts.get_caller_identity()
+    running.wait_for_line("1 call, 1 in series, 0.")
+    assert running.end(signal.SIGTERM) == 0
+
+
+@pytest.mark.parametrize("latency", ["-1", "5001", "0.5", "slow"])
+def test_a_latency_that_is_none_is_refused_in_a_sentence(latency, capsys):
+    assert main(["sandbox", "--latency", latency]) == 2
+    assert "Invalid value for '--latency'" in capsys.readouterr().err
 
 
 @pytest.mark.exhaustive

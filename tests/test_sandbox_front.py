@@ -34,6 +34,7 @@ from ctwatch.errors import SandboxError
 from ctwatch.sandbox import sandbox_class, server, wire
 from ctwatch.sandbox.calls import Refusal
 from ctwatch.sandbox.server import Sandbox
+from ctwatch.sandbox.traffic import Traffic
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +124,75 @@ def test_inner_clients_do_not_read_the_users_configuration(sandbox, monkeypatch,
     assert inner.meta.endpoint_url == sandbox.url
     assert inner.list_queues()["ResponseMetadata"]["HTTPStatusCode"] == 200
     assert sandbox.client("sqs", "eu-west-1") is inner
+
+
+# How far away it is, and what comes
+
+
+def traffic(sandbox):
+    """What its page tells of the calls since it was last asked."""
+    return json.loads(http_get(f"{sandbox.url}/_ctwatch/traffic")[1])
+
+
+def test_it_counts_the_calls_and_those_after_one_another_and_begins_anew_when_asked(sandbox):
+    sts, both = client(sandbox, "sts"), threading.Barrier(2)
+
+    def together(_, forward):
+        both.wait(10)
+        return {}
+
+    answers(sandbox, "sts", "GetSessionToken", together)
+    traffic(sandbox)
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda _: sts.get_session_token(), range(2)))
+    sts.get_caller_identity()
+    refused(client(sandbox, "s3").head_bucket, Bucket="absent")
+    http_get(f"{sandbox.url}/_ctwatch/token")
+    told = traffic(sandbox)
+    assert (told["calls"], told["series"]) == (4, 3)
+    assert told["seconds"] > 0
+    assert traffic(sandbox) == {"calls": 0, "series": 0, "seconds": 0.0}
+
+
+def test_in_series_are_the_most_calls_of_which_no_two_were_under_way_at_once():
+    now = [0.0]
+    seen, calls = Traffic(lambda: now[0]), dict.fromkeys("ABCDE")
+    for moment, name in enumerate("CABACDBEDE"):
+        now[0] = float(moment)
+        if calls[name] is None:
+            calls[name] = seen.call()
+            calls[name].__enter__()
+        else:
+            calls[name].__exit__(None, None, None)
+        assert seen.burst(1) is None
+    now[0] = 10.0
+    assert seen.burst(1.5) is None
+    burst = seen.burst(1)
+    assert (burst.calls, burst.series, burst.seconds) == (5, 2, 9.0)
+    assert seen.burst(1) is None
+    assert seen.since_asked() == burst
+
+
+def test_with_latency_every_call_waits_beside_others_before_it_is_performed(sandbox, monkeypatch):
+    s3, both, found = client(sandbox, "s3"), threading.Barrier(2), []
+
+    def meet(seconds):
+        both.wait(10)
+        found.append((seconds, any("bucket" in line for line in sandbox.listing())))
+        both.wait(10)
+
+    monkeypatch.setattr(sandbox, "_latency", 0.05)
+    monkeypatch.setattr(sandbox.clock, "sleep", meet)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda number: s3.create_bucket(**bucket_of(number)), range(2)))
+    assert found == [(0.05, False)] * 2
+    assert http_get(f"{sandbox.url}/_ctwatch/token")[0] == 200
+    assert sum("bucket" in line for line in sandbox.listing()) == 2
+
+
+def bucket_of(number):
+    place = {"LocationConstraint": SEOUL}
+    return {"Bucket": f"bucket-{number}", "CreateBucketConfiguration": place}
 
 
 def test_mototools_own_pages_are_closed(sandbox):

@@ -13,6 +13,7 @@ story; what AWS refuses is in `authorization`, `strictness` and `trails`, what a
 
 import html
 import http.client
+import json
 import logging
 import os
 import secrets
@@ -45,10 +46,12 @@ from ctwatch.sandbox.identities import ACCESS_KEY, SECRET_KEY, Identities, Ident
 from ctwatch.sandbox.metrics import Metrics
 from ctwatch.sandbox.roles import Roles
 from ctwatch.sandbox.slowness import Slowness
+from ctwatch.sandbox.traffic import Traffic
 
 HOST = "127.0.0.1"
 TOKEN_PATH = "/_ctwatch/token"  # noqa: S105 - a path; the token proves whose server answers
 CLOCK_PATH = "/_ctwatch/clock"
+TRAFFIC_PATH = "/_ctwatch/traffic"
 CONFIRM_PATH = "/confirm"
 UNSUBSCRIBE_PATH = "/unsubscribe"
 _HOP_BY_HOP = {"Connection", "Transfer-Encoding", "Server", "Date", "Status"}
@@ -199,6 +202,7 @@ class Sandbox(World):
         host: must be loopback.
         like_aws: whether it takes AWS's time to agree; see `slowness`.
         seed: of all that it draws then.
+        latency: seconds after which each AWS call is looked at, as if it came from far away.
         delivery_factory: makes the event plane; the real one when None.
         inbox_factory: makes the mailbox; the real one when None.
     """
@@ -214,6 +218,7 @@ class Sandbox(World):
         host: str = HOST,
         like_aws: bool = False,
         seed: int = 0,
+        latency: float = 0.0,
         delivery_factory: Callable[["Sandbox", Any], EventPlane] | None = None,
         inbox_factory: Callable[[Path, Clock], Any] | None = None,
     ) -> None:
@@ -232,6 +237,8 @@ class Sandbox(World):
         self._narrate = narrate
         self._given_folder = folder
         self.slowness = Slowness(self, seed) if like_aws else None
+        self.traffic = Traffic(self.clock.monotonic)
+        self._latency = latency
         self._make_delivery = delivery_factory or _real_delivery
         self._make_inbox = inbox_factory or _real_inbox
         self._token = secrets.token_hex(16)
@@ -462,6 +469,17 @@ class Sandbox(World):
         page = self._page(environ)
         if page:
             return page
+        with self.traffic.call():
+            self._travel()
+            return self._called(environ, body)
+
+    def _travel(self) -> None:
+        """Let pass what a call takes on its way, there and back."""
+        if self._latency:
+            with self._waiting():
+                self.clock.sleep(self._latency)
+
+    def _called(self, environ: dict[str, Any], body: bytes) -> wire.Answer:
         request = wire.decode(
             environ,
             body,
@@ -481,6 +499,8 @@ class Sandbox(World):
             return wire.Answer(200, {"Content-Type": "text/plain"}, self._token.encode())
         if path == CLOCK_PATH:
             return self._time(float(query.get("sleep", ["0"])[0]))
+        if path == TRAFFIC_PATH:
+            return self._counted()
         if path.startswith("/moto-api"):
             return wire.Answer(404, {"Content-Type": "text/plain"}, b"not part of the sandbox")
         links = {CONFIRM_PATH: ("ConfirmSubscription", "Token"),
@@ -497,6 +517,12 @@ class Sandbox(World):
                 self.clock.sleep(seconds)
         told = f"{self.clock.monotonic()!r} {self.clock.ahead!r}"
         return wire.Answer(200, {"Content-Type": "text/plain"}, told.encode())
+
+    def _counted(self) -> wire.Answer:
+        """The calls since this was last asked."""
+        tally = self.traffic.since_asked()
+        told = {"calls": tally.calls, "series": tally.series, "seconds": tally.seconds}
+        return wire.Answer(200, {"Content-Type": "application/json"}, json.dumps(told).encode())
 
     @contextmanager
     def _waiting(self) -> Iterator[None]:

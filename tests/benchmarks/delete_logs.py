@@ -1,7 +1,5 @@
 """How long `ctwatch down --delete-logs` takes for a hundred thousand versions.
 
-    python tests/benchmarks/delete_logs.py [VERSIONS]
-
 Beside it stands what cannot be saved: the same DeleteObjects calls, as many side by side, with
 every batch known beforehand. The sandbox runs in a process of its own and answers in slow motion:
 `LIST` and `DELETE` are five times what a page of a thousand takes S3, so that it is the order of
@@ -12,19 +10,17 @@ The keys are those of a trail of all regions: most log files in one of them, dig
 """
 
 import multiprocessing
-import os
-import resource
-import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import boto3
+from away import led, written
 from botocore.config import Config
+from measuring import Row, at_most, memory, timed
 from moto.s3.models import s3_backends
 
 from ctwatch.emptying import DELETERS
@@ -35,7 +31,9 @@ from ctwatch.sandbox.server import Sandbox
 LIST, DELETE = 1.0, 4.0
 BUCKET = "s3-cloudtrail-monitor-123456789012-ap-northeast-2-an"
 REGIONS = [f"region-{number}" for number in range(17)]
-CONFIG = "topic: {emails: [security@example.com]}\nchannels: []\n"
+CONFIG = {"topic": {"emails": ["security@example.com"]}, "channels": []}
+VERSIONS = 100_000
+TIME, MEMORY = 1.2, 1.2
 
 
 def serve(pipe: Connection) -> None:
@@ -82,23 +80,16 @@ def bare(versions: int) -> float:
         return timed(lambda: list(pool.map(delete, batches)))
 
 
-def down(config: Path) -> tuple[float, int]:
-    """Seconds that the emptying itself takes in the command, and its process's most memory (kB)."""
+def down(config: Path) -> tuple[float, float]:
+    """Seconds that the emptying itself takes in the command, and its process's most memory."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(_down, (config,))
 
 
-def _down(config: Path) -> tuple[float, int]:
+def _down(config: Path) -> tuple[float, float]:
     here = opened(Choice(config))
     taken = timed(lambda: here.watch.bucket.delete(here.aws))
-    return taken, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
-
-def timed(work: Callable[[], Any]) -> float:
-    """Seconds that it takes."""
-    start = time.monotonic()
-    work()
-    return time.monotonic() - start
+    return taken, memory()
 
 
 def make_bucket(config: Path) -> None:
@@ -107,42 +98,31 @@ def make_bucket(config: Path) -> None:
     list(build(inspect([here.watch.bucket], here.aws), here.aws))
 
 
-def say(line: str) -> None:
-    """Print a line."""
-    sys.stdout.write(f"{line}\n")
-
-
-def measure(versions: int) -> None:
-    """Measure both, and the command with a tenth of the versions."""
+def measure(rounds: int) -> list[Row]:
+    """The table; both once, as a round takes minutes, and the command with a tenth of it."""
+    del rounds
     ours, theirs = multiprocessing.Pipe()
     server = multiprocessing.get_context("spawn").Process(target=serve, args=(theirs,))
     server.start()
-    environment, unset = ours.recv()
-    for name in unset:
-        os.environ.pop(name, None)
-    os.environ.update(environment)
 
     def fill(many: int) -> None:
         ours.send(many)
         ours.recv()
 
-    with tempfile.TemporaryDirectory() as folder:
-        config = Path(folder) / "config.yaml"
-        config.write_text(CONFIG, "utf-8")
+    with led(*ours.recv()), written(CONFIG) as config:
         make_bucket(config)
-        fill(versions)
-        floor = bare(versions)
-        fill(versions)
-        taken, memory = down(config)
+        fill(VERSIONS)
+        floor = bare(VERSIONS)
+        fill(VERSIONS)
+        taken, more = down(config)
         make_bucket(config)
-        fill(versions // 10)
+        fill(VERSIONS // 10)
         _, less = down(config)
-    say(f"{versions:,} versions, in slow motion:")
-    say(f"  DeleteObjects alone {floor:.1f} s, all of it {taken:.1f} s: {taken / floor:.2f} times")
-    say(f"  most memory {memory / 1024:.0f} MB; with a tenth of the versions {less / 1024:.0f} MB")
     ours.send(0)
     server.join()
-
-
-if __name__ == "__main__":
-    measure(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000)
+    return [
+        Row(f"DeleteObjects of {VERSIONS:,} versions, in slow motion", f"{floor:.1f} s"),
+        at_most("- all of it", f"{taken:.1f} s", taken / floor, TIME),
+        Row("most memory with a tenth of the versions", f"{less:.0f} MB"),
+        at_most("- with all", f"{more:.0f} MB", more / less, MEMORY),
+    ]
