@@ -5,6 +5,7 @@ and asserts nothing but their exit codes, and ends with the sandbox's own invent
 """
 
 import html
+import itertools
 import os
 import re
 import secrets
@@ -26,6 +27,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from ctwatch.cli import main
+from ctwatch.clock import Clock
 from ctwatch.config import parse
 from ctwatch.errors import SandboxError
 from ctwatch.render import Hanging, Screen, heading, panel
@@ -40,6 +42,9 @@ if TYPE_CHECKING:
 ADDRESS = "security@example.com"
 _ARRIVES = 10.0
 """Seconds within which anything must arrive on loopback."""
+_DELIVERS_EVERY = 300.0
+"""Seconds from one delivery of log files to the next."""
+_DELIVERIES_OF_AN_HOUR = 12
 _LIMIT = ("--timeout", "30")
 _FIRST = ", the first of them"
 
@@ -58,13 +63,16 @@ def leading_to(sandbox: "Sandbox") -> Iterator[None]:
         os.environ.update(before)
 
 
-def keep_sandbox(region: str, *, quiet: bool, like_aws: bool = False) -> int:
+def keep_sandbox(
+    region: str, *, quiet: bool, like_aws: bool = False, clock: Clock | None = None
+) -> int:
     """Run a sandbox until Ctrl-C or SIGTERM; exports on stdout, the story on stderr.
 
     Args:
         region: the home region.
         quiet: whether to tell no more than the confirmation links.
         like_aws: whether it takes AWS's time to agree, another one each time it is run.
+        clock: by which everything in it goes; the machine's when None.
 
     Raises:
         ConfigError: there is no such region.
@@ -75,7 +83,11 @@ def keep_sandbox(region: str, *, quiet: bool, like_aws: bool = False) -> int:
     with _told_to_end() as over:
         story = _Story(screen)
         sandbox = sandbox_class()(
-            region=region, narrate=story.tell, like_aws=like_aws, seed=secrets.randbits(32)
+            region=region,
+            narrate=story.tell,
+            clock=clock,
+            like_aws=like_aws,
+            seed=secrets.randbits(32),
         )
         with sandbox as running, leading_to(running):  # its own boto3, too, must not look elsewhere
             story.sandbox = running
@@ -83,9 +95,22 @@ def keep_sandbox(region: str, *, quiet: bool, like_aws: bool = False) -> int:
                 print(line, flush=True)  # noqa: T201 - for a shell: no width, no wrapping
             screen.talk("A local AWS is running. Paste these lines into another terminal, then:")
             screen.talk("ctwatch up   (or any AWS client). Ctrl-C ends it and all that is in it.")
-            over.wait()
+            _deliver_logs(running, over)
         screen.talk("The sandbox is gone, with everything in it.")
     return 0
+
+
+def _deliver_logs(sandbox: "Sandbox", over: threading.Event) -> None:
+    """Let CloudTrail deliver as it does on AWS, until it is over.
+
+    Log files "about every 5 minutes", digests once an hour:
+    https://docs.aws.amazon.com/awscloudtrail/latest/userguide/get-and-view-cloudtrail-log-files.html
+    https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-log-file-validation-digest-file-structure.html
+    """
+    for delivery in itertools.count(1):
+        if over.wait(_DELIVERS_EVERY / sandbox.clock.speed):
+            return
+        sandbox.deliver_logs(digests=delivery % _DELIVERIES_OF_AN_HOUR == 0)
 
 
 @contextmanager
