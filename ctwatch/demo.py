@@ -5,6 +5,7 @@ and asserts nothing but their exit codes, and ends with the sandbox's own invent
 """
 
 import html
+import itertools
 import os
 import re
 import secrets
@@ -26,6 +27,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from ctwatch.cli import main
+from ctwatch.clock import Clock
 from ctwatch.config import parse
 from ctwatch.errors import SandboxError
 from ctwatch.render import Hanging, Screen, heading, panel
@@ -40,6 +42,9 @@ if TYPE_CHECKING:
 ADDRESS = "security@example.com"
 _ARRIVES = 10.0
 """Seconds within which anything must arrive on loopback."""
+_DELIVERS_EVERY = 300.0
+"""Seconds from one delivery of log files to the next."""
+_DELIVERIES_OF_AN_HOUR = 12
 _LIMIT = ("--timeout", "30")
 _FIRST = ", the first of them"
 
@@ -58,7 +63,14 @@ def leading_to(sandbox: "Sandbox") -> Iterator[None]:
         os.environ.update(before)
 
 
-def keep_sandbox(region: str, *, quiet: bool, like_aws: bool = False, latency: float = 0.0) -> int:
+def keep_sandbox(
+    region: str,
+    *,
+    quiet: bool,
+    like_aws: bool = False,
+    latency: float = 0.0,
+    clock: Clock | None = None,
+) -> int:
     """Run a sandbox until Ctrl-C or SIGTERM; exports on stdout, the story on stderr.
 
     Args:
@@ -66,6 +78,7 @@ def keep_sandbox(region: str, *, quiet: bool, like_aws: bool = False, latency: f
         quiet: whether to tell no more than the confirmation links.
         like_aws: whether it takes AWS's time to agree, another one each time it is run.
         latency: seconds after which each call is answered; then the calls are counted, too.
+        clock: by which everything in it goes; the machine's when None.
 
     Raises:
         ConfigError: there is no such region.
@@ -78,6 +91,7 @@ def keep_sandbox(region: str, *, quiet: bool, like_aws: bool = False, latency: f
         sandbox = sandbox_class()(
             region=region,
             narrate=story.tell,
+            clock=clock,
             like_aws=like_aws,
             seed=secrets.randbits(32),
             latency=latency,
@@ -88,8 +102,9 @@ def keep_sandbox(region: str, *, quiet: bool, like_aws: bool = False, latency: f
                 print(line, flush=True)  # noqa: T201 - for a shell: no width, no wrapping
             screen.talk("A local AWS is running. Paste these lines into another terminal, then:")
             screen.talk("ctwatch up   (or any AWS client). Ctrl-C ends it and all that is in it.")
-            while not over.wait(_GLANCE if latency else None):
-                _tell_burst(screen, running)
+            if latency:
+                threading.Thread(target=_tell_bursts, args=(screen, running, over)).start()
+            _deliver_logs(running, over)
         screen.talk("The sandbox is gone, with everything in it.")
     return 0
 
@@ -98,11 +113,25 @@ _GLANCE, _QUIET = 0.2, 1.0
 """Seconds between two looks at the traffic, and those after which a burst of calls is over."""
 
 
-def _tell_burst(screen: Screen, sandbox: "Sandbox") -> None:
-    """Tell of the calls that came, when no more come."""
-    if burst := sandbox.traffic.burst(_QUIET):
-        calls = "1 call" if burst.calls == 1 else f"{burst.calls} calls"
-        screen.talk(f"{calls}, {burst.series} in series, {burst.seconds:.2f} s")
+def _tell_bursts(screen: Screen, sandbox: "Sandbox", over: threading.Event) -> None:
+    """Tell of the calls that came whenever no more come, until it is over."""
+    while not over.wait(_GLANCE):
+        if burst := sandbox.traffic.burst(_QUIET):
+            calls = "1 call" if burst.calls == 1 else f"{burst.calls} calls"
+            screen.talk(f"{calls}, {burst.series} in series, {burst.seconds:.2f} s")
+
+
+def _deliver_logs(sandbox: "Sandbox", over: threading.Event) -> None:
+    """Let CloudTrail deliver as it does on AWS, until it is over.
+
+    Log files "about every 5 minutes", digests once an hour:
+    https://docs.aws.amazon.com/awscloudtrail/latest/userguide/get-and-view-cloudtrail-log-files.html
+    https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-log-file-validation-digest-file-structure.html
+    """
+    for delivery in itertools.count(1):
+        if over.wait(_DELIVERS_EVERY / sandbox.clock.speed):
+            return
+        sandbox.deliver_logs(digests=delivery % _DELIVERIES_OF_AN_HOUR == 0)
 
 
 @contextmanager

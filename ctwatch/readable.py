@@ -8,6 +8,10 @@ own, or EventBridge would run them together; it delivers them in their quotation
 nothing that it puts between them.
 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-transform-target-input.html
 
+So the head of a mail, down to the event id and the link to it, holds AWS's own words alone: what
+a caller types (the name of a trail, a session, an object) comes after it, and may look like more
+lines or another link. From there on nothing is certain but by opening the event.
+
 The event id is always among the lines, the request id and the name of what was touched wherever
 they are recorded: by these a drill finds its own. The user agent is not, which a caller chooses
 freely and at length: SNS sends no text message of more than 1,600 characters.
@@ -119,27 +123,31 @@ _WHERE: tuple[_Line, ...] = (("리전", "Region", "<region>"), ("계정", "Accou
 _ID: _Line = ("이벤트 ID", "Event ID", "<id>")
 _REQUEST: _Line = ("요청 ID", "Request ID", "<request>")
 
+_HEADS: dict[_Subject, tuple[_Line, ...]] = {
+    "trail": (_EVENT, _RESULT, _ID),
+    "call": (("이벤트", "Event", "<event> (<from>)"), _RESULT, _ID),
+    "signin": (_EVENT, ("결과", "Result", "<signin><switch>"), _ID),
+    "object": (("버킷", "Bucket", "<bucket>"), ("이벤트 ID", "Event ID", "<envelope>")),
+    "insight": (
+        ("이벤트", "Event", "<kind>: <observed> (<of>)"),
+        ("상태", "State", "<state>"),
+        _ID,
+    ),
+}
+"""What AWS alone words; nothing here was typed by a caller."""
+
 _LINES: dict[_Subject, tuple[_Line, ...]] = {
     "trail": (
-        _EVENT,
-        _RESULT,
         ("추적", "Trail", _TRAIL),
         ("그 밖의 대상", "Other target", _OF_TRAILS),
-        *(*_WHO, *_WHERE, _ID, _REQUEST),
+        *(*_WHO, *_WHERE, _REQUEST),
     ),
     "call": (
-        ("이벤트", "Event", "<event> (<from>)"),
-        _RESULT,
         ("대상", "Target", _TRAIL + _OF_TRAILS + _OF_OTHERS),
-        *(*_WHO, *_WHERE, _ID, _REQUEST),
+        *(*_WHO, *_WHERE, _REQUEST),
     ),
-    "signin": (
-        _EVENT,
-        ("결과", "Result", "<signin><switch>"),
-        *(*_WHO, *_WHERE, _ID),
-    ),
+    "signin": (*_WHO, *_WHERE),
     "object": (
-        ("버킷", "Bucket", "<bucket>"),
         ("객체", "Object", "<key>"),
         ("버전", "Version", "<version>"),
         ("삭제 방식", "How", "<reason>, <deletion>"),
@@ -148,14 +156,8 @@ _LINES: dict[_Subject, tuple[_Line, ...]] = {
         ("소스 IP", "Source IP", "<address>"),
         ("리전", "Region", "<where>"),
         ("계정", "Account", "<account>"),
-        ("이벤트 ID", "Event ID", "<envelope>"),
     ),
-    "insight": (
-        ("이벤트", "Event", "<kind>: <observed> (<of>)"),
-        ("상태", "State", "<state>"),
-        ("발생 시각(UTC)", "Time (UTC)", "<at>"),
-        *(*_WHERE, _ID),
-    ),
+    "insight": (("발생 시각(UTC)", "Time (UTC)", "<at>"), *_WHERE),
 }
 
 # A host of AWS's own, and no region in it: what stands in an event must not lead elsewhere.
@@ -193,9 +195,8 @@ def transformer(
     severity = _IF_DONE if _may_fail(subject, pattern) else _SEVERITY
     level = _LEVELS[language][detection.severity]
     head = f"{detection.title[language]} ({severity[language]}: {level})"
-    lines = [
-        f"{line[column]}: {line[2]}" for line in (*_LINES[subject], *_link(subject, partition))
-    ]
+    shown = (*_HEADS[subject], *_link(subject, partition), *_LINES[subject])
+    lines = [f"{line[column]}: {line[2]}" for line in shown]
     used = {name for name in _PATHS if any(f"<{name}>" in line for line in lines)}
     return {
         "InputPathsMap": {name: path for name, path in _PATHS.items() if name in used},

@@ -65,7 +65,7 @@ def _beside(sandbox: Sandbox) -> Iterator[tuple[Any, str]]:
     yield from ((sandbox, "calls"), (sandbox, "_opted_in"))
     yield sandbox._authorization, "service_control"
     yield from ((sandbox._history, "_records"), (sandbox._metrics, "_sums"))
-    yield from ((sandbox._log_files, "_pending"), (sandbox._log_files, "_chains"))
+    yield from ((sandbox._log_files, name) for name in ("_pending", "_undigested", "_chains"))
     yield from ((sandbox._identities, "_known"), (delivery.functions, "_code"))
     yield from ((delivery.topics, name) for name in ("_tokens", "_pending", "_authenticated"))
     if sandbox.slowness:

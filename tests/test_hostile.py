@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from email import message_from_bytes
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from ctwatch.cli import main
 from ctwatch.demo import _Story
 from ctwatch.render import Screen
 from ctwatch.sandbox.calls import Hop
+from ctwatch.sandbox.inbox import Mail
 from ctwatch.sandbox.server import Sandbox
 from ctwatch.secret import VARIABLES
 
@@ -138,8 +140,7 @@ def test_whatever_any_answer_says_is_printed_inert(world: World, say: Say, comma
 # ---------------------------------------------------------------- an event that is hostile itself
 
 
-@pytest.fixture(scope="module")
-def struck(world: World) -> str:
+def strike(world: World, name: str = BROKEN + PINGING) -> str:
     """A call on a trail of such a name, by a program that calls itself so; its request id."""
     client = world.client("cloudtrail")
 
@@ -149,11 +150,16 @@ def struck(world: World) -> str:
     client.meta.events.register("before-send.cloudtrail", introduce, unique_id="introduce")
     try:
         with pytest.raises(client.exceptions.ClientError) as caught:
-            client.stop_logging(Name=BROKEN + PINGING)
+            client.stop_logging(Name=name)
     finally:
         client.meta.events.unregister("before-send.cloudtrail", unique_id="introduce")
     assert world.sandbox.idle(20)
     return str(caught.value.response["ResponseMetadata"]["RequestId"])
+
+
+@pytest.fixture(scope="module")
+def struck(world: World) -> str:
+    return strike(world)
 
 
 # What would act in a channel, were it not inert there. A program's document alone holds the texts
@@ -241,6 +247,63 @@ def test_a_mail_of_text_has_no_line_but_ours(world: World) -> None:
     assert MARK in mail.text
     assert_safe_to_print(mail.subject + "\n" + mail.text)
     assert "https://evil" not in mail.text
+
+
+ENGLISH = {"alerts": {"language": "en"}}
+
+
+def mailed(world: World, route: str) -> tuple[Mail, str]:
+    """The mail of a hostile call that AWS words on this route, and the call's request id."""
+    world.use({"channels": CHANNELS[:1], "topic": {"emails": [ADDRESS]}, "route": route, **ENGLISH})
+    assert world.run("up").code == 0
+    world.click()
+    request = strike(world, ACTING + PINGING)  # AWS's own texts are UTF-8: no halves of characters
+    [mail] = [one for one in world.sandbox.inbox.mails if request in one.text]
+    return mail, request
+
+
+def assert_plain(mail: Mail) -> None:
+    """No program shows it as anything but text, and its subject is AWS's own."""
+    sent = message_from_bytes(mail.path.read_bytes())
+    assert (sent.get_content_type(), sent.is_multipart()) == ("text/plain", False)
+    assert mail.subject == "AWS Notification Message"
+
+
+def test_a_mail_that_eventbridge_words_begins_with_what_nobody_typed(world: World) -> None:
+    """AWS escapes nothing in it, which SECURITY.md says; so its head must do without."""
+    mail, request = mailed(world, "direct")
+    assert_plain(mail)
+    head, typed, rest = mail.text.partition(f'"Trail: {MARK}')
+    [record] = [one for one in world.sandbox.calls if one.event_id and one.event_id in head]
+    assert record.call.operation == "StopLogging"
+    assert head.splitlines()[0].startswith('"CloudTrail trail tampering (severity')
+    assert [line.strip('"').partition(": ")[0] for line in head.splitlines()[1:]] == [
+        *("Event", "Result (empty", "Event ID", "See it in the AWS console")
+    ]
+    assert (MARK in head, typed != "") == (False, True)
+    assert request in rest
+    assert rest.count(MARK) == 0
+
+
+def test_a_mail_of_json_holds_what_was_typed_as_values_of_known_keys(world: World) -> None:
+    mail, request = mailed(world, "fanout")
+    assert_plain(mail)
+    event, _ = json.JSONDecoder().raw_decode(mail.text)
+    assert event["detail"]["requestID"] == request
+    assert {path for path, text in leaves_of(event) if MARK in text} == {
+        *("detail.requestParameters.name", "detail.userAgent")
+    }
+
+
+def leaves_of(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Every value of a document by its path, each key as a value, too."""
+    if isinstance(value, dict | list):
+        pairs = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, one in pairs:
+            yield "a key", str(key)
+            yield from leaves_of(one, f"{path}.{key}".lstrip("."))
+    else:
+        yield path, str(value)
 
 
 # ---------------------------------------------------------------- what the sandbox tells

@@ -124,15 +124,15 @@ def test_a_path_that_is_not_there_leaves_its_line_empty():
     assert lines(mail(rule, bare))[1:] == [
         "Event: StopLogging",
         "Result (empty: it succeeded): ",
+        f"Event ID: {one}",
+        f"See it in the AWS console: {page}",
         "Trail: ",
         "Other target: ",
         f"Time (UTC): {event['detail']['eventTime']}",
         *("Actor: ", "Identity: ", "MFA (empty: not recorded): ", "Source IP: "),
         f"Region: {region}",
         f"Account: {event['account']}",
-        f"Event ID: {one}",
         "Request ID: ",
-        f"See it in the AWS console: {page}",
         "ctwatch · ctwatch",
     ]
 
@@ -144,6 +144,29 @@ def test_what_an_intruder_types_is_put_in_as_it_is_and_keeps_no_mail_from_going(
     text = mail(rule, call)
     assert f'"Trail: {typed}"' in text
     assert text.replace(typed, "") == mail(rule, event).replace("ct-trail-monitor", "")
+
+
+def typed_into(value):
+    """The same with every text an intruder's."""
+    if isinstance(value, dict):
+        return {key: typed_into(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [typed_into(one) for one in value]
+    return "TYPED" if isinstance(value, str) else value
+
+
+@pytest.mark.parametrize("detection", catalogue())
+def test_the_head_of_a_mail_holds_nothing_that_a_caller_types(detection):
+    """The verdict, the event's name, result and id, and the link: the same whatever he typed."""
+    chosen = ("requestParameters", "userIdentity", "userAgent", "errorMessage", "object")
+    for rule in rules(detection, "en"):
+        for event in rule.fires:
+            typed = {key: typed_into(one) for key, one in event["detail"].items() if key in chosen}
+            text = mail(rule, {**event, "detail": {**event["detail"], **typed}})
+            head = lines(text.partition("TYPED")[0])[:-1]
+            assert head == lines(mail(rule, event))[: len(head)]
+            last = [one for one in head if one.startswith(("Event ID: ", "See it in the AWS "))]
+            assert len(last) == (1 if "object" in event["detail"] else 2)
 
 
 def test_where_the_link_leads_no_event_decides():

@@ -1,5 +1,7 @@
 """`ctwatch sandbox` as a process of its own, and other processes that use it."""
 
+import gzip
+import json
 import os
 import re
 import shutil
@@ -10,16 +12,21 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import boto3
 import pytest
 import yaml
 from botocore.exceptions import ClientError
+from sandbox_stand_ins import client, make_trail
 from watch_world import PLAIN
 
 from ctwatch.cli import main
-from ctwatch.demo import _told_to_end, exports
+from ctwatch.clock import Clock
+from ctwatch.demo import _told_to_end, exports, keep_sandbox
 
 CTWATCH = [sys.executable, "-c", "from ctwatch.cli import run; run()"]
 PATIENCE = 60.0
@@ -344,6 +351,47 @@ def test_what_ends_it_is_undone_again_and_a_hang_up_is_ignored_where_it_was():
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def digests(s3) -> list[dict]:
+    """The digest files in the bucket, the oldest first."""
+    listed = s3.list_objects_v2(Bucket="watched-logs").get("Contents", [])
+    keys = sorted(one["Key"] for one in listed if "CloudTrail-Digest" in one["Key"])
+    found = [s3.get_object(Bucket="watched-logs", Key=key)["Body"].read() for key in keys]
+    return [json.loads(gzip.decompress(one)) for one in found]
+
+
+def watched() -> list[dict]:
+    """Use the sandbox that this process is led to until two digests are there, then end it."""
+    end = time.monotonic() + PATIENCE
+    while not os.environ.get("AWS_ENDPOINT_URL"):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    try:
+        place = SimpleNamespace(url=os.environ["AWS_ENDPOINT_URL"], env=os.environ.copy)
+        make_trail(place, EnableLogFileValidation=True)
+        sns, s3 = client(place, "sns"), client(place, "s3")
+        while len(found := digests(s3)) < 2 and time.monotonic() < end:
+            sns.create_topic(Name="recorded")
+            time.sleep(0.02)
+        return found
+    finally:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_log_files_are_delivered_every_five_minutes_and_digests_every_hour(monkeypatch):
+    """By a clock of which an hour is a second."""
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    with ThreadPoolExecutor(1) as hand:
+        using = hand.submit(watched)
+        assert keep_sandbox("ap-northeast-2", quiet=True, clock=Clock(3600)) == 0
+        first, second = using.result(PATIENCE)[:2]
+    begun, ended = (
+        datetime.fromisoformat(second[name]) for name in ("digestStartTime", "digestEndTime")
+    )
+    assert second["previousDigestS3Object"] == first["digestS3Object"]
+    assert ended - begun > timedelta(minutes=59)
+    assert len(second["logFiles"]) > 1
 
 
 def below(pid: int) -> set[int]:

@@ -4,8 +4,8 @@ A trail that logs a call keeps its record until somebody lets CloudTrail deliver
 log file for each region that has records, and, where the trail wants its files validated, a digest
 file for each region, signed with that region's key. What the bucket's policy keeps out waits, and
 the trail's status tells why. The first digest of a chain names none before it; StopLogging ends a
-chain. On AWS that is every few minutes and every hour; here it is when it is asked for, and as of
-the time that is asked for, so that a day can pass in a moment.
+chain. On AWS, and in `ctwatch sandbox`, that is every few minutes and every hour; here it is when
+it is asked for, and as of the time that is asked for, so that a day can pass in a moment.
 
     https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-log-file-validation-digest-file-structure.html
 """
@@ -98,12 +98,14 @@ class LogFiles:
         self._pending: dict[tuple[str, str], deque[Any]] = defaultdict(
             lambda: deque(maxlen=HISTORY_LENGTH)
         )
+        self._undigested: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
         self._chains: dict[tuple[str, str], _Chain] = {}
 
     def clear(self) -> None:
         """Forget everything."""
         with self._lock:
             self._pending.clear()
+            self._undigested.clear()
             self._chains.clear()
 
     def add(self, trails: Sequence[Any], record: Mapping[str, Any]) -> None:
@@ -117,18 +119,26 @@ class LogFiles:
         with self._lock:
             self._chains = {key: one for key, one in self._chains.items() if key[0] != arn}
 
-    def deliver(self, trail: Any, regions: Sequence[str], at: datetime) -> list[str]:
+    def deliver(
+        self, trail: Any, regions: Sequence[str], at: datetime, *, digests: bool = True
+    ) -> list[str]:
         """Deliver what a trail has of these regions, as of a time.
+
+        Args:
+            trail: which one.
+            regions: of which regions.
+            at: as of when.
+            digests: whether it is time for digests, too; else the next ones name these files.
 
         Returns:
             The keys of the objects, the digests last.
         """
         with self._lock:
             hours = [self._hour(trail, region, at.replace(microsecond=0)) for region in regions]
-            files = {one.region: self._log_file(one) for one in hours}
-            keys = [file["s3Object"] for file in files.values() if file]
-            if trail.log_validation:
-                keys += filter(None, [self._digest(one, files[one.region]) for one in hours])
+            files = [file for one in hours if (file := self._log_file(one))]
+            keys = [file["s3Object"] for file in files]
+            if trail.log_validation and digests:
+                keys += filter(None, map(self._digest, hours))
             return keys
 
     def _hour(self, trail: Any, region: str, at: datetime) -> _Hour:
@@ -146,7 +156,7 @@ class LogFiles:
         content = json.dumps({"Records": records}).encode()
         self._put(hour.trail, key, content, {})
         times = sorted(one["eventTime"] for one in records)
-        return {
+        file = {
             "s3Bucket": hour.trail.bucket_name,
             "s3Object": key,
             "hashValue": hashlib.sha256(content).hexdigest(),
@@ -154,14 +164,19 @@ class LogFiles:
             "newestEventTime": times[-1],
             "oldestEventTime": times[0],
         }
+        if hour.trail.log_validation:
+            self._undigested[which].append(file)
+        return file
 
-    def _digest(self, hour: _Hour, file: Mapping[str, Any] | None) -> str | None:
+    def _digest(self, hour: _Hour) -> str | None:
         trail, bucket = hour.trail, hour.trail.bucket_name
-        chain = self._chains.get((trail.arn, hour.region))
+        which = (trail.arn, hour.region)
+        chain = self._chains.get(which)
         name = f"{trail.trail_name}_{trail.region_name}_{hour.end:%Y%m%dT%H%M%SZ}"
         key = hour.key(self._cloud.account, "CloudTrail-Digest", name)
         if not self._lets_in(trail, key, "LatestDigestDeliveryError"):
             return None
+        files = self._undigested.pop(which, [])
         document = {
             "awsAccountId": self._cloud.account,
             "digestStartTime": _stamp(hour.start),
@@ -170,10 +185,10 @@ class LogFiles:
             "digestS3Object": key,
             "digestPublicKeyFingerprint": _fingerprint(hour.region),
             "digestSignatureAlgorithm": "SHA256withRSA",
-            "newestEventTime": file["newestEventTime"] if file else None,
-            "oldestEventTime": file["oldestEventTime"] if file else None,
+            "newestEventTime": max((one["newestEventTime"] for one in files), default=None),
+            "oldestEventTime": min((one["oldestEventTime"] for one in files), default=None),
             **(chain.last if chain else _NO_PREVIOUS),
-            "logFiles": [file] if file else [],
+            "logFiles": files,
         }
         content = json.dumps(document).encode()
         signature = signed(hour.region, document, content)
@@ -185,7 +200,7 @@ class LogFiles:
             "previousDigestHashAlgorithm": "SHA-256",
             "previousDigestSignature": signature,
         }
-        self._chains[trail.arn, hour.region] = _Chain(hour.end, last)
+        self._chains[which] = _Chain(hour.end, last)
         return key
 
     def _lets_in(self, trail: Any, key: str, told: str) -> bool:

@@ -698,7 +698,11 @@ class Sandbox(World):
         self._announce(objects.expiry(call, self._cloud.forward(call), self._cloud))
 
     def deliver_logs(
-        self, at: datetime | None = None, regions: Sequence[str] | None = None
+        self,
+        at: datetime | None = None,
+        regions: Sequence[str] | None = None,
+        *,
+        digests: bool = True,
     ) -> list[str]:
         """Let CloudTrail deliver the log files that are due, and the digest files of an hour.
 
@@ -706,17 +710,21 @@ class Sandbox(World):
             at: as of when; now when None. Times must follow one another.
             regions: of which regions; when None of the trail's home region, and where it records
                 every region of each that is enabled, whether anything happened there or not.
+            digests: whether the hour is over; else the next digest files name these log files.
 
         Returns:
             The keys of what was put into the buckets.
         """
         when = at or self.clock.now()
         recording = [one for one in trails.every_trail(self._cloud) if one.status.is_logging]
-        return [key for one in recording for key in self._deliver_logs(one, regions, when)]
+        keys = []
+        for trail in recording:
+            which = regions or self._recorded(trail)
+            keys += self._told(trail, self._log_files.deliver(trail, which, when, digests=digests))
+        return keys
 
-    def _deliver_logs(self, trail: Any, regions: Sequence[str] | None, when: datetime) -> list[str]:
-        """Those of one trail, of which its topic is told."""
-        keys = self._log_files.deliver(trail, regions or self._recorded(trail), when)
+    def _told(self, trail: Any, keys: list[str]) -> list[str]:
+        """What was delivered for a trail, of which its topic is told."""
         for message in trails.notices(self._cloud, trail, keys):
             self._delivery.publish(trail.topic_arn, message)
         return keys

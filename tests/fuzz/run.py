@@ -4,8 +4,9 @@
     python tests/fuzz/run.py config -atheris_runs=100000
 
 The targets are config, pattern, notifier and record; the options are libFuzzer's
-(https://llvm.org/docs/LibFuzzer.html#options). It begins with the seeds, and with what it found
-before (`tests/fuzz/found`), which `test_any_input.py` tries at every run of the suite.
+(https://llvm.org/docs/LibFuzzer.html#options). It begins with the seeds. Nothing has been found so
+far; what is found is put into `tests/fuzz/found/TARGET/`, a file an input, and is from then on
+among the seeds, and tried by `test_any_input.py` at every run of the suite.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Where a fuzzer begins: what is right, and what it has found."""
+"""Where a fuzzer begins: what is right, and what it finds, which so far is nothing."""
 
 import json
 from pathlib import Path
@@ -25,7 +25,7 @@ def _bytes(*documents: object) -> bytes:
 
 
 def found(target: str) -> dict[str, bytes]:
-    """The inputs that once broke it, by the name of their file."""
+    """The inputs that broke it, by the name of their file; there is no folder before the first."""
     folder = _FOUND / target
     return {path.name: path.read_bytes() for path in sorted(folder.glob("*"))}
 
