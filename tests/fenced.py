@@ -2,18 +2,22 @@
 
 import functools
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from ipaddress import ip_address
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlsplit
 
+import boto3
 import pytest
-from shared_clients import lead, sharing
-from watch_world import World
+from shared_clients import lead, sharing, without_socket
+from watch_world import World, world_of
 
 from ctwatch.demo import leading_to
 from ctwatch.sandbox import runtime
+from ctwatch.sandbox.cloud import straight
 from ctwatch.sandbox.server import Sandbox
 from ctwatch.sandbox.zygote import Zygote
 
@@ -123,6 +127,45 @@ def real_world(folder: Path) -> dict[str, str]:
         "DISCORD_WEBHOOK_URL": "https://discord.com/api/webhooks/1/MarkedWebhook0001",
         **PROXIES,
     }
+
+
+@contextmanager
+def world_of_aws_itself(
+    sandbox: Sandbox, folder: Path, webhooks: Mapping[str, str]
+) -> Iterator[tuple[World, set[str]]]:
+    """A world whose endpoints are AWS's own, and the set of the hosts that its clients ask for.
+
+    Behind those names `sandbox` answers, without a socket. It delivers no event, of which the
+    function would tell a channel that is real. The webhooks come as the environment has them, a URL
+    by the name of its variable.
+    """
+    hosts: set[str] = set()
+
+    def through(_: Sandbox) -> Callable[[boto3.Session], None]:
+        ask = straight(without_socket(sandbox))
+
+        def before_send(request: Any, **_: Any) -> Any:
+            url = urlsplit(request.url)
+            hosts.add(f"{url.scheme}://{url.netloc}")
+            bucket, s3, _rest = url.netloc.partition(".s3.")  # the sandbox has buckets in paths
+            path = f"/{bucket}{url.path}" if s3 else url.path
+            here = f"{sandbox.url}{path}?{url.query}"
+            return ask(SimpleNamespace(**{**vars(request), "url": here}))
+
+        def prepare(session: boto3.Session) -> None:
+            session.events.register("before-send", before_send, unique_id="past AWS")
+
+        return prepare
+
+    with (
+        world_of(sandbox, folder, through=through) as world,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr(sandbox._delivery, "deliver", lambda *_: None)
+        patch.delenv("AWS_ENDPOINT_URL")
+        for name, url in webhooks.items():
+            patch.setenv(name, url)
+        yield world, hosts
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """ctwatch talks to nobody but whom the configuration names: on loopback, to this machine alone.
 
 The clients have their sockets here, other than in most tests. Every command of all, and the demo,
-are for `test_reach_further`.
+are for `test_reach_further`; AWS's own endpoints for `test_reach_aws`.
 """
 
 import os
