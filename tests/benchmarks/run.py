@@ -45,7 +45,7 @@ def say(line: str) -> None:
 
 
 def main() -> None:
-    """Run what is asked for, in the order of the issue."""
+    """Run what is asked for."""
     sys.path.insert(1, str(Path(__file__).parent.parent))  # the tests' own helpers
     given = arguments()
     say(machine())
