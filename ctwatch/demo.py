@@ -103,7 +103,9 @@ def keep_sandbox(
             screen.talk("A local AWS is running. Paste these lines into another terminal, then:")
             screen.talk("ctwatch up   (or any AWS client). Ctrl-C ends it and all that is in it.")
             if latency:
-                threading.Thread(target=_tell_bursts, args=(screen, running, over)).start()
+                threading.Thread(
+                    target=_tell_bursts, args=(screen, running, over), daemon=True
+                ).start()
             _deliver_logs(running, over)
         screen.talk("The sandbox is gone, with everything in it.")
     return 0

@@ -37,7 +37,9 @@ OF_CHANNEL = {
 """What decides where the webhook is all there is."""
 
 
-@pytest.fixture(scope="module", params=CONFIGS)
+@pytest.fixture(
+    scope="module", params=["plain", pytest.param("elsewhere", marks=pytest.mark.exhaustive)]
+)
 def standing(
     request: pytest.FixtureRequest, running: Sandbox, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[str, World, Opened]]:

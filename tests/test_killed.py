@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import pytest
 from killing import DOWN, TRIED, TRIED_SLOW, again, arm, armed, killing, writing
 from watch_world import PLAIN, world_of
 
@@ -20,6 +21,7 @@ def test_the_next_up_goes_on_where_a_killed_one_ended(running: Sandbox, tmp_path
             armed(killer.world, whole)(ended)
 
 
+@pytest.mark.exhaustive
 def test_an_account_that_is_put_back_is_as_it_was(running: Sandbox, tmp_path: Path) -> None:
     with world_of(running, tmp_path) as world:
         prepare = again(world, lambda: arm(world, PLAIN))

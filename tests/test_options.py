@@ -355,6 +355,7 @@ def told(ran: Ran, but: str) -> list[str]:
     return sorted(line for line in lines if not but or f" {but} " not in line)
 
 
+@pytest.mark.exhaustive
 def test_each_option_is_switched_on_later_without_a_gap_and_cleared_away_with_the_rest(
     world: World,
 ) -> None:

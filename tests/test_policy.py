@@ -302,6 +302,7 @@ def story(running: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield story
 
 
+@pytest.mark.exhaustive
 def test_under_its_policy_alone_each_command_does_its_work(story: Story) -> None:
     done = [f"{command} {ran.code}" for command, ran in story.ran]
     looked = ["plan 0", "status 3", "status 0"]  # its key has lost the alias; its logs are valid
@@ -312,6 +313,7 @@ def test_under_its_policy_alone_each_command_does_its_work(story: Story) -> None
     assert not [ran for _, ran in story.ran if "credentials may not" in ran.text]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_action_is_used(command: str, story: Story) -> None:
     used = story.used[command]
@@ -319,6 +321,7 @@ def test_every_action_is_used(command: str, story: Story) -> None:
     assert unused == [], unused
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("action", LESS)
 def test_a_command_that_lacks_one_action_says_so(action: str, story: Story) -> None:
     ran = story.less[action]

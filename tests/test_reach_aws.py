@@ -3,12 +3,14 @@
 import re
 from pathlib import Path
 
+import pytest
 from fenced import fenced, world_of_aws_itself
 from watch_world import DISCORD, ELSEWHERE
 
 from ctwatch.sandbox.server import Sandbox
 
 
+@pytest.mark.exhaustive
 def test_where_aws_is_real_nobody_is_asked_but_aws_and_the_hosts_of_the_config(
     running: Sandbox, tmp_path: Path
 ) -> None:

@@ -100,7 +100,7 @@ COST: dict[str, dict[tuple[str, ...], tuple[int, int]]] = {
 CONFIGS: dict[str, Any] = {"plain": PLAIN, "rich": RICH}
 
 
-@pytest.mark.parametrize("config", COST)
+@pytest.mark.parametrize("config", ["plain", pytest.param("rich", marks=pytest.mark.exhaustive)])
 def test_each_command_makes_so_many_calls_and_so_many_in_series(
     config: str, world: World, wire: Rounds
 ) -> None:
