@@ -190,8 +190,8 @@ def singles(
             some = {kinds[(place + number) % len(kinds)], *(["lost"] if whole(call) else [])}
             if whole(call) and not number:
                 failures = [one for one in kinds if one[0] == "5"]
-                left = {failures[(place + each) % len(failures)] for each in range(1)}
-                some = {*kinds} - ({*failures} - left if spread else set())
+                left_out = {*failures} - {failures[place % len(failures)]} if spread else set()
+                some = {*kinds} - left_out
             yield from ((call, number, kind) for kind in sorted(some))
 
 

@@ -1,4 +1,4 @@
-"""One action less than `ctwatch policy` prints, each in turn: told, and done once it is given back.
+"""One action less than `ctwatch policy` prints: told, and done once it is given back.
 
 Here for a plain watch, `up` and `down` in a file each; what only a richer one takes, or a broken
 one, is taken away in `test_one_action_less_rich`.
