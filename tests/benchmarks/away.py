@@ -17,7 +17,7 @@ from measuring import CTWATCH
 from ctwatch.cli import main
 
 LATENCY = 50
-"""Milliseconds: what the issue's table was measured with."""
+"""Milliseconds: a call to AWS from not too far away."""
 
 PLAIN: dict[str, Any] = {
     "topic": {"emails": ["security@example.com"]},
