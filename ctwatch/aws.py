@@ -416,7 +416,7 @@ _SETTINGS = BotoConfig(  # type: ignore[call-arg]  # the stubs lack user_agent_a
     retries={"mode": "standard", "total_max_attempts": 8},
     connect_timeout=10,
     read_timeout=10,
-    max_pool_connections=WORKERS,
+    max_pool_connections=CALLS,
     user_agent_appid="ctwatch",
     s3={"addressing_style": "auto"},
 )

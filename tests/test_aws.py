@@ -244,7 +244,7 @@ def test_clients_retry_as_the_standard_says_and_do_not_hang(aws):
     settings = aws.cloudtrail.meta.config
     assert settings.retries == {"mode": "standard", "total_max_attempts": 8}
     assert (settings.connect_timeout, settings.read_timeout) == (10, 10)
-    assert settings.max_pool_connections == 64
+    assert settings.max_pool_connections == 256
     assert settings.user_agent_appid == "ctwatch"
 
 
