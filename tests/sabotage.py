@@ -452,20 +452,20 @@ def is_named_and_mended(lines: Sequence[Line], ground: Ground) -> None:
     status = ground.world.run("status", "-v")
     assert status.code == Alarm(status.out.split()[0]).exit_code != 0
     up = ground.world.run("up")
-    assert up.code == 0
+    assert up.code == 0, up.err
     told = [(ground.at(one.at).title, path, one) for one in lines for path in one.paths]
     assert [x for x in told if _as_status_says(*x[:2]) not in status.out] == []
     assert [x for x in told if not x[2].by_hand and not _mended(*x[:2], up.err_lines)] == []
     ground.world.click()
     status = ground.world.run("status")
-    assert (status.code, status.out.split()[0]) == (0, "ARMED")
+    assert (status.code, status.out.split()[0]) == (0, "ARMED"), status.out
     ground.whole.update(whole)
 
 
 def is_proven(ground: Ground) -> None:
     """What `status` calls ARMED after all that was done and mended, a drill proves."""
     status = ground.world.run("status")
-    assert (status.code, status.out.split()[0]) == (0, "ARMED")
+    assert (status.code, status.out.split()[0]) == (0, "ARMED"), status.out
     drill = ground.world.run("simulate", "stop-logging", "--timeout", "20")
     assert (drill.code, "not proven" in drill.out) == (0, False)
 

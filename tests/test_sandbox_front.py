@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -599,13 +600,41 @@ def test_one_connection_serves_many_calls(sandbox):
     connection = http.client.HTTPConnection(*sandbox.url[7:].split(":"), timeout=10)
     try:
         connection.connect()
-        socket = connection.sock
+        opened = connection.sock
         for path in ("/_ctwatch/token", "/moto-api/x", "/_ctwatch/token"):
             connection.request("GET", path)
             connection.getresponse().read()
-            assert connection.sock is socket
+            assert connection.sock is opened
     finally:
         connection.close()
+
+
+@pytest.mark.parametrize(
+    ("announced", "sent"),
+    [
+        ("Content-Length: 30", b'{"Name": '),
+        ("Content-Length: 30", b""),
+        ("Transfer-Encoding: chunked", b'1e\r\n{"Name": '),
+        ("Transfer-Encoding: chunked", b'9\r\n{"Name": \r\n'),
+    ],
+)
+def test_a_request_that_is_cut_off_is_neither_judged_nor_applied(
+    sandbox, announced, sent, capfd, caplog
+):
+    host, port = sandbox.url[7:].split(":")
+    head = (
+        "POST / HTTP/1.1",
+        f"Host: {host}",
+        "Content-Type: application/x-amz-json-1.1",
+        "X-Amz-Target: CloudTrail_20131101.UpdateTrail",
+        announced,
+    )
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall("\r\n".join((*head, "", "")).encode() + sent)
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(1) == b""
+    assert not sandbox.calls
+    assert (capfd.readouterr().err, caplog.text) == ("", "")
 
 
 def test_three_clients_at_once_get_each_their_own_answer(sandbox):

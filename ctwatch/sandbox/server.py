@@ -446,7 +446,7 @@ class Sandbox(World):
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
-        """Answer one request (WSGI)."""
+        """Answer one request (WSGI), unless it was cut off, as then nobody waits for an answer."""
         answer = self._answer(environ, _body(environ))
         length = {"Content-Length": str(len(answer.body))}
         ours = _HOP_BY_HOP if environ["REQUEST_METHOD"] == "HEAD" else _HOP_BY_HOP | set(length)
@@ -986,9 +986,21 @@ def _subject(call: Call) -> str:
 
 
 def _body(environ: Mapping[str, Any]) -> bytes:
+    """What was sent.
+
+    Raises:
+        ConnectionError: not all of what was announced, as the client has hung up meanwhile.
+    """
     if environ.get("wsgi.input_terminated"):  # werkzeug has undone the chunks
-        return bytes(environ["wsgi.input"].read())
-    return bytes(environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)))
+        try:
+            return bytes(environ["wsgi.input"].read())
+        except OSError as error:
+            raise ConnectionAbortedError(*error.args) from error
+    length = int(environ.get("CONTENT_LENGTH") or 0)
+    body = bytes(environ["wsgi.input"].read(length))
+    if len(body) < length:
+        raise ConnectionAbortedError(f"{len(body)} of {length} bytes")
+    return body
 
 
 def _reason(status: int) -> str:
