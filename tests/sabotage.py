@@ -443,7 +443,11 @@ def shows_means_and_mends(line: Line, table: Table, ground: Ground) -> None:
 
 
 def is_named_and_mended(lines: Sequence[Line], ground: Ground) -> None:
-    """At the command line, `status` names each path of a round, and `up` mends and names it."""
+    """At the command line, `status` names each path of a round, and `up` mends and names it.
+
+    What was missed meanwhile counts against a channel until it has taken a later alert, so there
+    is one before `status` is asked again.
+    """
     whole = dict(ground.whole)
     ground.whole.clear()
     for one in lines:
@@ -457,6 +461,8 @@ def is_named_and_mended(lines: Sequence[Line], ground: Ground) -> None:
     assert [x for x in told if _as_status_says(*x[:2]) not in status.out] == []
     assert [x for x in told if not x[2].by_hand and not _mended(*x[:2], up.err_lines)] == []
     ground.world.click()
+    name = f"ctwatch-mended-{len(ground.world.sandbox.inbox.posts)}"
+    assert struck(ground, name, cold=True) == (True, True)
     status = ground.world.run("status")
     assert (status.code, status.out.split()[0]) == (0, "ARMED"), status.out
     ground.whole.update(whole)
