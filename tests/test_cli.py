@@ -833,7 +833,7 @@ def test_in_a_terminal_the_spinner_moves_and_leaves_nothing_behind(armed):
     ]
 
 
-@pytest.mark.parametrize("quiet", ["-q", "--json"])
+@pytest.mark.parametrize("quiet", [pytest.param("-q", marks=pytest.mark.exhaustive), "--json"])
 @pytest.mark.usefixtures("armed")
 def test_in_a_terminal_quiet_has_no_spinner_and_json_is_whole(quiet):
     status = Terminal([*COMMAND, "status", quiet], 80, environment(NO_COLOR="1"))
@@ -866,6 +866,7 @@ def test_nothing_is_broken_or_coloured_in_a_pipe():
     assert b"\x1b" not in one.stdout + one.stderr
 
 
+@pytest.mark.exhaustive
 @pytest.mark.usefixtures("armed")
 def test_a_pipe_that_is_to_be_coloured_has_no_spinner_all_the_same():
     one = piped("status", FORCE_COLOR="1")
@@ -873,6 +874,7 @@ def test_a_pipe_that_is_to_be_coloured_has_no_spinner_all_the_same():
     assert one.stderr == b""
 
 
+@pytest.mark.exhaustive
 def test_no_line_is_broken_in_a_pipe_however_long_it_is(armed):
     armed.client("sqs").untag_queue(QueueUrl=receipts(armed), TagKeys=["ctwatch:watch"])
     one = piped("status")

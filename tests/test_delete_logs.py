@@ -425,6 +425,7 @@ def test_the_question_counts_no_further_than_one_call(
     assert left(world) == 1001
 
 
+@pytest.mark.exhaustive
 def test_a_terminal_sees_how_far_it_is(world: World) -> None:
     fill(20)
     down = Terminal([*COMMAND, *DOWN, "-c", str(world.config)], 100, environment())

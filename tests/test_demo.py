@@ -223,6 +223,7 @@ def hasty(monkeypatch) -> None:
     monkeypatch.setattr("ctwatch.demo._ARRIVES", 1.0)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.usefixtures("hasty")
 def test_a_discord_that_refuses_makes_the_demo_fail_and_is_named(monkeypatch):
     monkeypatch.setattr("ctwatch.demo.sandbox_class", lambda: Refusing)

@@ -255,7 +255,9 @@ def test_cloudtrail_may_see_a_new_key_late(world: World, code: str) -> None:
     assert world.run("up").code == 0
 
 
-@pytest.mark.parametrize("route", ["direct", "formatted"])
+@pytest.mark.parametrize(
+    "route", ["direct", pytest.param("formatted", marks=pytest.mark.exhaustive)]
+)
 def test_by_the_other_routes_too_an_encrypted_topic_takes_what_is_for_it(
     world: World, route: str
 ) -> None:

@@ -197,6 +197,9 @@ CUTS: dict[str, list[tuple[str, Cut, str, tuple[bool, bool]]]] = {
 }
 
 
+@pytest.mark.parametrize(
+    "world", ["direct", pytest.param("formatted", marks=pytest.mark.exhaustive)], indirect=True
+)
 def test_each_end_cut_is_judged_by_what_still_arrives_and_up_mends_it(world: World) -> None:
     for number, (what, cut, judged, told) in enumerate(CUTS[world.route]):  # type: ignore[attr-defined]
         cut(world)

@@ -137,7 +137,10 @@ TABLES = {
 }
 
 
-@pytest.fixture(scope="module", params=TABLES)
+@pytest.fixture(
+    scope="module",
+    params=["direct", pytest.param("formatted", marks=pytest.mark.exhaustive)],
+)
 def route(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

@@ -249,6 +249,7 @@ def test_the_aws_command_that_stops_the_trail_leads_to_a_discord_message(armed):
     armed.running.wait_for(lambda one: one.story.count("│ Event: StopLogging") > before)
 
 
+@pytest.mark.exhaustive
 def test_what_comes_to_each_stand_in_is_shown(armed):
     channels = [
         {"type": "slack", "url": "env:SLACK_WEBHOOK_URL"},
@@ -293,6 +294,7 @@ def test_ctrl_c_ends_it_well_with_the_function_that_it_kept_warm_and_its_folder(
         urllib.request.urlopen(armed.env["AWS_ENDPOINT_URL"], timeout=5)
 
 
+@pytest.mark.exhaustive
 def test_quiet_tells_a_link_and_no_more_while_a_watch_comes_and_goes_and_sigterm_ends_it_well(
     tmp_path,
 ):

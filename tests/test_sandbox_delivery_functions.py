@@ -500,6 +500,7 @@ def test_where_no_process_can_be_copied_each_starts_by_itself(stage, monkeypatch
     assert Zygote._begun is begun
 
 
+@pytest.mark.exhaustive
 def test_when_the_zygote_is_ended_by_another_the_next_container_has_a_new_one(stage):
     stage.function("import os\ndef handler(e, c): return os.getppid()")
     first = payload(stage.invoke())

@@ -216,6 +216,7 @@ def test_down_never_says_that_nothing_is_left_where_it_could_not_look(world, ope
     assert "Nothing" not in down.err
 
 
+@pytest.mark.exhaustive
 def test_what_one_listing_found_before_it_was_refused_goes_all_the_same(world):
     up(world, MUCH)
     configure(world, LITTLE)
@@ -354,6 +355,7 @@ def test_a_watch_of_the_same_name_that_lives_elsewhere_is_left_alone(world):
     assert world.run("plan", "--exit-code").code == 0
 
 
+@pytest.mark.exhaustive
 def test_a_rule_elsewhere_that_feeds_another_region_is_left_alone(world):
     up(world, MUCH)
     role = "arn:aws:iam::123456789012:role/ctwatch-forwarder"

@@ -224,6 +224,7 @@ def seen(account, target, request_id) -> Struck:
 # ---------------------------------------------------------------- all at once
 
 
+@pytest.mark.exhaustive
 def test_all_that_the_watch_listens_for_is_struck_at_once_and_proven(night):
     assert night.code == 0
     assert night.drills.keys() == {
@@ -311,11 +312,15 @@ def delete(events):
     ("region", "cut", "said"),
     [
         ("us-east-1", narrow, "rule-root-login in us-east-1 does not match, says TestEventPattern"),
-        ("ap-northeast-2", disable, "rule-root-login is in the state DISABLED"),
-        (
+        pytest.param(
+            *("ap-northeast-2", disable, "rule-root-login is in the state DISABLED"),
+            marks=pytest.mark.exhaustive,
+        ),
+        pytest.param(
             "us-east-1",
             untarget,
             "rule-root-login in us-east-1 has not the targets that it shall have",
+            marks=pytest.mark.exhaustive,
         ),
         ("ap-northeast-2", delete, "rule-root-login is not there"),
     ],
