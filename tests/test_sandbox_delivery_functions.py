@@ -491,6 +491,20 @@ def test_a_container_begins_as_a_process_of_its_own_does(stage):
     assert payload(stage.invoke()) == [-9 * 3600, interrupted, [], True, own]
 
 
+def test_each_cold_start_runs_the_code_that_is_there_and_says_what_is_wrong_with_it(stage):
+    stage.function("")
+    for word in ("a", "b", "a", "b"):
+        other, asked = f"WORD = '{word}'", "def handler(event, context): return other.WORD"
+        stage.do("lambda", "UpdateFunctionCode", FunctionName="notify",
+                 ZipFile=zipped(main=f"import other\n{asked}", other=other))  # fmt: skip
+        assert payload(stage.invoke()) == word
+    for _ in range(2):
+        stage.do("lambda", "UpdateFunctionCode", FunctionName="notify",
+                 ZipFile=zipped(main="def handler(event, context)"))  # fmt: skip
+        error = payload(stage.invoke())
+        assert error["errorType"] == "Runtime.UserCodeSyntaxError"
+
+
 def test_where_no_process_can_be_copied_each_starts_by_itself(stage, monkeypatch):
     monkeypatch.setattr(platform, "system", lambda: "Darwin")
     stage.function("import os\ndef handler(e, c): return e or os._exit(4)")

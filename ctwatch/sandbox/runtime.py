@@ -14,14 +14,17 @@ import gc
 import importlib
 import importlib.abc
 import importlib.machinery
+import importlib.util
 import json
 import logging
+import marshal
 import os
 import signal
 import socket
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.machinery import ModuleSpec, PathFinder
@@ -256,19 +259,26 @@ def main() -> None:
     serve(os.environ["_HANDLER"], requests, answers, log)
 
 
+_LONGEST = 8192
+"""Bytes of a request, which may bring a path."""
+
+
 def multiply(control: socket.socket) -> None:
     """Be the zygote until nobody is at the other end; in each process that it forks, a container.
 
     Args:
         control: brings "fork" with the three pipes of the new process, and gets its pid; or
-            "poll", "kill" or "wait" with such a pid, and gets how that ended, or "" if it has not.
+            "poll", "kill" or "wait" with such a pid, and gets how that ended, or "" if it has not;
+            or "compile" with the folder of one that is about to come.
     """
     interrupted, loaded = signal.signal(signal.SIGINT, signal.SIG_IGN), _load()
     living: set[int] = set()
-    while (asked := socket.recv_fds(control, 64, 3))[0]:
-        word, _, pid = asked[0].decode().partition(" ")
-        if word != "fork":
-            said = _tend(word, int(pid), living)
+    while (asked := socket.recv_fds(control, _LONGEST, 3))[0]:
+        word, _, about = os.fsdecode(asked[0]).partition(" ")
+        if word == "compile":
+            said = _compile(Path(about))
+        elif word != "fork":
+            said = _tend(word, int(about), living)
         elif child := os.fork():
             living.add(child)
             said = str(child)
@@ -297,15 +307,58 @@ def _load() -> set[str]:
 def _read_ahead(loaders: Any) -> None:
     """Read botocore's files of the service that our function asks, and keep them.
 
-    botocore keeps them itself, but only for the clients of one session.
+    botocore keeps them itself, and which there are, but only for the clients of one session.
     """
-    kept = functools.cache(loaders.JSONFileLoader().load_file)
+    kept, listed = functools.cache(loaders.JSONFileLoader().load_file), _listed_once(loaders.Loader)
     loaders.JSONFileLoader.load_file = lambda _, path: kept(path)
+    loaders.Loader.list_available_services = listed
     loader = loaders.create_loader()
     for kind in ("service-2", "endpoint-rule-set-1"):
         loader.load_service_model("ssm", kind)
     for name in ("endpoints", "partitions", "sdk-default-configuration", "_retry"):
         loader.load_data(name)
+
+
+def _listed_once(loader: Any) -> Callable[[Any, str], list[str]]:
+    """Let botocore list the services in its folders once for the same folders."""
+    plain, known = loader.list_available_services, {}
+
+    def listed(self: Any, type_name: str) -> list[str]:
+        asked = type_name, *self.search_paths
+        if asked not in known:
+            known[asked] = plain(self, type_name)
+        return list(known[asked])
+
+    return listed
+
+
+def _compile(folder: Path) -> str:
+    """Compile a function's code beforehand, which takes a container longer than all it does.
+
+    Nothing else may tell that it was: what a compiler would complain or warn of is left to it.
+    """
+    for file in filter(Path.is_file, folder.rglob("*.py")):
+        kept = Path(importlib.util.cache_from_source(str(file)))
+        if not kept.exists() and (bytecode := _bytecode(file.read_bytes())):
+            kept.parent.mkdir(exist_ok=True)
+            kept.write_bytes(bytecode)
+    return ""
+
+
+@functools.lru_cache(maxsize=256)
+def _bytecode(source: bytes) -> bytes:
+    """What Python keeps of a source and takes unchecked; b"" of one that is not in order.
+
+    https://docs.python.org/3/reference/import.html#cached-bytecode-invalidation
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            code = compile(source, "", "exec", dont_inherit=True)
+        except (SyntaxError, ValueError, RecursionError, MemoryError, Warning):
+            return b""
+    unchecked, of = (1).to_bytes(4, "little"), importlib.util.source_hash(source)
+    return importlib.util.MAGIC_NUMBER + unchecked + of + marshal.dumps(code)
 
 
 def _tend(word: str, pid: int, living: set[int]) -> str:

@@ -68,13 +68,17 @@ class Zygote:
         return self._process.poll() is None
 
     def ask(self, request: str, *pipes: int) -> str:
-        """What it answers to "fork" (with pipes), or to "poll", "kill" or "wait" with a pid.
+        """What it answers.
+
+        Args:
+            request: "compile" with a folder; "fork"; "poll", "kill" or "wait" with a pid.
+            pipes: those of what is forked.
 
         Raises:
             OSError: it has ended.
         """
         with self._asking:
-            socket.send_fds(self._control, [request.encode()], pipes)
+            socket.send_fds(self._control, [os.fsencode(request)], pipes)
             answer = self._answers.readline()
         if not answer:
             raise ConnectionResetError("the zygote has ended")
@@ -102,6 +106,7 @@ class Forked:
         (requests, stdin), (stdout, answers), (stderr, log) = (os.pipe() for _ in range(3))
         self.stdin, self.stdout, self.stderr = _text(stdin, "w"), _text(stdout), _text(stderr)
         try:
+            self._zygote.ask(f"compile {environment['LAMBDA_TASK_ROOT']}")
             self._pid = self._zygote.ask("fork", requests, answers, log)
         finally:
             for theirs in (requests, answers, log):
