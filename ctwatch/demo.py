@@ -4,6 +4,7 @@ The demo runs the very commands that a user types, against a sandbox of its own;
 and asserts nothing but their exit codes, and ends with the sandbox's own inventory of what is left.
 """
 
+import gc
 import html
 import itertools
 import os
@@ -95,8 +96,13 @@ def keep_sandbox(
             like_aws=like_aws,
             seed=secrets.randbits(32),
             latency=latency,
+            kept=100,
         )
-        with sandbox as running, leading_to(running):  # its own boto3, too, must not look elsewhere
+        with (
+            _tidy(),
+            sandbox as running,
+            leading_to(running),
+        ):  # its own boto3, too, must not look elsewhere
             story.sandbox = running
             for line in exports(running):
                 print(line, flush=True)  # noqa: T201 - for a shell: no width, no wrapping
@@ -109,6 +115,18 @@ def keep_sandbox(
             _deliver_logs(running, over)
         screen.talk("The sandbox is gone, with everything in it.")
     return 0
+
+
+@contextmanager
+def _tidy() -> Iterator[None]:
+    """Look for garbage among what is new, as one that lives long has more of it than a command."""
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(2_000, 10, 10)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 _GLANCE, _QUIET = 0.2, 1.0

@@ -12,6 +12,7 @@ import boto3
 import coverage
 import pytest
 import yaml
+from hypothesis import HealthCheck, settings
 from shared_clients import lead, past_sockets, sharing
 from unmeasured import look_away
 
@@ -23,6 +24,11 @@ from ctwatch.sandbox.server import Sandbox
 
 ADDRESS = "security@example.com"
 
+# How fast a machine is, is not what is tested.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 pytest.register_assert_rewrite("sabotage", "watch_world")  # their assertions are tests' own
 
 CONFIG: dict[str, Any] = {

@@ -62,9 +62,10 @@ class Kept:
 def _beside(sandbox: Sandbox) -> Iterator[tuple[Any, str]]:
     """What `Sandbox.reset` empties, but for moto, the inbox and the story."""
     delivery: Any = sandbox._delivery
-    yield from ((sandbox, "calls"), (sandbox, "_opted_in"))
+    yield from ((sandbox, name) for name in ("calls", "_opted_in", "_written"))
     yield sandbox._authorization, "service_control"
-    yield from ((sandbox._history, "_records"), (sandbox._metrics, "_sums"))
+    yield from ((sandbox._history, "_new"), (sandbox._history, "_old"))
+    yield sandbox._metrics, "_sums"
     yield from ((sandbox._log_files, name) for name in ("_pending", "_undigested", "_chains"))
     yield from ((sandbox._identities, "_known"), (delivery.functions, "_code"))
     yield from ((delivery.topics, name) for name in ("_tokens", "_pending", "_authenticated"))

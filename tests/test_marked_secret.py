@@ -37,6 +37,7 @@ def test_no_usual_command_tells_it_and_nothing_keeps_it(
         told.run(line)
     inbox.answer_with(400, {"message": " ".join(echo(inbox.webhook_url) for echo in ECHOES)})
     told.run("simulate stop-logging --timeout 1")
+    told.world.settle()  # whatever the drill could wait for
     assert told.run("alerts") == 3
     assert 'Discord answered 400, no: `{"message": "***' in told.heard
     assert told.leaks() == []
@@ -104,9 +105,7 @@ def test_the_trail_of_calls_hides_it(told: Told) -> None:
         FunctionName="lambda-ct-detect-alarm",
         Environment={"Variables": {"A": told.world.sandbox.inbox.webhook_url}},
     )
-    found = {
-        one["eventName"]: one["requestParameters"] for one in told.world.sandbox._history._records
-    }
+    found = {one["eventName"]: one["requestParameters"] for one in told.world.sandbox._history}
     assert found["PutParameter"]["value"] == "HIDDEN_DUE_TO_SECURITY_REASONS"
     for name in ("CreateFunction20150331", "UpdateFunctionConfiguration20150331v2"):
         assert found[name]["environment"] == {}

@@ -467,7 +467,7 @@ def test_it_keeps_every_call_with_its_ending(sandbox):
     assert seen[1].message.startswith("Unknown trail")
     assert sandbox.calls[:2] == seen
     assert len(sandbox.calls) == 3
-    assert seen[1].event_id == sandbox._history._records[1]["eventID"]
+    assert seen[1].event_id == [*sandbox._history][1]["eventID"]
 
 
 def test_what_moto_lacks_is_a_refusal_for_inner_clients_too(sandbox):

@@ -217,7 +217,7 @@ def struck(account, night) -> dict[str, Struck]:
 
 def seen(account, target, request_id) -> Struck:
     [call] = [one for one in account.sandbox.calls if one.call.request_id == request_id]
-    [record] = [one for one in account.sandbox._history._records if one["requestID"] == request_id]
+    [record] = [one for one in account.sandbox._history if one["requestID"] == request_id]
     return Struck(target, call, envelope(record))
 
 

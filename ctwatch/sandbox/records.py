@@ -4,9 +4,11 @@ Shapes: https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-ev
 Nothing here talks to anything; whether a record travels is for `server` to decide.
 """
 
+import itertools
 import json
 import threading
 import uuid
+import zlib
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,6 +23,8 @@ HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
 GLOBAL_REGION = "us-east-1"
 GLOBAL_SERVICES = frozenset({"iam", "organizations"})
 HISTORY_LENGTH = 20_000
+_AT_HAND = 250
+"""How many records are kept as they are at least, and how many are packed together."""
 
 # Calls that CloudTrail counts as data events, not management events, by service:
 # https://docs.aws.amazon.com/awscloudtrail/latest/userguide/logging-data-events-with-cloudtrail.html
@@ -327,18 +331,32 @@ class History:
     """
 
     def __init__(self) -> None:
-        self._records: deque[dict[str, Any]] = deque(maxlen=HISTORY_LENGTH)
+        self._new: deque[dict[str, Any]] = deque()
+        self._old: deque[bytes] = deque(maxlen=HISTORY_LENGTH // _AT_HAND)
         self._lock = threading.Lock()
 
-    def add(self, written: dict[str, Any]) -> None:
-        """Keep a record."""
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """Every record, newest first."""
         with self._lock:
-            self._records.appendleft(written)
+            new, old = list(self._new), list(self._old)
+        yield from new
+        for packed in old:
+            yield from json.loads(zlib.decompress(packed))
+
+    def add(self, written: dict[str, Any]) -> None:
+        """Keep a record; the older ones in little room, as few are asked for."""
+        with self._lock:
+            self._new.appendleft(written)
+            if len(self._new) < 2 * _AT_HAND:
+                return
+            older = [self._new.pop() for _ in range(_AT_HAND)][::-1]
+            self._old.appendleft(zlib.compress(json.dumps(older).encode(), 1))
 
     def clear(self) -> None:
         """Forget every record."""
         with self._lock:
-            self._records.clear()
+            self._new.clear()
+            self._old.clear()
 
     def lookup(self, call: Call) -> dict[str, Any]:
         """Answer LookupEvents, newest first.
@@ -348,11 +366,11 @@ class History:
         """
         start, size = _page(call)
         wanted = _wanted(call)
-        with self._lock:
-            found = [one for one in self._records if one["awsRegion"] == call.region]
-        events = [event for event in map(_event, found) if _matches(event, call, wanted)]
-        answer: dict[str, Any] = {"Events": events[start : start + size]}
-        if len(events) > start + size:
+        there = (one for one in self if one["awsRegion"] == call.region)
+        found = (event for event in map(_event, there) if _matches(event, call, wanted))
+        events = list(itertools.islice(found, start, start + size + 1))
+        answer: dict[str, Any] = {"Events": events[:size]}
+        if len(events) > size:
             answer["NextToken"] = str(start + size)
         return answer
 

@@ -18,6 +18,7 @@ import logging
 import os
 import secrets
 import shutil
+import sys
 import tempfile
 import threading
 import time
@@ -203,6 +204,7 @@ class Sandbox(World):
         like_aws: whether it takes AWS's time to agree; see `slowness`.
         seed: of all that it draws then.
         latency: seconds after which each AWS call is looked at, as if it came from far away.
+        kept: how many calls and lines of the story are remembered at least; all of them when None.
         delivery_factory: makes the event plane; the real one when None.
         inbox_factory: makes the mailbox; the real one when None.
     """
@@ -219,6 +221,7 @@ class Sandbox(World):
         like_aws: bool = False,
         seed: int = 0,
         latency: float = 0.0,
+        kept: int | None = None,
         delivery_factory: Callable[["Sandbox", Any], EventPlane] | None = None,
         inbox_factory: Callable[[Path, Clock], Any] | None = None,
     ) -> None:
@@ -239,6 +242,8 @@ class Sandbox(World):
         self.slowness = Slowness(self, seed) if like_aws else None
         self.traffic = Traffic(self.clock.monotonic)
         self._latency = latency
+        self._most = 2 * kept if kept else sys.maxsize
+        self._written: set[str] = set()
         self._make_delivery = delivery_factory or _real_delivery
         self._make_inbox = inbox_factory or _real_inbox
         self._token = secrets.token_hex(16)
@@ -348,6 +353,7 @@ class Sandbox(World):
         with self._lock:
             self.calls.clear()
             self.story.clear()
+            self._written.clear()
 
     def idle(self, timeout: float = 10.0) -> bool:
         """Wait until no event is under way, at most `timeout` seconds; tell whether it is so."""
@@ -402,6 +408,7 @@ class Sandbox(World):
         """Add a line to the story."""
         with self._lock:
             self.story.append(hop)
+            self._let_go(self.story)
         if self._narrate:
             self._narrate(hop)
 
@@ -438,8 +445,8 @@ class Sandbox(World):
     def listing(self) -> list[str]:
         """Everything that exists in the account, one "service kind name" line each."""
         with self._lock:  # where nothing was ever written, nothing is
-            regions = {one.call.region for one in self.calls if one.writes and one.call.region}
-        return self._cloud.inventory(regions | {self.region})
+            regions = self._written | {self.region}
+        return self._cloud.inventory(regions)
 
     # Serving
 
@@ -738,8 +745,16 @@ class Sandbox(World):
     def _see(self, observed: Observed) -> None:
         with self._lock:
             self.calls.append(observed)
+            self._let_go(self.calls)
+            if observed.writes and observed.call.region:
+                self._written.add(observed.call.region)
             for recorder in self._recorders:
                 recorder.append(observed)
+
+    def _let_go(self, remembered: list[Any]) -> None:
+        """Forget the older half of what has become too much."""
+        if len(remembered) > self._most:
+            del remembered[: self._most // 2]
 
     def _narrate_call(self, call: Call, written: Mapping[str, Any], *, watched: bool) -> None:
         if written["readOnly"]:
