@@ -98,20 +98,15 @@ def keep_sandbox(
             latency=latency,
             kept=100,
         )
-        with (
-            _tidy(),
-            sandbox as running,
-            leading_to(running),
-        ):  # its own boto3, too, must not look elsewhere
+        # Its own boto3, too, must not look elsewhere.
+        with _tidy(), sandbox as running, leading_to(running):
             story.sandbox = running
             for line in exports(running):
                 print(line, flush=True)  # noqa: T201 - for a shell: no width, no wrapping
             screen.talk("A local AWS is running. Paste these lines into another terminal, then:")
             screen.talk("ctwatch up   (or any AWS client). Ctrl-C ends it and all that is in it.")
             if latency:
-                threading.Thread(
-                    target=_tell_bursts, args=(screen, running, over), daemon=True
-                ).start()
+                _beside(_tell_bursts, screen, running, over)
             _deliver_logs(running, over)
         screen.talk("The sandbox is gone, with everything in it.")
     return 0
@@ -131,6 +126,10 @@ def _tidy() -> Iterator[None]:
 
 _GLANCE, _QUIET = 0.2, 1.0
 """Seconds between two looks at the traffic, and those after which a burst of calls is over."""
+
+
+def _beside(task: Callable[..., None], *given: Any) -> None:
+    threading.Thread(target=task, args=given, daemon=True).start()
 
 
 def _tell_bursts(screen: Screen, sandbox: "Sandbox", over: threading.Event) -> None:
