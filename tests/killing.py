@@ -15,7 +15,7 @@ from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
 from typing import Any
 
-from keeping import Kept
+from keeping import Kept, kept
 from shared_clients import without_socket
 from watch_world import World, world_of
 
@@ -45,6 +45,12 @@ POINTS = {
 """The calls that each command is killed at, at the least; of `repair`, `rich` and slow ones writes.
 
 A slow sandbox has some calls made again, which count anew.
+"""
+
+KILLED = {"up": 20, "down": 15}
+"""The writes that `up` and `down` are killed at, at the least; at the other calls they are stopped.
+
+A run that is stopped is gone on from as one that was killed: what AWS sees of either is the same.
 """
 
 _WHOLE, _STRUCK = 2, 4
@@ -101,6 +107,39 @@ class Killer:
             self.lines.served()
         return Ended(told["killed"], tuple(told["calls"]), written(seen))
 
+    def stop(self, *arguments: str, go: Callable[[Ended], None]) -> int:
+        """Run a command that is stopped in front of each call, and again behind it.
+
+        Whether it is dead or never heard of again is the same to AWS. When it has been gone on from
+        there, the account is as it was and the command goes on, too.
+
+        Args:
+            arguments: of the command.
+            go: is called where it is stopped; it leaves the account as it finds it.
+
+        Returns:
+            In front of how many calls.
+        """
+        failed: list[BaseException] = []
+        with self.world.sandbox.recording() as seen:
+
+            def stopped() -> None:
+                count = len(seen)
+                try:
+                    if not failed:
+                        go(Ended(True, (), written(seen)))
+                except BaseException as error:  # noqa: BLE001 - raised again below
+                    failed.append(error)
+                del seen[count:]
+
+            self.lines.stopped = stopped
+            ended = self.run(*arguments)
+            self.lines.stopped = None
+        if failed:
+            raise failed[0]
+        assert not ended.killed
+        return len(ended.calls)
+
 
 @contextmanager
 def killing(sandbox: Sandbox, folder: Path, config: Mapping[str, Any]) -> Iterator[Killer]:
@@ -128,42 +167,79 @@ Way = Callable[[Ended], None]
 """How it goes on after a kill; asserts what must have come of it."""
 
 
-def survived(
-    kill: Callable[[int], Ended],
-    prepare: Callable[[], None],
-    ways: Mapping[str, Way],
-    first: int = 0,
-) -> int:
-    """Kill a command at its first call, its second, and so on, until it ends by itself.
+class Onward:
+    """How it goes on after the kills of a command that finds the same account each time.
 
     Nothing but the account remembers a run: it has no file. So, where a kill leaves what another
     left that was gone on from already, it needs not be gone on from again in the same way.
 
     Args:
+        ways: how it goes on, each from all that kills have left; who clicks in a mail comes first.
+        world: whose account is kept for the next way, but for its mails; None where it matters
+            how long ago the kill was, so that each way needs one of its own.
+    """
+
+    def __init__(self, ways: Mapping[str, Way], world: World | None = None) -> None:
+        self._ways = ways
+        self._world = world
+        self._known = {way: set[tuple[str, ...]]() for way in ways}
+
+    def stay(self, ended: Ended) -> None:
+        """Go on each way that has not been gone from there, and leave the account as it is."""
+        self.go(ended, lambda: ended)
+
+    def go(self, ended: Ended, kill: Callable[[], Ended]) -> bool:
+        """Go on each way that has not been gone from there; tell whether there was one.
+
+        Args:
+            ended: the kill.
+            kill: makes the account anew and kills once more, where it is not kept.
+        """
+        if not self._new(ended):
+            return False
+        left = kept(self._world) if self._world else None
+        while new := self._new(ended):
+            self._known[new[0]].add(ended.wrote)
+            self._ways[new[0]](ended)
+            if left:
+                left.put_back()
+            elif new[1:]:
+                ended = kill()
+        return True
+
+    def _new(self, ended: Ended) -> list[str]:
+        return [way for way, known in self._known.items() if ended.wrote not in known]
+
+
+def survived(
+    kill: Callable[[int], Ended],
+    prepare: Callable[[], None],
+    onward: Onward,
+    first: int = 0,
+) -> int:
+    """Kill a command at its first call, its second, and so on, until it ends by itself.
+
+    Args:
         kill: runs the command, killed at its n-th call.
         prepare: makes the account as the command finds it, where it is not; it is not after a way.
-        ways: how it goes on, each from all that kills have left.
+        onward: how it goes on.
         first: the call to begin with.
 
     Returns:
         At how many calls it was killed.
     """
+
+    def anew() -> Ended:
+        prepare()
+        return kill(at)
+
     prepare()
-    known = {way: set[tuple[str, ...]]() for way in ways}
     for at in count(first):
-        needed = [*ways]
-        while needed:
-            ended = kill(at)
-            if not ended.killed:
-                return at - first
-            needed = [way for way in needed if ended.wrote not in known[way]]
-            way = next(iter(needed), None)
-            if way:
-                needed.remove(way)
-                known[way].add(ended.wrote)
-                ways[way](ended)
-            if way or ended.wrote:
-                prepare()
+        ended = kill(at)
+        if not ended.killed:
+            return at - first
+        if onward.go(ended, anew) or ended.wrote:
+            prepare()
     raise AssertionError
 
 
@@ -179,6 +255,8 @@ class Lines:
 
     def __init__(self, sandbox: Sandbox, address: str) -> None:
         self.address = address
+        self.stopped: Callable[[], None] | None = None
+        self._alone = threading.Lock()
         self._answer = without_socket(sandbox)
         self._threads: list[threading.Thread] = []
         self._listener = Listener(address, backlog=128)
@@ -199,8 +277,18 @@ class Lines:
                     line.send(None)
                     continue
                 method, url, headers, body = asked
-                answer = self._answer(wire.environ_of(method, url, headers, body), body)
+                answer = self._answered(wire.environ_of(method, url, headers, body), body)
                 line.send((answer.status, answer.headers, answer.body))
+
+    def _answered(self, environ: Mapping[str, Any], body: bytes) -> wire.Answer:
+        """The answer; `stopped` is called before and after, when nothing else is under way."""
+        if not self.stopped:
+            return self._answer(environ, body)
+        with self._alone:
+            self.stopped()
+            answer = self._answer(environ, body)
+            self.stopped()
+            return answer
 
     def served(self) -> None:
         """Wait until all is done that was sent by who is dead now.
@@ -267,33 +355,37 @@ def nothing_left(world: World) -> Way:
 def armed(world: World, whole: Sequence[str] | None = None) -> Way:
     """The next `up` makes the rest of the `whole` and no more, and is ARMED; one more does nothing.
 
-    People do what only people can do meanwhile.
+    People do what only people can do meanwhile. What comes of it is looked at once, as all that
+    have written the same as a whole `up` leave the same.
     """
+    seen = set[tuple[str, ...]]()
 
     def up(ended: Ended) -> None:
         ran, wrote = writing(world, "up")
         assert ran.code == 0, (ended, ran.text)
-        both = [*ended.wrote, *wrote]
+        both = tuple(sorted([*ended.wrote, *wrote]))
         assert whole is None or (more(both, whole), more(whole, both)) == ([], []), ended
+        if both in seen:
+            return
+        seen.add(both)
         world.click()
         ran, wrote = writing(world, "up")
         assert (ran.code, wrote) == (0, ()), (ended, ran.text)
-        assert "ARMED" in ran.err
+        assert "ARMED" in ran.err, (ended, ran.text)
 
     return up
 
 
 def again(world: World, make: Callable[[], object]) -> Callable[[], None]:
     """Makes an account the first time; whenever it is called again, puts back what came of it."""
-    kept: list[Kept] = []
+    known: list[Kept] = []
 
     def prepare() -> None:
-        if kept:
-            kept[0].put_back()
+        if known:
+            known[0].put_back()
             return
         make()
-        world.settle()
-        kept.append(Kept(world.sandbox))
+        known.append(kept(world))
 
     return prepare
 

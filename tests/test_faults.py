@@ -19,6 +19,7 @@ import test_faults_always_down
 import test_faults_always_down_looks
 import test_faults_always_drills
 import test_faults_always_plan
+import test_faults_always_status
 import test_faults_down
 import test_faults_drills
 import test_faults_five_times
@@ -98,8 +99,8 @@ def test_what_could_not_be_seen_at_the_end_of_up_is_said(world: World, wire: Fau
 
 
 ALWAYS = (
-    *(test_faults_always, test_faults_always_plan, test_faults_always_drills),
-    *(test_faults_always_down, test_faults_always_down_looks),
+    *(test_faults_always, test_faults_always_status, test_faults_always_plan),
+    *(test_faults_always_drills, test_faults_always_down, test_faults_always_down_looks),
 )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from killed import is_write
-from killing import POINTS, Ended, Killer, again, killing, nothing_left, survived
+from killing import POINTS, Ended, Killer, Onward, again, killing, nothing_left, survived
 from watch_world import MAIL_ONLY, World
 
 from ctwatch.sandbox.server import Sandbox
@@ -102,8 +102,8 @@ def heals(killer: Killer, name: str, when: str) -> None:
         ended = killer.run(*asked, at=at, when=when)
         return ended if every or at <= proof else replace(ended, killed=False)
 
-    ways = {"up": up, "down": nothing_left(world)}
-    tried = survived(kill, prepare, ways, 0 if every else first)
+    onward = Onward({"up": up, "down": nothing_left(world)}, world)
+    tried = survived(kill, prepare, onward, 0 if every else first)
     assert tried >= POINTS["whole drill" if every else "drill"]
     assert left == LEFT[name]
 

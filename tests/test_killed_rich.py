@@ -3,7 +3,17 @@
 from collections.abc import Iterator
 
 import pytest
-from killing import POINTS, Killer, armed, killing, nothing_left, survived, writing
+from killing import (
+    POINTS,
+    WHEN,
+    Killer,
+    Onward,
+    armed,
+    killing,
+    nothing_left,
+    survived,
+    writing,
+)
 from watch_world import RICH
 
 from ctwatch.sandbox.server import Sandbox
@@ -17,23 +27,21 @@ def killer(running: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield one
 
 
-def test_the_next_up_goes_on_where_a_killed_one_ended(killer: Killer) -> None:
+@pytest.fixture(scope="module")
+def onward(killer: Killer) -> Onward:
     world = killer.world
-    world.use(RICH)
     whole = writing(world, "up")[1]
-    tried = survived(
-        lambda at: killer.run("up", at=at, of="writes"),
-        lambda: world.use(RICH),
-        {"up": armed(world, whole)},
-    )
-    assert tried >= POINTS["rich"]
+    ways = {"up": armed(world, whole), "down": nothing_left(world)}
+    return Onward(ways, world)
 
 
-def test_the_next_down_leaves_nothing_of_a_killed_up(killer: Killer) -> None:
-    world = killer.world
+@pytest.mark.parametrize("when", WHEN)
+def test_the_next_run_goes_on_where_a_killed_up_ended(
+    killer: Killer, onward: Onward, when: str
+) -> None:
     tried = survived(
-        lambda at: killer.run("up", at=at, of="writes", when="after"),
-        lambda: world.use(RICH),
-        {"down": nothing_left(world)},
+        lambda at: killer.run("up", at=at, of="writes", when=when),
+        lambda: killer.world.use(RICH),
+        onward,
     )
     assert tried >= POINTS["rich"]
