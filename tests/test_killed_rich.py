@@ -5,12 +5,10 @@ from collections.abc import Iterator
 import pytest
 from killing import (
     POINTS,
-    WHEN,
     Killer,
     Onward,
     armed,
     killing,
-    nothing_left,
     survived,
     writing,
 )
@@ -27,21 +25,12 @@ def killer(running: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield one
 
 
-@pytest.fixture(scope="module")
-def onward(killer: Killer) -> Onward:
+def test_the_next_up_goes_on_where_a_killed_one_ended(killer: Killer) -> None:
     world = killer.world
     whole = writing(world, "up")[1]
-    ways = {"up": armed(world, whole), "down": nothing_left(world)}
-    return Onward(ways, world)
-
-
-@pytest.mark.parametrize("when", WHEN)
-def test_the_next_run_goes_on_where_a_killed_up_ended(
-    killer: Killer, onward: Onward, when: str
-) -> None:
     tried = survived(
-        lambda at: killer.run("up", at=at, of="writes", when=when),
-        lambda: killer.world.use(RICH),
-        onward,
+        lambda at: killer.run("up", at=at, of="writes"),
+        lambda: world.use(RICH),
+        Onward({"up": armed(world, whole)}),
     )
     assert tried >= POINTS["rich"]
