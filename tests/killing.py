@@ -47,12 +47,6 @@ POINTS = {
 A slow sandbox has some calls made again, which count anew.
 """
 
-KILLED = {"up": 20, "down": 15}
-"""The writes that `up` and `down` are killed at, at the least; at the other calls they are stopped.
-
-A run that is stopped is gone on from as one that was killed: what AWS sees of either is the same.
-"""
-
 _WHOLE, _STRUCK = 2, 4
 TRIED = len(WHEN) * (
     sum(POINTS[name] for name in ("up", "down", "status", "plan", "probe", "repair", "rich"))
@@ -107,39 +101,6 @@ class Killer:
             self.lines.served()
         return Ended(told["killed"], tuple(told["calls"]), written(seen))
 
-    def stop(self, *arguments: str, go: Callable[[Ended], None]) -> int:
-        """Run a command that is stopped in front of each call, and again behind it.
-
-        Whether it is dead or never heard of again is the same to AWS. When it has been gone on from
-        there, the account is as it was and the command goes on, too.
-
-        Args:
-            arguments: of the command.
-            go: is called where it is stopped; it leaves the account as it finds it.
-
-        Returns:
-            In front of how many calls.
-        """
-        failed: list[BaseException] = []
-        with self.world.sandbox.recording() as seen:
-
-            def stopped() -> None:
-                count = len(seen)
-                try:
-                    if not failed:
-                        go(Ended(True, (), written(seen)))
-                except BaseException as error:  # noqa: BLE001 - raised again below
-                    failed.append(error)
-                del seen[count:]
-
-            self.lines.stopped = stopped
-            ended = self.run(*arguments)
-            self.lines.stopped = None
-        if failed:
-            raise failed[0]
-        assert not ended.killed
-        return len(ended.calls)
-
 
 @contextmanager
 def killing(sandbox: Sandbox, folder: Path, config: Mapping[str, Any]) -> Iterator[Killer]:
@@ -183,10 +144,6 @@ class Onward:
         self._ways = ways
         self._world = world
         self._known = {way: set[tuple[str, ...]]() for way in ways}
-
-    def stay(self, ended: Ended) -> None:
-        """Go on each way that has not been gone from there, and leave the account as it is."""
-        self.go(ended, lambda: ended)
 
     def go(self, ended: Ended, kill: Callable[[], Ended]) -> bool:
         """Go on each way that has not been gone from there; tell whether there was one.
@@ -255,8 +212,6 @@ class Lines:
 
     def __init__(self, sandbox: Sandbox, address: str) -> None:
         self.address = address
-        self.stopped: Callable[[], None] | None = None
-        self._alone = threading.Lock()
         self._answer = without_socket(sandbox)
         self._threads: list[threading.Thread] = []
         self._listener = Listener(address, backlog=128)
@@ -277,18 +232,8 @@ class Lines:
                     line.send(None)
                     continue
                 method, url, headers, body = asked
-                answer = self._answered(wire.environ_of(method, url, headers, body), body)
+                answer = self._answer(wire.environ_of(method, url, headers, body), body)
                 line.send((answer.status, answer.headers, answer.body))
-
-    def _answered(self, environ: Mapping[str, Any], body: bytes) -> wire.Answer:
-        """The answer; `stopped` is called before and after, when nothing else is under way."""
-        if not self.stopped:
-            return self._answer(environ, body)
-        with self._alone:
-            self.stopped()
-            answer = self._answer(environ, body)
-            self.stopped()
-            return answer
 
     def served(self) -> None:
         """Wait until all is done that was sent by who is dead now.

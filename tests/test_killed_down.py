@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 import pytest
 from killing import (
     DOWN,
-    KILLED,
     POINTS,
     WHEN,
     Killer,
@@ -45,14 +44,6 @@ def onward(killer: Killer) -> Onward:
 def test_the_next_run_goes_on_where_a_killed_down_ended(
     killer: Killer, prepare: Callable[[], None], onward: Onward, when: str
 ) -> None:
-    """Killed at each of its writes."""
-    tried = survived(lambda at: killer.run(*DOWN, at=at, of="writes", when=when), prepare, onward)
-    assert tried >= KILLED["down"]
-
-
-def test_the_next_run_goes_on_where_a_down_was_stopped(
-    killer: Killer, prepare: Callable[[], None], onward: Onward
-) -> None:
-    """Stopped before and after each of its calls."""
-    prepare()
-    assert killer.stop(*DOWN, go=onward.stay) >= POINTS["down"]
+    """Killed at each of its calls."""
+    tried = survived(lambda at: killer.run(*DOWN, at=at, when=when), prepare, onward)
+    assert tried >= POINTS["down"]

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import pytest
 from killing import (
-    KILLED,
     POINTS,
     WHEN,
     Killer,
@@ -43,16 +42,10 @@ def onward(killer: Killer) -> Onward:
 def test_the_next_run_goes_on_where_a_killed_up_ended(
     killer: Killer, onward: Onward, when: str
 ) -> None:
-    """Killed at each of its writes."""
+    """Killed at each of its calls."""
     tried = survived(
-        lambda at: killer.run("up", at=at, of="writes", when=when),
+        lambda at: killer.run("up", at=at, when=when),
         lambda: killer.world.use(PLAIN),
         onward,
     )
-    assert tried >= KILLED["up"]
-
-
-def test_the_next_run_goes_on_where_an_up_was_stopped(killer: Killer, onward: Onward) -> None:
-    """Stopped before and after each of its calls."""
-    killer.world.use(PLAIN)
-    assert killer.stop("up", go=onward.stay) >= POINTS["up"]
+    assert tried >= POINTS["up"]
