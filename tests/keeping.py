@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from moto.core.base_backend import BackendDict
 from moto.s3.utils import _VersionedKeyStore
 from moto.ssm.models import ParameterDict
+from watch_world import World
 
 from ctwatch.sandbox.calls import Refusal
 from ctwatch.sandbox.server import Sandbox
@@ -72,6 +73,12 @@ def _beside(sandbox: Sandbox) -> Iterator[tuple[Any, str]]:
     if sandbox.slowness:
         names = ("_until", "_was", "_rules", "_paced", "_at_work", "_events", "_said")
         yield from ((sandbox.slowness, name) for name in names)
+
+
+def kept(world: World) -> Kept:
+    """The account of a world as it is when all that is under way has ended."""
+    world.settle()
+    return Kept(world.sandbox)
 
 
 class _Pickler(pickle.Pickler):

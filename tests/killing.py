@@ -15,7 +15,7 @@ from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
 from typing import Any
 
-from keeping import Kept
+from keeping import Kept, kept
 from shared_clients import without_socket
 from watch_world import World, world_of
 
@@ -128,42 +128,75 @@ Way = Callable[[Ended], None]
 """How it goes on after a kill; asserts what must have come of it."""
 
 
-def survived(
-    kill: Callable[[int], Ended],
-    prepare: Callable[[], None],
-    ways: Mapping[str, Way],
-    first: int = 0,
-) -> int:
-    """Kill a command at its first call, its second, and so on, until it ends by itself.
+class Onward:
+    """How it goes on after the kills of a command that finds the same account each time.
 
     Nothing but the account remembers a run: it has no file. So, where a kill leaves what another
     left that was gone on from already, it needs not be gone on from again in the same way.
 
     Args:
+        ways: how it goes on, each from all that kills have left; who clicks in a mail comes first.
+        world: whose account is kept for the next way, but for its mails; None where it matters
+            how long ago the kill was, so that each way needs one of its own.
+    """
+
+    def __init__(self, ways: Mapping[str, Way], world: World | None = None) -> None:
+        self._ways = ways
+        self._world = world
+        self._known = {way: set[tuple[str, ...]]() for way in ways}
+
+    def go(self, ended: Ended, kill: Callable[[], Ended]) -> bool:
+        """Go on each way that has not been gone from there; tell whether there was one.
+
+        Args:
+            ended: the kill.
+            kill: makes the account anew and kills once more, where it is not kept.
+        """
+        if not self._new(ended):
+            return False
+        left = kept(self._world) if self._world else None
+        while new := self._new(ended):
+            self._known[new[0]].add(ended.wrote)
+            self._ways[new[0]](ended)
+            if left:
+                left.put_back()
+            elif new[1:]:
+                ended = kill()
+        return True
+
+    def _new(self, ended: Ended) -> list[str]:
+        return [way for way, known in self._known.items() if ended.wrote not in known]
+
+
+def survived(
+    kill: Callable[[int], Ended],
+    prepare: Callable[[], None],
+    onward: Onward,
+    first: int = 0,
+) -> int:
+    """Kill a command at its first call, its second, and so on, until it ends by itself.
+
+    Args:
         kill: runs the command, killed at its n-th call.
         prepare: makes the account as the command finds it, where it is not; it is not after a way.
-        ways: how it goes on, each from all that kills have left.
+        onward: how it goes on.
         first: the call to begin with.
 
     Returns:
         At how many calls it was killed.
     """
+
+    def anew() -> Ended:
+        prepare()
+        return kill(at)
+
     prepare()
-    known = {way: set[tuple[str, ...]]() for way in ways}
     for at in count(first):
-        needed = [*ways]
-        while needed:
-            ended = kill(at)
-            if not ended.killed:
-                return at - first
-            needed = [way for way in needed if ended.wrote not in known[way]]
-            way = next(iter(needed), None)
-            if way:
-                needed.remove(way)
-                known[way].add(ended.wrote)
-                ways[way](ended)
-            if way or ended.wrote:
-                prepare()
+        ended = kill(at)
+        if not ended.killed:
+            return at - first
+        if onward.go(ended, anew) or ended.wrote:
+            prepare()
     raise AssertionError
 
 
@@ -267,33 +300,37 @@ def nothing_left(world: World) -> Way:
 def armed(world: World, whole: Sequence[str] | None = None) -> Way:
     """The next `up` makes the rest of the `whole` and no more, and is ARMED; one more does nothing.
 
-    People do what only people can do meanwhile.
+    People do what only people can do meanwhile. What comes of it is looked at once, as all that
+    have written the same as a whole `up` leave the same.
     """
+    seen = set[tuple[str, ...]]()
 
     def up(ended: Ended) -> None:
         ran, wrote = writing(world, "up")
         assert ran.code == 0, (ended, ran.text)
-        both = [*ended.wrote, *wrote]
+        both = tuple(sorted([*ended.wrote, *wrote]))
         assert whole is None or (more(both, whole), more(whole, both)) == ([], []), ended
+        if both in seen:
+            return
+        seen.add(both)
         world.click()
         ran, wrote = writing(world, "up")
         assert (ran.code, wrote) == (0, ()), (ended, ran.text)
-        assert "ARMED" in ran.err
+        assert "ARMED" in ran.err, (ended, ran.text)
 
     return up
 
 
 def again(world: World, make: Callable[[], object]) -> Callable[[], None]:
     """Makes an account the first time; whenever it is called again, puts back what came of it."""
-    kept: list[Kept] = []
+    known: list[Kept] = []
 
     def prepare() -> None:
-        if kept:
-            kept[0].put_back()
+        if known:
+            known[0].put_back()
             return
         make()
-        world.settle()
-        kept.append(Kept(world.sandbox))
+        known.append(kept(world))
 
     return prepare
 

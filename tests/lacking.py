@@ -9,11 +9,13 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from killing import again
 from slow_world import led_by
 from watch_world import PLACE, PLAIN, Ran, World, world_of
 
@@ -220,6 +222,9 @@ def in_turn(
         How it took each, and all that it uses.
     """
     on = scene.more[:2] if "--on" in scene.more else ()
+    if scene.command != "confirm":  # which needs a mail
+        prepare = again(account.world, partial(scene.before, account))
+        scene = replace(scene, before=lambda _: prepare())
     scene.before(account)
     documents = account.printed(scene.command, *on)
     whole = account.run(documents, scene.command, *scene.more)

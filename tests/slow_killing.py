@@ -27,7 +27,7 @@ def armed_at_once(world: Any) -> Way:
         world.settle()
         ran, wrote = writing(world, "up")
         assert (ran.code, wrote) == (0, ()), (ended, ran.text)
-        assert "ARMED" in ran.err
+        assert "ARMED" in ran.err, (ended, ran.text)
 
     return up
 

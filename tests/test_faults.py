@@ -19,6 +19,7 @@ import test_faults_always_down
 import test_faults_always_down_looks
 import test_faults_always_drills
 import test_faults_always_plan
+import test_faults_always_status
 import test_faults_down
 import test_faults_drills
 import test_faults_five_times
@@ -97,9 +98,22 @@ def test_what_could_not_be_seen_at_the_end_of_up_is_said(world: World, wire: Fau
     assert (ran.code, "GetTrailStatus answered AccessDenied" in ran.text) == (1, True), ran.text
 
 
+def test_a_drill_says_what_it_could_not_look_at_and_proves_it_all_the_same(
+    world: World, wire: Faults
+) -> None:
+    world.use(PLAIN)
+    wire.begin()
+    assert world.run("up").code == 0
+    wire.begin(always("sns:GetTopicAttributes", denied))
+    ran = world.run("simulate", "stop-logging")
+    assert (ran.code, "stop-logging proven" in ran.out) == (0, True), ran.text
+    said = "Warning: looking at topic sns-cloudtrail-alarm: GetTopicAttributes answered"
+    assert said in ran.err, ran.text
+
+
 ALWAYS = (
-    *(test_faults_always, test_faults_always_plan, test_faults_always_drills),
-    *(test_faults_always_down, test_faults_always_down_looks),
+    *(test_faults_always, test_faults_always_status, test_faults_always_plan),
+    *(test_faults_always_drills, test_faults_always_down, test_faults_always_down_looks),
 )
 
 

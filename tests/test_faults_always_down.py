@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from faulty import ALWAYS, Faults, always, faulty_world
 from killed import is_write
+from killing import again, writing
 from test_faults_always import LONGEST, kinds, spoke, stand
-from watch_world import PLAIN, World
+from watch_world import World
 
 pytestmark = pytest.mark.exhaustive
 
@@ -24,45 +25,64 @@ DOWN = ("down", "--yes", "--delete-logs", "--wait", "3")
 
 def test_down(tmp_path: Path) -> None:
     with faulty_world(tmp_path) as (world, wire):
-        tried, survived = cleared(world, wire, is_write)
+        tried, survived = Clearing(world, wire).each(is_write)
         assert tried >= AT_LEAST["down"], (tried, survived)
         assert survived <= SURVIVED["down"], (tried, survived)
 
 
-def cleared(world: World, wire: Faults, which: Callable[[str], bool]) -> tuple[int, int]:
-    """How many faults were tried, and how many of these were not told, as they did no harm."""
-    stand(world, wire)
-    wire.begin()
-    assert world.run(*DOWN).code == 0
-    asked = enumerate(sorted(set(wire.calls)))
-    ended = [one for place, call in asked if which(call) for one in _each(world, wire, place, call)]
-    return len(ended), ended.count(False)
+class Clearing:
+    """A watch that stands and is cleared away again and again, whatever fails.
 
+    Where faults leave what others left, deleted by the same calls, the next `down` would do the
+    same.
+    """
 
-def _each(world: World, wire: Faults, place: int, call: str) -> Iterator[bool]:
-    """Whether it was told, for each kind; whatever came of them, the next `down` leaves nothing."""
-    for kind in kinds(place, call):
-        told = _struck(world, wire, call, kind) if world.sandbox.listing() else None
-        if told is None:
-            world.use(PLAIN)
-            wire.begin()
-            assert world.run("up").code == 0
-            told = _struck(world, wire, call, kind)
-        if told is not None:
-            yield told
-    wire.begin()
-    ran = world.run(*DOWN)
-    assert (ran.code, world.sandbox.listing()) == (0, []), (call, ran.text)
+    def __init__(self, world: World, wire: Faults) -> None:
+        self.world, self.wire = world, wire
+        self.stands = again(world, lambda: stand(world, wire))
+        self.deleted: list[str] = []
+        self.known: set[tuple[str, ...]] = set()
 
+    def each(self, which: Callable[[str], bool]) -> tuple[int, int]:
+        """How many faults were tried, and how many of these were not told, as they did no harm."""
+        self.prepare()
+        self.wire.begin()
+        assert self.world.run(*DOWN).code == 0
+        asked = [one for one in enumerate(sorted(set(self.wire.calls))) if which(one[1])]
+        ended = [one for place, call in asked for one in self.of(place, call)]
+        return len(ended), ended.count(False)
 
-def _struck(world: World, wire: Faults, call: str, kind: str) -> bool | None:
-    """Whether it was told; None where the call was not made."""
-    wire.begin(always(call, ALWAYS[kind]))
-    start = wire.clock.monotonic()
-    ran = world.run(*DOWN)
-    told, said = spoke(ran, call, kind), (call, kind, ran.text)
-    # What was done though no answer came is gone at the look that `down` ends with.
-    assert told or ran.code == 0, said
-    assert (ran.code == 0) <= (world.sandbox.listing() == []), said
-    assert wire.clock.monotonic() - start < LONGEST, said
-    return told if wire.met else None
+    def prepare(self) -> None:
+        self.stands()
+        self.deleted.clear()
+
+    def of(self, place: int, call: str) -> Iterator[bool]:
+        """Whether it was told, for each kind; whatever came of them, `down` leaves nothing."""
+        for kind in kinds(place, call):
+            told = self.struck(call, kind) if self.world.sandbox.listing() else None
+            if told is None:
+                self.prepare()
+                told = self.struck(call, kind)
+            if told is not None:
+                yield told
+        left = tuple(sorted(self.deleted))
+        if left in self.known:
+            self.prepare()
+            return
+        self.known.add(left)
+        self.wire.begin()
+        ran = self.world.run(*DOWN)
+        assert (ran.code, self.world.sandbox.listing()) == (0, []), (call, ran.text)
+
+    def struck(self, call: str, kind: str) -> bool | None:
+        """Whether it was told; None where the call was not made."""
+        self.wire.begin(always(call, ALWAYS[kind]))
+        start = self.wire.clock.monotonic()
+        ran, wrote = writing(self.world, *DOWN)
+        self.deleted += wrote
+        told, said = spoke(ran, call, kind), (call, kind, ran.text)
+        # What was done though no answer came is gone at the look that `down` ends with.
+        assert told or ran.code == 0, said
+        assert (ran.code == 0) <= (self.world.sandbox.listing() == []), said
+        assert self.wire.clock.monotonic() - start < LONGEST, said
+        return told if self.wire.met else None

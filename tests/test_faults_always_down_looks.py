@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from faulty import faulty_world
 from killed import is_write
-from test_faults_always_down import cleared
+from test_faults_always_down import Clearing
 
 pytestmark = pytest.mark.exhaustive
 
@@ -17,6 +17,6 @@ SURVIVED = {"down, looks": 1}
 
 def test_down(tmp_path: Path) -> None:
     with faulty_world(tmp_path) as (world, wire):
-        tried, survived = cleared(world, wire, lambda one: not is_write(one))
+        tried, survived = Clearing(world, wire).each(lambda one: not is_write(one))
         assert tried >= AT_LEAST["down, looks"], (tried, survived)
         assert survived <= SURVIVED["down, looks"], (tried, survived)

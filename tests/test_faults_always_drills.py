@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from faulty import ALWAYS, Faults, always, faulty_world
 from killed import is_write
+from killing import again
 from test_faults_always import LONGEST, kinds, spoke, stand
 from watch_world import World
 
@@ -17,8 +18,10 @@ pytestmark = pytest.mark.exhaustive
 
 AT_LEAST = {"probe": 168, "canary": 66, "trail": 48}
 """Faults that are tried."""
-SURVIVED = {"probe": 138, "canary": 35, "trail": 30}
-"""Of these, those that did no harm: a drill is proven though the watch cannot be looked at."""
+SURVIVED = {"probe": 145, "canary": 35, "trail": 30}
+"""Of these, those with which it is proven all the same: it says what could not be looked at."""
+HARMLESS = ("cut", "silent", "page")
+"""What may befall a call of which the answer is not looked at, or has nothing to be cut."""
 PROBE = ("simulate", "stop-logging", "--timeout", "20")
 DRILLS = {
     "probe": PROBE,
@@ -47,19 +50,20 @@ def faults(common: set[str], calls: set[str]) -> Iterator[tuple[str, str]]:
 def test_a_drill(tmp_path: Path, on: str) -> None:
     """A watch that cannot be looked at is struck all the same, and what is not proven is said."""
     with faulty_world(tmp_path) as (world, wire):
-        stand(world, wire)
+        prepare = again(world, lambda: stand(world, wire))
+        prepare()
         common, calls = made(world, wire, PROBE), made(world, wire, DRILLS[on])
         tried, survived = 0, 0
         for number, (call, kind) in enumerate(faults(common if on != "probe" else calls, calls)):
             if number % 20 == 19:
-                stand(world, wire)  # the receipts of all drills before would have to be read
+                prepare()  # the receipts of all drills before would have to be read
             wire.begin(always(call, ALWAYS[kind]))
             start = wire.clock.monotonic()
             ran = world.run(*DRILLS[on])
             tried += bool(wire.met)
             told, said = spoke(ran, call, kind), (call, kind, ran.text)
-            survived += not told
-            assert told or ran.code == 0, said
+            survived += ran.code == 0
+            assert told or (ran.code == 0 and kind in HARMLESS), said
             assert ran.code in {0, 1, 3}, said
             assert wire.clock.monotonic() - start < LONGEST, said
             if on != "probe":

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from faulty import ONCE, Faults, faulty_world, singles, struck
 from killed import is_write
+from killing import again
 from watch_world import PLAIN, World
 
 pytestmark = pytest.mark.exhaustive
@@ -27,7 +28,8 @@ def test_down_leaves_nothing_whatever_befalls_one_call(
     """Up to the question whether it may, a watch that stands is looked at again and again."""
     monkeypatch.setattr("sys.stdin", io.StringIO())  # nobody answers the question
     with faulty_world(tmp_path) as (world, wire):
-        stand(world, wire)
+        prepare = again(world, lambda: stand(world, wire))
+        prepare()
         wire.begin()
         asked = world.run("down", "--delete-logs")
         before = list(wire.calls)
@@ -35,12 +37,12 @@ def test_down_leaves_nothing_whatever_befalls_one_call(
         wire.begin()
         assert world.run(*DOWN).code == 0
         whole = list(wire.calls)
-        stand(world, wire)
+        prepare()
         tried = 0
         for call, number, kind in singles(whole, whole=is_write, spread=True):
             early = number < before.count(call)
             if not world.sandbox.listing():
-                stand(world, wire)
+                prepare()
             wire.begin(struck(call, number, ONCE[kind]))
             ran = world.run(*(("down", "--delete-logs") if early else DOWN))
             if not wire.met and not is_write(call):

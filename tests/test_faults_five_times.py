@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 from faulty import Faults, Plan, faulty_world, throttled
+from keeping import kept
 from killed import is_write
+from killing import again
 from test_faults_always import stand
 from test_faults_always_down import DOWN
 from test_faults_always_drills import made
@@ -28,10 +30,12 @@ def five_times(call: str) -> Plan:
 
 def test_up(tmp_path: Path) -> None:
     with faulty_world(tmp_path) as (world, wire):
-        tried = 0
-        for call in stand(world, wire):
+        calls, standing, tried = stand(world, wire), kept(world), 0
+        for call in calls:
             if is_write(call):
                 world.use(PLAIN)
+            else:
+                standing.put_back()
             wire.begin(five_times(call))
             ran = world.run("up")
             assert (ran.code, bool(wire.met)) == (0, True), (call, ran.text)
@@ -56,8 +60,8 @@ def test_status(tmp_path: Path) -> None:
 def test_a_drill(tmp_path: Path) -> None:
     """A probe has its turn at what it calls, another drill at what only that calls."""
     with faulty_world(tmp_path) as (world, wire):
-        stand(world, wire)
-        known, tried = set[str](), 0
+        known, tried, prepare = set[str](), 0, again(world, lambda: stand(world, wire))
+        prepare()
         for drill in DRILLS:
             calls = made(world, wire, drill)
             for call in sorted(calls - known):
@@ -66,7 +70,7 @@ def test_a_drill(tmp_path: Path) -> None:
                 assert (ran.code, bool(wire.met)) == (0, True), (call, ran.text)
                 tried += 1
             known |= calls
-            stand(world, wire)
+            prepare()
         assert tried >= AT_LEAST["simulate"], tried
 
 
@@ -74,7 +78,8 @@ def test_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Up to the question whether it may, a watch that stands is looked at again and again."""
     monkeypatch.setattr("sys.stdin", io.StringIO())  # nobody answers the question
     with faulty_world(tmp_path) as (world, wire):
-        stand(world, wire)
+        prepare = again(world, lambda: stand(world, wire))
+        prepare()
         wire.begin()
         asked = world.run("down", "--delete-logs")
         before = set(wire.calls)
@@ -82,13 +87,13 @@ def test_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert world.run(*DOWN).code == 0
         whole = sorted(set(wire.calls), key=lambda call: (call not in before, call))
         for call in whole:
+            if not world.sandbox.listing():
+                prepare()
             _down(world, wire, call, asked.err if call in before else "")
         assert len(whole) >= AT_LEAST["down"], len(whole)
 
 
 def _down(world: World, wire: Faults, call: str, question: str) -> None:
-    if not world.sandbox.listing():
-        stand(world, wire)
     wire.begin(five_times(call))
     ran = world.run(*(("down", "--delete-logs") if question else DOWN))
     assert wire.met, call

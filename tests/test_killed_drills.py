@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from killed import is_write
-from killing import POINTS, Ended, Killer, again, killing, nothing_left, survived
+from killing import POINTS, Ended, Killer, Onward, again, killing, nothing_left, survived
 from watch_world import MAIL_ONLY, World
 
+from ctwatch.demo import confirmation_link
 from ctwatch.sandbox.server import Sandbox
 
 pytestmark = pytest.mark.exhaustive
@@ -97,15 +98,31 @@ def heals(killer: Killer, name: str, when: str) -> None:
         assert healed.code == 0, (ended, healed.text)
         assert not off or any(word in healed.err for word in MENDED), healed.text
         assert trails(world) == before, ended
+        confirmed(world)
+        if any(one.startswith("events:TagResource") for one in ended.wrote):
+            proven = world.run("simulate", DRILLS[name][0])  # as it has told of its silence
+            assert proven.code == 0, (ended, proven.text)
+        looked = world.run("status")
+        assert (looked.code, "ARMED" in looked.text) == (0, True), (ended, looked.text)
 
     def kill(at: int) -> Ended:
         ended = killer.run(*asked, at=at, when=when)
         return ended if every or at <= proof else replace(ended, killed=False)
 
-    ways = {"up": up, "down": nothing_left(world)}
-    tried = survived(kill, prepare, ways, 0 if every else first)
+    onward = Onward({"up": up, "down": nothing_left(world)}, world)
+    tried = survived(kill, prepare, onward, 0 if every else first)
     assert tried >= POINTS["whole drill" if every else "drill"]
     assert left == LEFT[name]
+
+
+def confirmed(world: World) -> None:
+    """Do what the person does who has asked for his mail again."""
+    sns, [email] = world.client("sns"), CONFIG["topic"]["emails"]
+    topic = sns.list_topics()["Topics"][0]["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="email", Endpoint=email)
+    world.settle()
+    mails = [one for one in world.sandbox.inbox.mails if "/confirm?" in one.text]
+    assert world.run("confirm", confirmation_link(mails[-1])).code == 0
 
 
 def set_up(world: World) -> None:

@@ -7,6 +7,7 @@ from killing import (
     POINTS,
     WHEN,
     Killer,
+    Onward,
     again,
     arm,
     armed,
@@ -54,14 +55,22 @@ FUNCTION = "lambda-ct-detect-alarm"
 PERMISSION = "sns-sns-cloudtrail-alarm"
 
 
-@pytest.mark.parametrize("when", WHEN)
-def test_the_next_up_goes_on_where_a_killed_repair_ended(killer: Killer, when: str) -> None:
+@pytest.fixture(scope="module")
+def onward(killer: Killer) -> Onward:
     world = killer.world
     amiss(world)
     whole = writing(world, "up")[1]
+    ways = {"up": armed(world, whole), "down": nothing_left(world)}
+    return Onward(ways, world)
+
+
+@pytest.mark.parametrize("when", WHEN)
+def test_the_next_up_goes_on_where_a_killed_repair_ended(
+    killer: Killer, onward: Onward, when: str
+) -> None:
     tried = survived(
         lambda at: killer.run("up", at=at, of="writes", when=when),
-        again(world, lambda: amiss(world)),
-        {"up": armed(world, whole), "down": nothing_left(world)},
+        again(killer.world, lambda: amiss(killer.world)),
+        onward,
     )
     assert tried >= POINTS["repair"]

@@ -3,7 +3,15 @@
 from collections.abc import Iterator
 
 import pytest
-from killing import POINTS, Killer, armed, killing, nothing_left, survived, writing
+from killing import (
+    POINTS,
+    Killer,
+    Onward,
+    armed,
+    killing,
+    survived,
+    writing,
+)
 from watch_world import RICH
 
 from ctwatch.sandbox.server import Sandbox
@@ -19,21 +27,10 @@ def killer(running: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 def test_the_next_up_goes_on_where_a_killed_one_ended(killer: Killer) -> None:
     world = killer.world
-    world.use(RICH)
     whole = writing(world, "up")[1]
     tried = survived(
         lambda at: killer.run("up", at=at, of="writes"),
         lambda: world.use(RICH),
-        {"up": armed(world, whole)},
-    )
-    assert tried >= POINTS["rich"]
-
-
-def test_the_next_down_leaves_nothing_of_a_killed_up(killer: Killer) -> None:
-    world = killer.world
-    tried = survived(
-        lambda at: killer.run("up", at=at, of="writes", when="after"),
-        lambda: world.use(RICH),
-        {"down": nothing_left(world)},
+        Onward({"up": armed(world, whole)}),
     )
     assert tried >= POINTS["rich"]

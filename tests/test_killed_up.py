@@ -1,4 +1,4 @@
-"""Where an `up` that was killed before a call ended, the next goes on; or `down` leaves nothing.
+"""Where an `up` that was killed ended, the next goes on; or `down` leaves nothing.
 
 What the killed one and the next have written is together what one whole `up` writes, and no more.
 """
@@ -6,7 +6,17 @@ What the killed one and the next have written is together what one whole `up` wr
 from collections.abc import Iterator
 
 import pytest
-from killing import POINTS, Killer, armed, killing, nothing_left, survived, writing
+from killing import (
+    POINTS,
+    WHEN,
+    Killer,
+    Onward,
+    armed,
+    killing,
+    nothing_left,
+    survived,
+    writing,
+)
 from watch_world import PLAIN
 
 from ctwatch.sandbox.server import Sandbox
@@ -20,18 +30,22 @@ def killer(running: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield one
 
 
-def test_the_next_run_goes_on_where_a_killed_up_ended(killer: Killer) -> None:
-    goes_on(killer, "before")
-
-
-def goes_on(killer: Killer, when: str) -> None:
-    """Kill it at each of its calls."""
+@pytest.fixture(scope="module")
+def onward(killer: Killer) -> Onward:
     world = killer.world
-    world.use(PLAIN)
     whole = writing(world, "up")[1]
+    ways = {"up": armed(world, whole), "down": nothing_left(world)}
+    return Onward(ways, world)
+
+
+@pytest.mark.parametrize("when", WHEN)
+def test_the_next_run_goes_on_where_a_killed_up_ended(
+    killer: Killer, onward: Onward, when: str
+) -> None:
+    """Killed at each of its calls."""
     tried = survived(
         lambda at: killer.run("up", at=at, when=when),
-        lambda: world.use(PLAIN),
-        {"up": armed(world, whole), "down": nothing_left(world)},
+        lambda: killer.world.use(PLAIN),
+        onward,
     )
     assert tried >= POINTS["up"]

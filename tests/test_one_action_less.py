@@ -8,16 +8,13 @@ from collections.abc import Iterator
 from functools import partial
 
 import pytest
-from lacking import Account, Scene, in_turn, judged, less
-from watch_world import PLAIN, world_of
-
-from ctwatch.sandbox.server import Sandbox
+from lacking import Account, Scene, in_turn, judged, leaping, less
+from watch_world import PLAIN
 
 
 @pytest.fixture(scope="module")
-def account(running: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
-    folder = tmp_path_factory.mktemp("less")
-    with world_of(running, folder) as world:
+def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
+    with leaping(tmp_path_factory.mktemp("less")) as world:
         world.use(PLAIN)
         yield Account(world)
 

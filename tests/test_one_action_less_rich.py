@@ -87,6 +87,8 @@ TRIED = {"up": (1, 45), "plan": (1, 7), "status": (0, 9), "simulate": (5, 9), "d
 """How many actions of each are taken away: those without which it is done, and those told."""
 TOGETHER = 5
 """Actions that are taken away at once."""
+OF_SILENCE = {"cloudtrail:LookupEvents", "cloudwatch:GetMetricData"}
+"""What a drill asks for when its alert does not come, or comes late, as on a slow machine."""
 
 
 @pytest.mark.parametrize("command", [one for one in SCENES if one != "up"])
@@ -102,11 +104,11 @@ def check(account: Richer, command: str) -> None:
         came += taken
         known |= used
     done, said = TRIED[command]
-    assert len(came) == done + said
+    assert len(came) == done + said, sorted(known)
     assert came.count("done") <= done  # a slow drill says what it could not ask of its silence
 
 
 def used_of_plain(world: World, command: str) -> set[str]:
     plain = Account(world)
     plain.prepare(command)
-    return plain.run(plain.printed(command), command).used
+    return plain.run(plain.printed(command), command).used - OF_SILENCE

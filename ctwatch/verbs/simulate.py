@@ -131,6 +131,7 @@ def _drill(options: Options, watch: "Opened", order: "Order", *, asks: bool) -> 
 
     screen, limit = options.screen, order.limit
     findings, diagnosis = looked(watch)
+    _say_unseen(screen, findings)
     if diagnosis.verdict not in {Alarm.ARMED, Alarm.DEGRADED, Alarm.ABSENT}:
         screen.talk(verdict_line(diagnosis.verdict))
         screen.talk(
@@ -156,6 +157,13 @@ _UNLABELLED = (
     "What succeeds is told as any other call, without the label DRILL; so is what is done before "
     "and after it, as far as a rule listens for it."
 )
+
+
+def _say_unseen(screen: "Screen", findings: list["Finding"]) -> None:
+    """Say what could not be looked at; a drill proves what arrives, and does not hang on it."""
+    for one in findings:
+        if one.error:
+            screen.talk(f"Warning: {one.error.problem}. {one.error.hint}".rstrip(), "yellow")
 
 
 def _warn_of_harm(
