@@ -4,6 +4,10 @@
 (service, region) client once, from one session, and hands out views of a region. `complaint`
 is the one seam where botocore's exceptions become `AwsError`.
 
+The session is botocore's own. boto3 makes its clients by one, too, with the same credentials,
+profiles and settings, and adds resources and transfers, which nothing here uses: to import those
+took a fifth of the time that importing botocore takes.
+
 Nothing here knows a resource, and nothing here prints.
 """
 
@@ -11,8 +15,9 @@ import functools
 import json
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -21,8 +26,6 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-import boto3
-import botocore.session
 from botocore.config import Config as BotoConfig
 from botocore.exceptions import (
     BotoCoreError,
@@ -39,12 +42,13 @@ from botocore.exceptions import (
 from botocore.exceptions import (
     ConnectionError as BotoConnectionError,
 )
-from botocore.loaders import Loader, create_loader
 from botocore.parsers import ResponseParserError
+from botocore.session import Session
 
 from ctwatch.clock import Clock
 from ctwatch.errors import AwsError, ConfigError
 from ctwatch.inert import one_line
+from ctwatch.models import Models
 from ctwatch.permissions import Grant, allow
 
 if TYPE_CHECKING:
@@ -80,6 +84,9 @@ _SERVICES = (
     "ssm",
     "sts",
 )
+
+_ALWAYS = ("s3", "lambda", "iam", "logs", "cloudtrail", "events", "sns")
+"""Those that every watch asks, the dearest first."""
 
 TROUBLE = (ClientError, BotoCoreError, ResponseParserError)
 """What botocore raises; the last, outside its own family, for what is no answer of AWS's at all."""
@@ -169,7 +176,7 @@ class Aws:
     """Clients of one region, and the way to the other regions.
 
     Args:
-        session: the one boto3 session; used under a lock, as sessions are not thread-safe.
+        session: the one session; used under a lock, as sessions are not thread-safe.
         region: the region of this view.
         clock: what the consistency waits wait on.
 
@@ -177,7 +184,7 @@ class Aws:
         crew: threads that whole resources are read and written in, `WORKERS` at a time.
     """
 
-    def __init__(self, session: boto3.Session, region: str, clock: Clock | None = None) -> None:
+    def __init__(self, session: Session, region: str, clock: Clock | None = None) -> None:
         self.region = region
         self.clock = clock or Clock()
         self._session = session
@@ -276,14 +283,31 @@ class Aws:
         Raises:
             ConfigError: some go here and some go there.
         """
-        here = {one for one in _SERVICES if is_loopback(self._client(one).meta.endpoint_url)}
-        if here and (elsewhere := [one for one in _SERVICES if one not in here]):
+        asked = self._apart()
+        here = {one for one in asked if is_loopback(self._client(one).meta.endpoint_url)}
+        if here and (elsewhere := [one for one in asked if one not in here]):
             raise ConfigError(
                 f"calls of {', '.join(sorted(here))} go to this machine, those of "
                 f"{', '.join(elsewhere)} elsewhere",
                 "Unset the AWS_ENDPOINT_URL_… variables, and endpoint_url in the profile.",
             )
         return bool(here)
+
+    def _apart(self) -> Iterable[str]:
+        """The services that may have endpoints of their own; one for all where none has.
+
+        https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
+        """
+        by_variable = any(name.startswith("AWS_ENDPOINT_URL_") for name in os.environ)
+        with self._lock:
+            apart = by_variable or "services" in self._session.get_scoped_config()
+        return _SERVICES if apart else ("sts",)
+
+    def ahead(self) -> None:
+        """Begin to make the clients that every watch needs, while the first call is on the wire."""
+        with suppress(*TROUBLE):  # no credentials: whoever asks for a client is told
+            _ = self.sts  # which that call needs, and would else wait for behind the others
+            self._pool.submit(lambda: [*map(self._client, _ALWAYS)])
 
     def _client(self, service: str) -> Any:
         key = (service, self.region)
@@ -305,7 +329,8 @@ class Aws:
         return made
 
     def _configured(self, service: str, settings: BotoConfig) -> Any:
-        return self._session.client(cast("Any", service), region_name=self.region, config=settings)
+        make: Any = self._session.create_client
+        return make(service, region_name=self.region, config=settings)
 
     def regions(self) -> list[str]:
         """The regions that are enabled for the account.
@@ -441,25 +466,26 @@ def connect(profile: str | None, region: str, clock: Clock | None = None) -> Aws
         ) from error
 
 
-def _session(profile: str | None, region: str) -> boto3.Session:
+def _session(profile: str | None, region: str) -> Session:
     """A session of its own that shares what botocore reads from its data files.
 
     Where it leads to this machine, nobody else is asked for credentials: not the metadata of an
     EC2 instance, which botocore looks for at a link-local address.
     https://docs.aws.amazon.com/boto3/latest/guide/credentials.html
     """
-    core = botocore.session.Session(profile=profile)
+    core = Session(profile=profile)
     configured = core.get_scoped_config().get("endpoint_url", "")
     if is_loopback(os.environ.get("AWS_ENDPOINT_URL") or configured):
         core.set_config_variable("metadata_service_num_attempts", 0)
-    core.register_component("data_loader", _loader(core.get_config_variable("data_path")))
+    core.register_component("data_loader", _models(core.get_config_variable("data_path")))
     core.register("before-sign", functools.partial(_still_valid, core))
     core.register("before-parse", _refuse_what_is_no_answer)
     core.register("creating-client-class", _name_calls)
-    return boto3.Session(botocore_session=core, region_name=region)
+    core.set_config_variable("region", region)  # for those who give out credentials, too
+    return core
 
 
-def _still_valid(core: botocore.session.Session, **_: Any) -> None:
+def _still_valid(core: Session, **_: Any) -> None:
     """Botocore has no exception of its own for credentials that it renewed, and ended all the same.
 
     Raises:
@@ -549,9 +575,9 @@ def _crew() -> ThreadPoolExecutor:
 
 
 @functools.cache
-def _loader(path: str | None) -> Loader:
+def _models(path: str | None) -> Models:
     """One loader a process: reading the service models is most of what a client costs."""
-    return create_loader(path)
+    return Models(path)
 
 
 def is_loopback(url: str) -> bool:

@@ -3,6 +3,7 @@
 import errno
 import gc
 import io
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -10,7 +11,6 @@ from typing import NoReturn
 import click
 
 from ctwatch.errors import CtwatchError
-from ctwatch.inert import inert, one_line
 from ctwatch.verbs.alerts import alerts
 from ctwatch.verbs.common import INTERRUPTED
 from ctwatch.verbs.confirm import confirm
@@ -22,6 +22,7 @@ from ctwatch.verbs.policy import policy
 from ctwatch.verbs.simulate import simulate
 from ctwatch.verbs.status import status
 from ctwatch.verbs.up import plan, up
+from ctwatch.version import VERSION
 
 
 class _InOrder(click.Group):
@@ -39,7 +40,7 @@ class _InOrder(click.Group):
     epilog="Exit codes: 0 done or as promised, 1 could not be done or found out, 2 the call or the "
     "config is wrong, 3 not as promised, 130 interrupted.",
 )
-@click.version_option(package_name="ctwatch", message="%(prog)s %(version)s")
+@click.version_option(VERSION, message="%(prog)s %(version)s")
 def cli() -> None:
     """Tells you that someone has touched your CloudTrail, and proves that it still would.
 
@@ -89,6 +90,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _show(error: click.ClickException) -> None:
     """Say what click says, which repeats an argument, that may have been copied from a mail."""
+    from ctwatch.inert import inert, one_line
+
     shown = io.StringIO()
     error.show(shown)
     usage, error_, said = shown.getvalue().partition("Error: ")
@@ -120,4 +123,7 @@ def run() -> NoReturn:
     # AWS's models are made once and stay; to look for garbage in them over and over again would be
     # a fifth of what a command costs.
     gc.set_threshold(100_000)
+    # Pydantic would look through every package that is installed for plugins of its own.
+    # https://docs.pydantic.dev/latest/concepts/plugins/
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     sys.exit(main())

@@ -10,6 +10,7 @@ Pure.
 import json
 import unicodedata
 from collections.abc import Callable
+from functools import cache
 
 STANDS_FOR = "\N{REPLACEMENT CHARACTER}"
 
@@ -26,10 +27,15 @@ _ACTING = (
     *((0x1BCA0, 0x1BCA3), (0x1D173, 0x1D17A), (0xE0000, 0xE0FFF)),
 )
 _INERT = {code: STANDS_FOR for first, last in _ACTING for code in range(first, last + 1)}
-_ESCAPED = {code: json.dumps(chr(code))[1:-1] for code in _INERT if code >= ord(" ")}
 
 _MARKS = 4
 """Marks on one letter, of which no script needs more; a flood of them covers the lines above."""
+
+
+@cache
+def _escaped() -> dict[int, str]:
+    """JSON's escapes of those that JSON does not escape by itself."""
+    return {code: json.dumps(chr(code))[1:-1] for code in _INERT if code >= ord(" ")}
 
 
 def inert(text: str) -> str:
@@ -42,7 +48,7 @@ def inert_json(document: str) -> str:
 
     JSON escapes the first 32 characters itself, and has no others but in strings.
     """
-    return _drained(document.translate(_ESCAPED), lambda char: json.dumps(char)[1:-1])
+    return _drained(document.translate(_escaped()), lambda char: json.dumps(char)[1:-1])
 
 
 def _drained(text: str, instead: Callable[[str], str]) -> str:

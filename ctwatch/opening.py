@@ -92,6 +92,7 @@ def opened(choice: Choice, *, need_secrets: bool = False, need_trail: bool = Fal
     aws = connect(choice.profile, config.region)
     if need_secrets:
         _check_at_hand(config, choice.config.parent, aws)
+    aws.ahead()
     caller = _caller(aws, config.region)
     place = Place.of(caller, config.region)
     if ALL_REGIONS in config.regions:

@@ -20,39 +20,35 @@ from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
-from rich.constrain import Constrain
-from rich.filesize import decimal
-from rich.highlighter import JSONHighlighter
-from rich.live import Live
-from rich.panel import Panel
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.rule import Rule
 from rich.text import Text
 
-from ctwatch.alerts import Alert, Lost, Taken
-from ctwatch.blows import Blow, On, Proof, Rung
-from ctwatch.confirmation import Confirmed
-from ctwatch.delivered import Deliveries, Report
-from ctwatch.detections import SAMPLE, Detection, Language, Part
-from ctwatch.diagnose import MEANING, SILENT, UNTOLD, Alarm, Diagnosis, Fault, Flow, Hop
-from ctwatch.diff import Difference
-from ctwatch.digests import Looked, stamp
-from ctwatch.emptying import Contents
-from ctwatch.errors import CtwatchError, ForeignError
-from ctwatch.findings import Action, Finding, Step, Verdict, foreign
+from ctwatch.detections import SAMPLE
+from ctwatch.diagnose import MEANING, SILENT, UNTOLD, Alarm, Flow
+from ctwatch.errors import ForeignError
+from ctwatch.findings import Action, Verdict, foreign
 from ctwatch.inert import inert, inert_json, one_line
-from ctwatch.notifier import plain
-from ctwatch.notifier.event import unpack
 from ctwatch.notifier.inert import cut
-from ctwatch.notifier.message import compose
-from ctwatch.notifier.settings import Settings
-from ctwatch.prices import AS_OF, ASSUMPTIONS, Cost, cents
-from ctwatch.silence import Reason
-from ctwatch.simulate import Drill
-from ctwatch.techniques import Probe, Synthetic, Technique, techniques_of
+from ctwatch.prices import AS_OF, ASSUMPTIONS, cents
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
     from rich.status import Status
+
+    from ctwatch.alerts import Alert, Lost, Taken
+    from ctwatch.blows import Blow, Rung
+    from ctwatch.confirmation import Confirmed
+    from ctwatch.delivered import Deliveries, Report
+    from ctwatch.detections import Detection, Language, Part
+    from ctwatch.diagnose import Diagnosis, Fault, Hop
+    from ctwatch.diff import Difference
+    from ctwatch.digests import Looked
+    from ctwatch.emptying import Contents
+    from ctwatch.errors import CtwatchError
+    from ctwatch.findings import Finding, Step
+    from ctwatch.prices import Cost
+    from ctwatch.silence import Reason
+    from ctwatch.simulate import Drill
+    from ctwatch.techniques import Technique
 
 _COLOURS = {
     Alarm.ARMED: "bold green",
@@ -158,6 +154,8 @@ class Screen:
 
     def _as_json(self, document: Any, indent: int | None) -> Text:
         """JSON in which nothing that a terminal would obey stands as it is."""
+        from rich.highlighter import JSONHighlighter
+
         ascii_only = not self.out.encoding.startswith("utf")
         text = json.dumps(document, indent=indent, ensure_ascii=ascii_only, default=_plain_value)
         return JSONHighlighter()(inert_json(text))
@@ -168,6 +166,8 @@ class Screen:
 
         On a terminal the old is drawn over; elsewhere what differs is printed after it.
         """
+        from rich.live import Live
+
         if not self.out.is_terminal:
             yield lambda views, differs: self.data(*views) if differs else None
             return
@@ -186,7 +186,7 @@ class Screen:
         """
         self.err.print(Text(one_line(inert(url), _LONGEST_LINK), "blue underline"), soft_wrap=True)
 
-    def complain(self, error: CtwatchError) -> None:
+    def complain(self, error: "CtwatchError") -> None:
         """Say no, and what to do now."""
         self.err.print(Hanging(Text("Error: ", "bold red"), Text(error.problem)))
         if error.hint:
@@ -208,6 +208,8 @@ class Screen:
     @contextmanager
     def waiting(self, limit: float) -> Iterator[Callable[[str], None]]:
         """Show how much of `limit` seconds has passed; yields what says how far things are."""
+        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
         if self.quiet or not (self.out.file.isatty() and self.err.file.isatty()):
             yield lambda _: None
             return
@@ -233,6 +235,8 @@ class Screen:
             what: is being done.
             total: of how many, None where nobody knows.
         """
+        from rich.progress import BarColumn, Progress, TextColumn
+
         if self.quiet or not (self.out.file.isatty() and self.err.file.isatty()):
             yield lambda _: None
             return
@@ -310,8 +314,8 @@ class Hanging:
 
 
 def show_steps(
-    screen: Screen, steps: Iterable[Step], what: str, *, clearing: bool = False
-) -> list[Step]:
+    screen: Screen, steps: "Iterable[Step]", what: str, *, clearing: bool = False
+) -> "list[Step]":
     """Print steps as they end; returns those that ended."""
     done: list[Step] = []
     under_way: list[str] = []
@@ -329,7 +333,7 @@ def show_steps(
     return done
 
 
-def show_step(screen: Screen, step: Step, *, clearing: bool = False) -> None:
+def show_step(screen: Screen, step: "Step", *, clearing: bool = False) -> None:
     """Print what was done to a resource, unless nothing was."""
     nothing = step.action is Action.SKIPPED and not step.error
     if (nothing or step.action is Action.KEPT) and not screen.verbose:
@@ -354,8 +358,10 @@ def _without(title: str, sentence: str) -> str:
     return re.sub(rf"\A{said}", "", sentence)
 
 
-def contents_line(held: Contents) -> str:
+def contents_line(held: "Contents") -> str:
     """What a bucket holds: "214 versions, 1.3 MB"."""
+    from rich.filesize import decimal
+
     many = f"{held.versions:,} version{'s' * (held.versions != 1)}"
     told = f"more than {many}" if held.more else f"{many}, {decimal(held.size)}"
     lock = ", some of them perhaps under Object Lock, which keeps them" * held.lockable
@@ -367,7 +373,7 @@ def watch_line(name: str, account: str, region: str) -> str:
     return f"Watch {name} in account {account}, {region}:"
 
 
-def plan_view(findings: Sequence[Finding], *, verbose: bool = False) -> Iterator[RenderableType]:
+def plan_view(findings: "Sequence[Finding]", *, verbose: bool = False) -> Iterator[RenderableType]:
     """What `up` would do, resource by resource; what is kept, only where it is not compared."""
     for finding in findings:
         if finding.verdict is Verdict.OK and not (verbose or finding.resource.note):
@@ -377,7 +383,7 @@ def plan_view(findings: Sequence[Finding], *, verbose: bool = False) -> Iterator
         yield Hanging(Text(f"{sign} {verb:<8} ", colour), _planned(finding, verbose=verbose))
 
 
-def _planned(finding: Finding, *, verbose: bool) -> Text:
+def _planned(finding: "Finding", *, verbose: bool) -> Text:
     text = Text(finding.resource.title)
     if finding.verdict is Verdict.STRAY:
         text.append(f"\n{_OUTLIVES if finding.outlives else finding.resource.origin}", "dim")
@@ -404,7 +410,7 @@ def _shown(value: Any, *, verbose: bool) -> str:
     return text if verbose or len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
-def cost_view(cost: Cost) -> Iterator[RenderableType]:
+def cost_view(cost: "Cost") -> Iterator[RenderableType]:
     """What the watch costs a month, of what that is the sum, and what it goes by."""
     about = f"About ${cost.dollars} a month" if cost.items else "Less than a cent a month"
     yield f"{about}, by list prices of us-east-1 in {AS_OF}{':' if cost.items else '.'}"
@@ -415,7 +421,7 @@ def cost_view(cost: Cost) -> Iterator[RenderableType]:
     yield Hanging(Text("  "), Text(f"Assumed: {'; '.join(ASSUMPTIONS)}.", "dim"))
 
 
-def cost_json(cost: Cost) -> dict[str, Any]:
+def cost_json(cost: "Cost") -> dict[str, Any]:
     """The same for programs; dollars as numbers, in cents."""
     return {
         "dollars_a_month": float(cost.dollars),
@@ -433,7 +439,7 @@ def cost_json(cost: Cost) -> dict[str, Any]:
     }
 
 
-def plan_summary(findings: Sequence[Finding]) -> str:
+def plan_summary(findings: "Sequence[Finding]") -> str:
     """One line: how much there is to do."""
     by_hand = sum(one.only_by_hand for one in findings)
     counts = {verdict: sum(one.verdict is verdict for one in findings) for verdict in Verdict}
@@ -455,7 +461,7 @@ def plan_summary(findings: Sequence[Finding]) -> str:
     return f"Nothing to do: {line}." if idle else f"{line}."
 
 
-def status_view(diagnosis: Diagnosis) -> Iterator[RenderableType]:
+def status_view(diagnosis: "Diagnosis") -> Iterator[RenderableType]:
     """The verdict, a line per hop, and the faults with what mends them."""
     yield verdict_line(diagnosis.verdict)
     names = [one.name if one.name == one.subject else f"{one.name} {one.subject}" for one in
@@ -471,12 +477,12 @@ def status_view(diagnosis: Diagnosis) -> Iterator[RenderableType]:
     yield from _remedies(diagnosis.warnings, "yellow")
 
 
-def moment_line(diagnosis: Diagnosis, interval: float) -> Text:
+def moment_line(diagnosis: "Diagnosis", interval: float) -> Text:
     """When a look that is made again and again was made."""
     return Text(f"{diagnosis.at:%Y-%m-%d %H:%M:%S} UTC, every {interval:g} s", "dim")
 
 
-def promised_view(findings: Sequence[Finding]) -> Iterator[RenderableType]:
+def promised_view(findings: "Sequence[Finding]") -> Iterator[RenderableType]:
     """All that is as promised, by name."""
     fine = [one for one in findings if one.verdict is Verdict.OK]
     if fine:
@@ -489,7 +495,7 @@ _LONGEST_NAME = 40
 """Columns that the names of the hops take at most; a longer one has its own line."""
 
 
-def _hop_line(hop: Hop) -> Text:
+def _hop_line(hop: "Hop") -> Text:
     """The hop's sentence, without the name that stands before it."""
     told = (*hop.faults, *hop.warnings)
     sentence = hop.sentence
@@ -500,7 +506,7 @@ def _hop_line(hop: Hop) -> Text:
 
 
 def _remedies(
-    faults: Iterable[Fault], colour: str, *, all_gone: bool = False
+    faults: "Iterable[Fault]", colour: str, *, all_gone: bool = False
 ) -> Iterator[RenderableType]:
     """The faults, those together that one thing mends; not again that something is not there."""
     together: dict[str, list[Fault]] = {}
@@ -514,7 +520,7 @@ def _remedies(
             yield Hanging(Text("→ ", "cyan"), Text(remedy, "cyan"))
 
 
-def waiting_line(fault: Fault) -> Text:
+def waiting_line(fault: "Fault") -> Text:
     """What to say of a drill to make anew, or an address whose confirmation is all that misses."""
     if fault.path in {SILENT, UNTOLD}:
         return Text(f"{fault.sentence}. To prove it now: {fault.remedy}", "yellow")
@@ -531,8 +537,11 @@ def verdict_line(verdict: Alarm) -> Text:
     return Text.assemble((verdict, _COLOURS.get(verdict, _ALARM)), f"  {MEANING[verdict]}")
 
 
-def blow_line(blow: Blow) -> Text:
+def blow_line(blow: "Blow") -> Text:
     """What was called or made up, and that nothing was harmed."""
+    from ctwatch.blows import On
+    from ctwatch.techniques import Probe
+
     technique = blow.technique
     if not isinstance(technique, Probe):
         handed = f"made up {technique.name} as {blow.target}"
@@ -549,8 +558,10 @@ def blow_line(blow: Blow) -> Text:
 _NO_TRAIL = "TrailNotFoundException"
 
 
-def _struck_line(blow: Blow, called: str) -> Text:
+def _struck_line(blow: "Blow", called: str) -> Text:
     """What became of a trail that exists."""
+    from ctwatch.techniques import Probe
+
     if blow.answer:
         return Text(f"{called}: AWS answered {blow.answer}: the drill failed", "red")
     if blow.gap is None:
@@ -565,8 +576,10 @@ def _at_most(seconds: float) -> str:
     return f"{math.ceil(seconds * 10) / 10:.1f}"
 
 
-def ladder(drill: Drill, timeout: float) -> Iterator[RenderableType]:
+def ladder(drill: "Drill", timeout: float) -> Iterator[RenderableType]:
     """A drill's ladder, hop by hop."""
+    from ctwatch.blows import Proof
+
     verdict = ("proven", "bold green") if drill.proven else ("not proven", "bold red")
     if drill.deserted:
         verdict = ("nobody can have heard: no address is confirmed", "bold red")
@@ -586,7 +599,7 @@ def ladder(drill: Drill, timeout: float) -> Iterator[RenderableType]:
             yield Hanging(Text("  "), Text(f"{rung.hop}: skipped, {rung.note}"))
 
 
-def reason_view(reasons: Sequence[Reason]) -> Iterator[RenderableType]:
+def reason_view(reasons: "Sequence[Reason]") -> Iterator[RenderableType]:
     """What says why a hop stayed silent, by who says so."""
     if not reasons:
         yield Text("  nothing; on AWS an event may come late, or, rarely, never", "dim")
@@ -614,8 +627,10 @@ class _Chain:
         yield Hanging(Text("  "), Text(line))
 
 
-def _rungs(rungs: Sequence[Rung], timeout: float) -> Iterator[str]:
+def _rungs(rungs: "Sequence[Rung]", timeout: float) -> Iterator[str]:
     """The provable hops; those without a clock of their own stand before the one they go by."""
+    from ctwatch.blows import Proof
+
     proven_by = [one.hop for one in rungs if one.by and one.proof is Proof.PROVEN]
     if proven_by:
         yield f"{', '.join(proven_by)}: by {_after(next(one.seconds for one in rungs if one.by))}"
@@ -643,7 +658,7 @@ _SAID = 200
 """Characters of a stranger's text in an alert."""
 
 
-def alerts_view(alerts: Iterable[Alert], zone: tzinfo) -> Iterator[RenderableType]:
+def alerts_view(alerts: "Iterable[Alert]", zone: tzinfo) -> Iterator[RenderableType]:
     """An alert after another: when and what; below, who, and how each channel took it."""
     for alert in alerts:
         sign, colour = _alert_sign(alert)
@@ -652,14 +667,14 @@ def alerts_view(alerts: Iterable[Alert], zone: tzinfo) -> Iterator[RenderableTyp
         yield from (Hanging(Text("  "), line) for line in _alert_lines(alert))
 
 
-def _alert_sign(alert: Alert) -> tuple[str, str]:
+def _alert_sign(alert: "Alert") -> tuple[str, str]:
     if alert.failed:
         return _FLOWS[Flow.CUT]
     again = any(one.retries for one in alert.channels)
     return _FLOWS[Flow.WORN if again else Flow.OK] if alert.told else ("·", "dim")
 
 
-def _alert_text(alert: Alert) -> Text:
+def _alert_text(alert: "Alert") -> Text:
     """What happened. What is a stranger's in it can neither act nor make a line of its own."""
     about = alert.about
     name, title, severity = (cut(one, _SAID) for one in (about.name, about.title, about.severity))
@@ -672,7 +687,7 @@ def _alert_text(alert: Alert) -> Text:
     )
 
 
-def _alert_lines(alert: Alert) -> Iterator[Text]:
+def _alert_lines(alert: "Alert") -> Iterator[Text]:
     """Who did it; then how the channels took it, those that failed apart."""
     if alert.about.actor:
         yield Text(f"by {cut(alert.about.actor, _SAID)}", "dim")
@@ -686,7 +701,7 @@ def _alert_lines(alert: Alert) -> Iterator[Text]:
 _RESULTS = {"failed": "failed attempt", "denied": "denied attempt"}
 
 
-def _taken_text(one: Taken) -> str:
+def _taken_text(one: "Taken") -> str:
     """How one channel took it: "discord delivered 204 after 2 retries"."""
     status = f" {one.status}" if isinstance(one.status, int) else ""
     tried = f" after {_number(one.retries, 'retry', 'retries')}" if one.retries else ""
@@ -701,14 +716,14 @@ def _number(count: int, one: str, several: str) -> str:
     return f"{count} {one if count == 1 else several}"
 
 
-def lost_view(lost: Iterable[Lost]) -> Iterator[RenderableType]:
+def lost_view(lost: "Iterable[Lost]") -> Iterator[RenderableType]:
     """The dead letters, and what to do about them."""
     for one in lost:
         yield Hanging(Text("• ", "red"), Text(one.sentence))
         yield Hanging(Text("→ ", "cyan"), Text(one.remedy, "cyan"))
 
 
-def confirmed_view(found: Confirmed) -> Iterator[RenderableType]:
+def confirmed_view(found: "Confirmed") -> Iterator[RenderableType]:
     """Who was confirmed, and what that is worth."""
     if found.pending:
         said = f"{found.endpoint}: AWS has taken the confirmation, and does not show it yet"
@@ -727,7 +742,7 @@ def confirmed_view(found: Confirmed) -> Iterator[RenderableType]:
 
 
 def detections_view(
-    detections: Sequence[Detection], language: Language
+    detections: "Sequence[Detection]", language: "Language"
 ) -> Iterator[RenderableType]:
     """The catalogue at a glance."""
     heads = ("detection", "severity", "seen in")
@@ -740,7 +755,7 @@ def detections_view(
         yield Hanging(Text(cells, style), Text(what, style))
 
 
-def detection_view(one: Detection, language: Language) -> Iterator[RenderableType]:
+def detection_view(one: "Detection", language: "Language") -> Iterator[RenderableType]:
     """One detection, explained; its pattern comes after."""
     yield Text.assemble((one.id, "bold"), f"  {one.title[language]}")
     yield Text(one.why[language])
@@ -748,8 +763,13 @@ def detection_view(one: Detection, language: Language) -> Iterator[RenderableTyp
     yield Text(f"Severity {one.severity}, seen in {_seen_in(one)}.{mitre}", "dim")
 
 
-def example_view(one: Detection, language: Language) -> Iterator[RenderableType]:
+def example_view(one: "Detection", language: "Language") -> Iterator[RenderableType]:
     """An alert about the first of its examples, as a mail of the route `formatted` says it."""
+    from ctwatch.notifier import plain
+    from ctwatch.notifier.event import unpack
+    from ctwatch.notifier.message import compose
+    from ctwatch.notifier.settings import Settings
+
     if not one.examples.fires:
         return
     trail = str(SAMPLE["trail_arn"])
@@ -763,6 +783,8 @@ def example_view(one: Detection, language: Language) -> Iterator[RenderableType]
 
 def proof_view(detection: str) -> Iterator[RenderableType]:
     """How a detection is proven; nothing for one that no technique is about."""
+    from ctwatch.techniques import Probe, Synthetic, techniques_of
+
     techniques = techniques_of(detection)
     if struck := [one.name for one in techniques if isinstance(one, Probe)]:
         said = f"ctwatch simulate {detection}: {', '.join(struck)}"
@@ -773,8 +795,10 @@ def proof_view(detection: str) -> Iterator[RenderableType]:
             yield Hanging(Text("Proven by: "), Text(said))
 
 
-def techniques_view(techniques: Sequence[Technique]) -> Iterator[RenderableType]:
+def techniques_view(techniques: "Sequence[Technique]") -> Iterator[RenderableType]:
     """What `simulate` can be asked for, by detection."""
+    from ctwatch.techniques import Synthetic
+
     column = max(cell_len(one.name) for one in techniques) + 4
     for detection, ones in groupby(techniques, lambda one: one.detection):
         yield Text(detection, "bold")
@@ -785,13 +809,18 @@ def techniques_view(techniques: Sequence[Technique]) -> Iterator[RenderableType]
     yield Hanging(Text("--on canary, --on trail: ", "bold"), Text(real))
 
 
-def _on_trails(one: Technique) -> bool:
+def _on_trails(one: "Technique") -> bool:
     """Whether it can be done to a trail that exists."""
+    from ctwatch.techniques import Probe
+
     return isinstance(one, Probe) and one.harm is not None
 
 
-def technique_json(one: Technique) -> dict[str, Any]:
+def technique_json(one: "Technique") -> dict[str, Any]:
     """A technique for programs."""
+    from ctwatch.blows import On
+    from ctwatch.techniques import Probe, Synthetic
+
     words = ("name", "kind", "detection", "story")
     called = f"{one.service}:{one.operation}" if isinstance(one, Probe) else None
     why = one.why if isinstance(one, Synthetic) else None
@@ -800,13 +829,13 @@ def technique_json(one: Technique) -> dict[str, Any]:
     return {**told, "calls": called, "on": targets, "why": why}
 
 
-def part_head(part: Part) -> Text:
+def part_head(part: "Part") -> Text:
     """What stands over a pattern: of one of several, its name and where it is seen."""
     named = f": {part.name}, seen in {_SEEN[part.where]}" if part.name else ""
     return Text(f"Event pattern{named}", "bold")
 
 
-def _seen_in(one: Detection) -> str:
+def _seen_in(one: "Detection") -> str:
     """Where its parts are seen, each place once."""
     *others, last = (_SEEN[where] for where in dict.fromkeys(part.where for part in one.parts))
     return f"{', '.join(others)} and {last}" if others else last
@@ -822,20 +851,25 @@ _SEEN = {
 
 def heading(text: str) -> RenderableType:
     """The title of a part of a longer show."""
+    from rich.constrain import Constrain
+    from rich.rule import Rule
+
     return Constrain(Rule(Text(text, "bold"), align="left", style="dim"), _WIDEST)
 
 
 def panel(title: str, body: Text) -> RenderableType:
     """Something that arrived, in a frame."""
+    from rich.panel import Panel
+
     return Panel(_inert(body), title=title, title_align="left", expand=False, width=_WIDEST)
 
 
-def difference_json(one: Difference) -> dict[str, Any]:
+def difference_json(one: "Difference") -> dict[str, Any]:
     """A difference for programs."""
     return {"path": one.path, "wanted": one.wanted, "live": one.live}
 
 
-def finding_json(finding: Finding) -> dict[str, Any]:
+def finding_json(finding: "Finding") -> dict[str, Any]:
     """A finding for programs."""
     return {
         "kind": finding.resource.kind,
@@ -847,7 +881,7 @@ def finding_json(finding: Finding) -> dict[str, Any]:
     }
 
 
-def step_json(step: Step) -> dict[str, Any]:
+def step_json(step: "Step") -> dict[str, Any]:
     """What was done to one resource, for programs."""
     return {
         "kind": step.resource.kind,
@@ -859,7 +893,7 @@ def step_json(step: Step) -> dict[str, Any]:
     }
 
 
-def diagnosis_json(diagnosis: Diagnosis) -> dict[str, Any]:
+def diagnosis_json(diagnosis: "Diagnosis") -> dict[str, Any]:
     """A diagnosis for programs."""
     return {
         "verdict": diagnosis.verdict,
@@ -889,14 +923,14 @@ def diagnosis_json(diagnosis: Diagnosis) -> dict[str, Any]:
     }
 
 
-def alert_json(alert: Alert) -> dict[str, Any]:
+def alert_json(alert: "Alert") -> dict[str, Any]:
     """An alert for programs. The texts about the event are as they came, a stranger's."""
     about = {key: value or None for key, value in vars(alert.about).items()}
     channels = [{**vars(one), "error": one.error or None} for one in alert.channels]
     return {"received": alert.received, **about, "channels": channels}
 
 
-def lost_json(lost: Lost) -> dict[str, Any]:
+def lost_json(lost: "Lost") -> dict[str, Any]:
     """A dead-letter queue for programs."""
     return {
         "queue": lost.queue.name,
@@ -906,7 +940,9 @@ def lost_json(lost: Lost) -> dict[str, Any]:
     }
 
 
-def logs_view(where: Deliveries, found: Sequence[Report], when: str) -> Iterator[RenderableType]:
+def logs_view(
+    where: "Deliveries", found: "Sequence[Report]", when: str
+) -> Iterator[RenderableType]:
     """What the check of log files has found: a line per fault, then how many are valid.
 
     Args:
@@ -932,7 +968,7 @@ def logs_view(where: Deliveries, found: Sequence[Report], when: str) -> Iterator
         yield Text(_VERSIONS.format(where.bucket), "dim")
 
 
-def _faults_of_logs(found: Sequence[Report]) -> dict[Looked, list[str]]:
+def _faults_of_logs(found: "Sequence[Report]") -> "dict[Looked, list[str]]":
     """Each fault with the regions that have it: a time may be unvouched for in several."""
     regions: dict[Looked, list[str]] = {}
     for report in found:
@@ -941,8 +977,10 @@ def _faults_of_logs(found: Sequence[Report]) -> dict[Looked, list[str]]:
     return regions
 
 
-def _counted_logs(where: Deliveries, found: Sequence[Report], when: str) -> str:
+def _counted_logs(where: "Deliveries", found: "Sequence[Report]", when: str) -> str:
     """How much is valid, or why nothing is."""
+    from ctwatch.digests import stamp
+
     digests, files = sum(one.digests for one in found), sum(one.files for one in found)
     if digests:
         regions = ", ".join(one.region for one in found if one.digests)
@@ -976,7 +1014,7 @@ def _many(number: int, what: str) -> str:
 
 
 def logs_json(
-    where: Deliveries, found: Sequence[Report], since: datetime, now: datetime
+    where: "Deliveries", found: "Sequence[Report]", since: datetime, now: datetime
 ) -> dict[str, Any]:
     """The same for programs; `valid` is null where it could not be found out."""
     faults = [{"region": one.region, **vars(each)} for one in found for each in one.faults]
@@ -995,7 +1033,7 @@ def logs_json(
     }
 
 
-def drill_json(drill: Drill) -> dict[str, Any]:
+def drill_json(drill: "Drill") -> dict[str, Any]:
     """A drill for programs; seconds are after the call."""
     return {
         "technique": drill.blow.technique.name,

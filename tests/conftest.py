@@ -8,10 +8,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import boto3
 import coverage
 import pytest
 import yaml
+from botocore.session import Session
 from hypothesis import HealthCheck, settings
 from shared_clients import lead, past_sockets, sharing
 from unmeasured import look_away
@@ -91,15 +91,13 @@ def _keep_what_is_loaded() -> None:
 
 
 @pytest.fixture(scope="module")
-def session(running: Sandbox) -> type[boto3.Session]:
+def session(running: Sandbox) -> type[Session]:
     """What makes the clients of ctwatch in a module's tests."""
     return sharing(past_sockets(running))
 
 
 @pytest.fixture
-def sandbox(
-    running: Sandbox, session: type[boto3.Session], monkeypatch: pytest.MonkeyPatch
-) -> Sandbox:
+def sandbox(running: Sandbox, session: type[Session], monkeypatch: pytest.MonkeyPatch) -> Sandbox:
     """An empty account that this process's AWS clients are led to, and to nothing else."""
     running.reset()
     for name in [*running.unset(), "NO_COLOR", "FORCE_COLOR", "CTWATCH_CONFIG"]:

@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
@@ -236,7 +235,7 @@ class Faults:
             self._attempts[key] += 1
             return self._numbers[key], self._attempts[key]
 
-    def through(self, sandbox: Sandbox) -> Callable[[boto3.Session], None]:
+    def through(self, sandbox: Sandbox) -> Callable[[Any], None]:
         """Prepares a session so that its clients reach the sandbox, or do not."""
         send = straight(without_socket(sandbox))
 
@@ -253,7 +252,7 @@ class Faults:
             self.met.append(call)
             return fault(Wire(request, service, send, self.clock))
 
-        def prepare(session: boto3.Session) -> None:
+        def prepare(session: Any) -> None:
             session.events.register("choose-signer", unproven, unique_id="unproven")
             session.events.register("before-send", before_send, unique_id="faults")
 

@@ -10,7 +10,6 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
-import boto3
 import pytest
 from shared_clients import lead, sharing, without_socket
 from watch_world import World, world_of
@@ -141,7 +140,7 @@ def world_of_aws_itself(
     """
     hosts: set[str] = set()
 
-    def through(_: Sandbox) -> Callable[[boto3.Session], None]:
+    def through(_: Sandbox) -> Callable[[Any], None]:
         ask = straight(without_socket(sandbox))
 
         def before_send(request: Any, **_: Any) -> Any:
@@ -152,7 +151,7 @@ def world_of_aws_itself(
             here = f"{sandbox.url}{path}?{url.query}"
             return ask(SimpleNamespace(**{**vars(request), "url": here}))
 
-        def prepare(session: boto3.Session) -> None:
+        def prepare(session: Any) -> None:
             session.events.register("before-send", before_send, unique_id="past AWS")
 
         return prepare

@@ -24,12 +24,11 @@ from multiprocessing.connection import Client
 from pathlib import Path
 from typing import Any, ClassVar
 
-import boto3
 from botocore.awsrequest import AWSResponse
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from shared_clients import quick
+from shared_clients import Emitting, quick
 from slow_world import FarClock, led_by
 from watch_world import ENABLED
 
@@ -67,7 +66,7 @@ class Death:
         self.at, self.counted, self.after = at, 0, when == "after"
         self.counts = is_write if of == "writes" else lambda _: True
 
-    def watch(self, session: boto3.Session) -> None:
+    def watch(self, session: Emitting) -> None:
         """See every call of the session's clients just before it is sent."""
         session.events.register("before-send", self._before_send, unique_id="death")
 
@@ -145,7 +144,7 @@ def warm(death: Death, config: str) -> None:
     It only looks. What children cannot take along, threads and connections, is done away with.
     """
     shared: Any = aws
-    shared.boto3.Session, shared._session = Sharing, cache(aws._session)
+    shared.Session, shared._session = Sharing, cache(aws._session)
     Sharing.prepare = death.watch
     for service in aws._SERVICES:
         aws.connect(None, os.environ["AWS_REGION"]).client(service)
@@ -160,19 +159,19 @@ def warm(death: Death, config: str) -> None:
     gc.freeze()
 
 
-class Sharing(boto3.Session):
+class Sharing(Emitting):
     """Makes each client once."""
 
     made: ClassVar[dict[tuple[str, str], Any]] = {}
-    prepare: ClassVar[Callable[[boto3.Session], None]]
+    prepare: ClassVar[Callable[[Emitting], None]]
 
-    def client(self, service_name: Any, **named: Any) -> Any:
+    def create_client(self, service_name: Any, **named: Any) -> Any:
         """The client of a service and a region."""
         key = (service_name, named["region_name"])
         if key not in self.made:
             type(self).prepare(self)
             self.events.register("choose-signer", unproven, unique_id="unproven")
-            self.made[key] = quick(super().client(service_name, **named))
+            self.made[key] = quick(super().create_client(service_name, **named))
         return self.made[key]
 
 

@@ -15,7 +15,6 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from botocore.awsrequest import AWSResponse
 from moto.cloudtrail.models import cloudtrail_backends
@@ -189,7 +188,7 @@ CURRENT: list[Judge] = []
 """The commands that run now."""
 
 
-def listen(session: boto3.Session) -> None:
+def listen(session: Any) -> None:
     """Have the calls of a session's clients judged by the command that runs."""
 
     def before(params: Mapping[str, Any], model: Any, context: Any, **_: Any) -> None:

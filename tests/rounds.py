@@ -12,7 +12,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import boto3
 from botocore.awsrequest import AWSResponse
 from shared_clients import without_socket
 
@@ -47,7 +46,7 @@ class Rounds:
             self._counting = False
             keeper.join()
 
-    def through(self, sandbox: Sandbox) -> Callable[[boto3.Session], None]:
+    def through(self, sandbox: Sandbox) -> Callable[[Any], None]:
         """Prepares a session so that its clients reach the sandbox round by round."""
         send = straight(without_socket(sandbox))
 
@@ -59,7 +58,7 @@ class Rounds:
                 self._hold(f"{service}:{operation}")
             return send(request)
 
-        def prepare(session: boto3.Session) -> None:
+        def prepare(session: Any) -> None:
             session.events.register("choose-signer", unproven, unique_id="unproven")
             session.events.register("before-send", before_send, unique_id="rounds")
 

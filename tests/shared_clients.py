@@ -22,6 +22,7 @@ import coverage
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
+from botocore.session import Session
 from permitted import judging, listen
 
 from ctwatch import aws
@@ -33,10 +34,10 @@ from ctwatch.sandbox.wire import Answer
 @cache
 def hand() -> boto3.session.Session:
     """One session for all who do something by hand: each new one reads botocore's files again."""
-    return boto3.session.Session()  # the other name is the one that a test replaces
+    return boto3.session.Session()
 
 
-def past_sockets(sandbox: Sandbox) -> Callable[[boto3.Session], None]:
+def past_sockets(sandbox: Sandbox) -> Callable[[Any], None]:
     """Prepares a session so that its clients reach `sandbox` for a third less of CPU."""
     ask = straight(without_socket(sandbox))
 
@@ -44,7 +45,7 @@ def past_sockets(sandbox: Sandbox) -> Callable[[boto3.Session], None]:
         """None for another endpoint: botocore goes there itself."""
         return ask(request) if request.url.startswith(f"{sandbox.url}/") else None
 
-    def prepare(session: boto3.Session) -> None:
+    def prepare(session: Any) -> None:
         # botocore's own code is not measured, and what is called from there would not be either.
         if not coverage.Coverage.current():
             session.events.register("choose-signer", unproven, unique_id="unproven")
@@ -90,20 +91,29 @@ def _variables() -> frozenset[tuple[str, str]]:
     return frozenset(one for one in os.environ.items() if one[0].startswith("AWS_"))
 
 
-def lead(patch: pytest.MonkeyPatch, shared: type[boto3.Session]) -> None:
+def lead(patch: pytest.MonkeyPatch, shared: type[Session]) -> None:
     """Let ctwatch make its clients by `shared`, of which runs of one account share the session."""
     make, known = cast("Any", aws)._session, cast("Any", shared).sessions
 
-    def session(profile: str | None, region: str) -> boto3.Session:
+    def session(profile: str | None, region: str) -> Session:
         key = (profile, region, _variables())
         if key not in known:
             known[key] = make(profile, region)
         return known[key]
 
-    patch.setattr("ctwatch.aws.boto3.Session", shared)
+    patch.setattr("ctwatch.aws.Session", shared)
     patch.setattr("ctwatch.aws._session", session)
     patch.setattr("ctwatch.verbs.down._YOUNG", 0.0)  # all is shown at once, but by a slow sandbox
     judging(patch)
+
+
+class Emitting(Session):
+    """A session of botocore's whose events have the name that boto3 gives them."""
+
+    @property
+    def events(self) -> Any:
+        """What its clients' events are registered with."""
+        return self.get_component("event_emitter")
 
 
 def quick(client: Any) -> Any:
@@ -117,24 +127,24 @@ def quick(client: Any) -> Any:
     return client
 
 
-def sharing(prepare: Callable[[boto3.Session], None] = lambda _: None) -> type[boto3.Session]:
-    """A `boto3.Session` of which all instances share their clients.
+def sharing(prepare: Callable[["Emitting"], None] = lambda _: None) -> type[Session]:
+    """A session of botocore's of which all instances share their clients.
 
     Args:
         prepare: called with a session before it makes a client.
     """
     made: dict[tuple[Any, ...], Any] = {}
 
-    class Sharing(boto3.Session):
-        sessions: ClassVar[dict[Any, boto3.Session]] = {}
+    class Sharing(Emitting):
+        sessions: ClassVar[dict[Any, Session]] = {}
 
-        def client(self, service_name: Any, **named: Any) -> Any:
+        def create_client(self, service_name: Any, **named: Any) -> Any:
             region, config = named["region_name"], named["config"]
-            key = (service_name, region, id(config), self.profile_name, _variables())
+            key = (service_name, region, id(config), self.profile, _variables())
             if key not in made:
                 prepare(self)
                 listen(self)
-                made[key] = quick(super().client(service_name, **named))
+                made[key] = quick(super().create_client(service_name, **named))
             return made[key]
 
     return Sharing

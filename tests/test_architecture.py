@@ -36,9 +36,10 @@ STOREYS = (
     ("config",),
     ("lint", "looping", "emptying"),
     ("aws", "detections", "bundle", "secret", "existing"),
+    ("models",),
     ("patterns", "diff", "digests", "permissions", "prices"),
     ("times",),
-    ("errors", "clock", "parallel", "inert"),
+    ("errors", "clock", "parallel", "inert", "version"),
 )
 LEVEL = {part: level for level, storey in enumerate(STOREYS) for part in storey}
 
@@ -55,7 +56,6 @@ GUESTS = {
     "pydantic": {"config"},
     "pydantic_core": {"config"},
     "yaml": {"config", "detections", "demo"},
-    "boto3": {"aws"},
     "moto": {"sandbox"},
     "werkzeug": {"sandbox"},
 }
@@ -186,15 +186,34 @@ def test_each_library_has_one_door(guest):
 
 
 @pytest.mark.parametrize(
-    "start", ["import ctwatch.cli", "from ctwatch.cli import main; main(['--help'])"]
+    "start",
+    [
+        "import ctwatch.cli",
+        "from ctwatch.cli import main; main(['--help'])",
+        "from ctwatch.cli import main; main(['--version'])",
+    ],
 )
 def test_help_starts_without_anything_heavy(start):
     heavy = ["boto3", "botocore", "rich", "yaml", "pydantic", "moto", "urllib.request"]
+    heavy += ["importlib.metadata", "zoneinfo", "ctwatch.inert"]
     tell = f"import sys; print([one for one in {heavy} if one in sys.modules])"
     told = subprocess.run(
         [sys.executable, "-c", f"{start}\n{tell}"], capture_output=True, text=True, check=True
     )
     assert told.stdout.splitlines()[-1] == "[]"
+
+
+def test_to_look_at_a_watch_loads_nothing_that_only_other_commands_need():
+    verbs = "opening", "render", "engine", "webhooks", "diagnose", "untold"
+    start = "".join(f"import ctwatch.{one}\n" for one in verbs)
+    others = "techniques", "simulate", "silence", "blows", "strays", "policy", "digests", "sandbox"
+    idle = [*(f"ctwatch.{one}" for one in others), "ctwatch.notifier.message"]
+    idle += ["boto3", "s3transfer", "moto", "rich.live", "rich.progress"]
+    tell = f"import sys; print([one for one in {idle} if one in sys.modules])"
+    told = subprocess.run(
+        [sys.executable, "-c", f"{start}\n{tell}"], capture_output=True, text=True, check=True
+    )
+    assert told.stdout == "[]\n"
 
 
 def test_functions_are_short():

@@ -1,4 +1,6 @@
+import json
 import os
+import sys
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -17,6 +19,7 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 from botocore.parsers import ResponseParserError
+from botocore.session import Session
 
 from ctwatch.aws import Aws, Place, code_of, complaint, connect, is_loopback, unless
 from ctwatch.clock import Clock
@@ -203,7 +206,7 @@ class Slow:
     def __init__(self):
         self.made = []
 
-    def client(self, service, region_name, config):
+    def create_client(self, service, region_name, config):
         time.sleep(0.01)
         self.made.append((service, region_name, config))
         return object()
@@ -218,6 +221,19 @@ def test_each_client_is_made_once_per_service_and_region_however_many_ask():
         ("sns", REGION), ("sns", "us-east-1"), ("sqs", REGION),
     ]  # fmt: skip
     assert len(set(map(id, found))) == 3
+
+
+def test_the_clients_of_every_watch_are_made_while_the_first_call_is_on_the_wire():
+    session = Slow()
+    aws = Aws(session, REGION)
+    aws.ahead()
+    assert [made[0] for made in session.made][:1] == ["sts"]  # it can be asked at once
+    until = time.monotonic() + 10
+    while len(session.made) < 8 and time.monotonic() < until:
+        time.sleep(0.01)
+    assert {made[0] for made in session.made} == {
+        "sts", "s3", "lambda", "iam", "logs", "cloudtrail", "events", "sns",
+    }  # fmt: skip
 
 
 def test_a_view_of_the_same_region_is_the_same_and_of_another_shares_the_clock(aws):
@@ -249,6 +265,42 @@ def test_clients_retry_as_the_standard_says_and_do_not_hang(aws):
 
 
 @pytest.mark.usefixtures("aws")
+@pytest.mark.parametrize(
+    ("key", "how"),
+    [
+        (
+            "aws_access_key_id = AKIAONE\naws_secret_access_key = x",
+            "config-file",
+        ),
+        (f"credential_process = {sys.executable} PROGRAM", "custom-process"),
+    ],
+)
+def test_credentials_are_those_that_boto3_finds(key, how, monkeypatch, tmp_path):
+    program, config = tmp_path / "program.py", tmp_path / "config"
+    told = {"Version": 1, "AccessKeyId": "AKIATWO", "SecretAccessKey": "x", "SessionToken": "y"}
+    program.write_text(f"print({json.dumps(json.dumps(told))})", encoding="utf-8")
+    config.write_text(f"[profile p]\n{key.replace('PROGRAM', str(program))}\n", encoding="utf-8")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    mine = connect("p", REGION)._session
+    theirs = boto3.Session(profile_name="p", region_name=REGION)
+    found, known = mine.get_credentials(), theirs.get_credentials()
+    assert found.method == known.method == how
+    assert found.get_frozen_credentials() == known.get_frozen_credentials()
+    assert mine.get_config_variable("region") == theirs.region_name
+
+
+@pytest.mark.usefixtures("aws")
+def test_they_are_looked_for_where_boto3_looks_and_in_that_order():
+    mine, theirs = connect(None, REGION)._session, boto3.Session(region_name=REGION)._session
+    ways = [
+        [one.METHOD for one in session.get_component("credential_provider").providers]
+        for session in (mine, theirs)
+    ]
+    assert ways[0] == ways[1]
+    assert {"sso", "assume-role", "iam-role"} <= set(ways[0])
+
+
+@pytest.mark.usefixtures("aws")
 def test_an_endpoint_that_is_no_url_is_one_sentence(monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL_SNS", "localhost:4566")
     with pytest.raises(ConfigError, match=r"sns.*localhost:4566") as told:
@@ -269,7 +321,7 @@ class Sts:
     def __init__(self, answer):
         self.answer = answer
 
-    def client(self, *_, **__):
+    def create_client(self, *_, **__):
         return self
 
     def get_caller_identity(self):
@@ -351,10 +403,24 @@ def test_some_calls_here_and_some_elsewhere_is_refused(monkeypatch):
     assert "AWS_ENDPOINT_URL" in told.value.hint
 
 
+def test_so_it_is_where_the_profile_leads_one_service_elsewhere(aws, monkeypatch, tmp_path):
+    assert aws.on_loopback
+    monkeypatch.delenv("AWS_ENDPOINT_URL")  # it would come first
+    profile = (
+        "[default]\nendpoint_url = http://127.0.0.1:9\nservices = own\n"
+        "[services own]\nsqs =\n  endpoint_url = https://x.test\n"
+    )
+    (tmp_path / "config").write_text(profile, encoding="utf-8")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    with pytest.raises(ConfigError, match="those of sqs elsewhere"):
+        _ = connect(None, REGION).on_loopback
+
+
 def test_the_sandbox_is_on_loopback_and_aws_is_not(aws, monkeypatch):
     assert aws.on_loopback
     monkeypatch.delenv("AWS_ENDPOINT_URL")
-    session = boto3.Session("x", "y", region_name=REGION)
+    session = Session()
+    session.set_credentials("x", "y")
     assert not Aws(session, REGION).on_loopback
 
 

@@ -1,4 +1,5 @@
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,15 @@ def test_a_watch_is_opened_with_account_and_region_filled_in(config, sandbox):
     assert found.watch.place.account == sandbox.account
     assert found.aws.region == found.watch.place.region == found.config.region == "ap-northeast-2"
     assert found.watch.bucket.name == f"s3-cloudtrail-monitor-{sandbox.account}-ap-northeast-2-an"
+
+
+def test_credentials_that_cannot_be_had_are_told_as_such(config, monkeypatch, tmp_path):
+    fails = f"[default]\ncredential_process = {sys.executable} -c raise(SystemExit(1))\n"
+    (tmp_path / "aws").write_text(fails, encoding="utf-8")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "aws"))
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    with pytest.raises(AwsError, match=r"asking AWS who you are: .*custom-process"):
+        opened(Choice(config()))
 
 
 def test_opening_writes_nothing(config, sandbox):

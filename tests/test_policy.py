@@ -508,7 +508,7 @@ def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str,
 
 
 def test_with_the_account_named_aws_is_not_asked(file, capsys, monkeypatch) -> None:
-    monkeypatch.setattr("ctwatch.aws.boto3.Session", None)
+    monkeypatch.setattr("ctwatch.aws.Session", None)
     code, out, err = told(capsys, "status", "--account", PLACE.account, "-c", str(file))
     assert (code, err) == (0, "")
     assert [json.loads(out)] == policy("status", about(EVERYTHING))

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-import boto3
 import pytest
 import yaml
 from botocore.awsrequest import AWSResponse
@@ -177,7 +176,7 @@ def world_of(
     sandbox: Sandbox,
     folder: Path,
     kind: type[W] = World,
-    through: Callable[[Sandbox], Callable[[boto3.Session], None]] = past_sockets,
+    through: Callable[[Sandbox], Callable[[Any], None]] = past_sockets,
 ) -> Iterator[W]:
     """Lead this process's AWS clients to `sandbox`, and let the test cut the wire.
 
@@ -201,7 +200,7 @@ def world_of(
 
     straight_on = through(sandbox)
 
-    def wire(session: boto3.Session) -> None:
+    def wire(session: Any) -> None:
         session.events.register("before-call", before, unique_id="wire")
         session.events.register("after-call", after, unique_id="spoil")
         straight_on(session)

@@ -2,7 +2,6 @@
 
 from datetime import datetime
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 import click
 
@@ -16,6 +15,8 @@ from ctwatch.verbs.common import (
 )
 
 if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
     from ctwatch.alerts import Alert, Lost
     from ctwatch.opening import Opened
     from ctwatch.times import Given
@@ -55,7 +56,9 @@ def alerts(options: Options, since: str, follow: bool) -> int:
     return _follow(options, watch, begin) if follow else _list(options, watch, given, begin)
 
 
-def _zone(watch: "Opened") -> ZoneInfo:
+def _zone(watch: "Opened") -> "ZoneInfo":
+    from zoneinfo import ZoneInfo
+
     return ZoneInfo(watch.config.alerts.timezone)
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import click
 
@@ -35,6 +34,8 @@ def check_logs(options: Options, since: str | None, *, asked: bool) -> int:
     """
     if not asked:
         raise click.UsageError("--since goes with --logs.")
+    from zoneinfo import ZoneInfo
+
     from ctwatch import times
     from ctwatch.delivered import deliveries, reports
     from ctwatch.opening import opened

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import boto3
 from away import led, run
 from rounds import Rounds
+from shared_clients import Emitting
 from taped import Tape, taping
 
 from ctwatch.sandbox.server import Sandbox
@@ -47,10 +47,10 @@ def account() -> Iterator[Account]:
     with Sandbox() as sandbox, led(sandbox.env(), sandbox.unset()):
         prepare = wire.through(sandbox)
 
-        class Held(boto3.Session):
+        class Held(Emitting):
             def __init__(self, **given: Any) -> None:
                 super().__init__(**given)
                 prepare(self)
 
-        with patch("ctwatch.aws.boto3.Session", Held):
+        with patch("ctwatch.aws.Session", Held):
             yield Account(sandbox, wire)
