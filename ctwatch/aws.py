@@ -189,6 +189,7 @@ class Aws:
         self.clock = clock or Clock()
         self._session = session
         self._clients: dict[tuple[str, str], Any] = {}
+        self._regions: list[str] = []
         self._lock = threading.Lock()
         self._pool = _pool()
         self.crew = _crew()
@@ -333,13 +334,15 @@ class Aws:
         return make(service, region_name=self.region, config=settings)
 
     def regions(self) -> list[str]:
-        """The regions that are enabled for the account.
+        """The regions that are enabled for the account; AWS is asked until it has said so once.
 
         https://docs.aws.amazon.com/accounts/latest/reference/API_ListRegions.html
 
         Raises:
             AwsError: AWS would not say.
         """
+        if self._regions:
+            return [*self._regions]
         pages = self._client("account").get_paginator("list_regions")
         enabled = {"RegionOptStatusContains": ["ENABLED", "ENABLED_BY_DEFAULT"]}
         try:
@@ -348,7 +351,8 @@ class Aws:
             ]
         except TROUBLE as error:
             raise complaint(error, "asking which regions the account has") from error
-        return sorted(found)
+        self._regions[:] = sorted(found)  # all views of the account share the list
+        return [*self._regions]
 
     def opted_in(self, region: str) -> str:
         """Whether the account has a region enabled, in AWS's word: "ENABLED" or another.

@@ -1058,6 +1058,11 @@ def key_name(watch: str, role: str) -> str:
     return f"{watch}-{role}"
 
 
+def key_names(watch: str) -> list[str]:
+    """The same of every key that a watch may have of its own."""
+    return [key_name(watch, role) for role in ("trail", "topic")]
+
+
 # What every service takes: https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html
 # A resource carries 50 at most, and two of a key's are ours.
 _MOST_TAGS = 48

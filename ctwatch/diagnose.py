@@ -7,7 +7,8 @@ resource, and nowhere else; everything that differs is a fault, with its exact p
 and the one command that mends it.
 
 Pure but for two questions: whether another trail records in our own one's stead, asked only when
-that is deaf, and what the policy of the event bus is, asked only where other regions hand on to it.
+that is deaf, and what the policy of the event bus is, asked only where other regions hand on to it
+(and better beforehand, while all the rest is looked at: see `asked_bus`).
 What nobody promised and AWS tells all the same (the age of the last digest, dead letters, a drill
 that stayed silent) is held against the clock here, too; so is what became of the last alert of each
 channel, which is all that is known of one that cannot be asked (see `untold`).
@@ -27,6 +28,7 @@ from ctwatch.diff import State, denied, granted
 from ctwatch.errors import CtwatchError
 from ctwatch.findings import Finding, Verdict, foreign
 from ctwatch.meaning import sentence
+from ctwatch.parallel import settled
 from ctwatch.patterns import PatternError, compiled
 from ctwatch.permissions import Grant, allow
 from ctwatch.remembered import Remembered, remembered
@@ -173,12 +175,18 @@ class Diagnosis:
         return all(fault.path in {"confirmed", SILENT, UNTOLD} for fault in self.faults)
 
 
-def diagnose(
+BusPolicy = Callable[[], list[tuple[str, State]]]
+"""What `rule.bus_policy` comes to, or raises."""
+
+
+def diagnose(  # noqa: PLR0913 - each is asked of somebody else
     watch: Watch,
     findings: Sequence[Finding],
     aws: Aws,
     answers: Mapping[str, Answer] | None = None,
     last: Untold | None = None,
+    *,
+    policy: BusPolicy | None = None,
 ) -> Diagnosis:
     """Follow the event's way through what was found.
 
@@ -188,13 +196,14 @@ def diagnose(
         aws: the account.
         answers: what the channels' webhooks said, where they were asked.
         last: which channels the last alert has not reached.
+        policy: tells what was asked of the event bus beforehand; None to ask now.
     """
     looks = {finding.resource: finding for finding in findings}
     now = aws.clock.now()
     proofs = remembered(looks[rule] for rule in watch.rules)
     trail = _trail_hop(watch, looks, now)
     events = _events_hop(watch, looks, aws)
-    bus = _bus_hop(watch, aws)
+    bus = _bus_hop(watch, policy or partial(bus_policy, aws))
     rules = {pair[0]: _rule_hop(pair, looks) for pair in watch.pairs}
     topic = _topic_hop(watch, looks)
     ends = _ends(watch, looks, answers or {}, last or Untold())
@@ -396,7 +405,12 @@ def needs(watch: Watch) -> Iterator[Grant]:
         yield allow("events", "DescribeEventBus", default_bus(watch.place))
 
 
-def _bus_hop(watch: Watch, aws: Aws) -> tuple[Hop, ...]:
+def asked_bus(watch: Watch, aws: Aws) -> BusPolicy:
+    """Ask the default bus for its policy, where the watch hangs on it; told when it is called."""
+    return settled(partial(bus_policy, aws) if watch.away else list)
+
+
+def _bus_hop(watch: Watch, policy: BusPolicy) -> tuple[Hop, ...]:
     """Whether the default bus takes what rules elsewhere hand on; none where there are none.
 
     Its policy is asked about calls, such as a forwarder's PutEvents. Nowhere is it said to keep
@@ -406,9 +420,7 @@ def _bus_hop(watch: Watch, aws: Aws) -> tuple[Hop, ...]:
     if not watch.away:
         return ()
     try:
-        found = [
-            (sid, flow, one) for sid, one in bus_policy(aws) if (flow := _kept_out(watch, one))
-        ]
+        found = [(sid, flow, one) for sid, one in policy() if (flow := _kept_out(watch, one))]
     except TROUBLE as error:
         refused = complaint(error, "looking at the policy of the default event bus")
         fault = _refused("event bus default", refused)

@@ -14,7 +14,8 @@ The story, in order:
    go. There is no rollback: whatever failed, the next `build` goes on from there. Where AWS belies
    what was seen, as an answer was lost or somebody else is at work, it is looked at again.
 3. `clear` walks the same graph with the arrows turned and deletes what carries our tag. Data is
-   kept unless told.
+   kept unless told. What a thing leans on waits until that thing leans on it no more: mostly until
+   it is gone, and where AWS wants the tie taken off first, until that is done.
 
 Each yields values as they come, `STARTED` ones included, and prints nothing. A dry run is `inspect`
 and no more. The caller ends by inspecting again: success is what AWS says, not what we sent.
@@ -22,6 +23,7 @@ and no more. The caller ends by inspecting again: success is what AWS says, not 
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from functools import partial
 from graphlib import TopologicalSorter
 
 from ctwatch.aws import TROUBLE, Aws, belied
@@ -49,6 +51,11 @@ def look(resource: Resource, aws: Aws, *, unwanted: bool = False) -> Finding:
         return Finding(resource, error=trouble, unwanted=unwanted)
     except CtwatchError as error:
         return Finding(resource, error=error, unwanted=unwanted)
+    return found(resource, live, unwanted=unwanted)
+
+
+def found(resource: Resource, live: Live | None, *, unwanted: bool = False) -> Finding:
+    """What it means for a resource that this is there in its place."""
     if unwanted or live is None or not (resource.given or live.owner == resource.watch):
         return Finding(resource, live, unwanted=unwanted)
     differences = (*compare(resource.wanted, live.state), *_tags_amiss(resource, live))
@@ -99,42 +106,49 @@ def build(findings: Sequence[Finding], aws: Aws) -> Iterator[Step]:
 
 
 def clear(findings: Sequence[Finding], aws: Aws, *, keep_data: bool = True) -> Iterator[Step]:
-    """Delete what carries our tag, in reverse order; yields each step as it happens."""
-    by_resource = {finding.resource: finding for finding in findings}
-    graph: dict[Resource, list[Resource]] = {one: [] for one in by_resource}
-    for one in by_resource:
+    """Delete what carries our tag, in reverse order; yields each step as it happens.
+
+    What goes with another needs no call of its own: it has gone when that has.
+    """
+    plans = {one.resource: _plan_clear(one, aws, keep_data=keep_data) for one in findings}
+    graph: Graph = {one: [] for one in plans}
+    for one, (step, work) in plans.items():
+        if work and one.goes_with in plans and plans[one.goes_with][1]:
+            graph[one].append(one.goes_with)
+            plans[one] = step, ()
+            continue
         for need in one.needs:
             if need in graph:
                 graph[need].append(one)
     yield from _walk(
         graph,
         aws.crew,
-        lambda one: _plan_clear(by_resource[one], aws, keep_data=keep_data),
+        plans.__getitem__,
         lambda step: bool(step.error) and not isinstance(step.error, ForeignError),
     )
 
 
-Work = tuple[Step, Callable[[], None] | None]
-"""The step it will have been, and what to call for it (None: nothing)."""
+Work = tuple[Step, Sequence[Callable[[], None]]]
+"""The step it will have been, and what to call for it; only the first must precede what waits."""
 
 
 def _plan_build(finding: Finding, aws: Aws) -> Work:
     one = finding.resource
     if one.given:
-        return Step(one, Action.KEPT), None
+        return Step(one, Action.KEPT), ()
     match finding.verdict:
         case Verdict.UNKNOWN:
-            return Step(one, Action.FAILED, finding.error), None
+            return Step(one, Action.FAILED, finding.error), ()
         case Verdict.FOREIGN:
-            return Step(one, Action.SKIPPED, foreign(finding)), None
+            return Step(one, Action.SKIPPED, foreign(finding)), ()
         case Verdict.OK:
-            return Step(one, Action.KEPT), None
+            return Step(one, Action.KEPT), ()
     if finding.only_by_hand:
-        return Step(one, Action.KEPT, differences=finding.differences), None
+        return Step(one, Action.KEPT, differences=finding.differences), ()
     action = Action.REPAIRED if finding.live else Action.CREATED
     view = aws.at(one.place.region)
     step = Step(one, action, differences=finding.differences)
-    return step, lambda: _write(finding, view)
+    return step, (lambda: _write(finding, view),)
 
 
 _TRIES = 3
@@ -184,20 +198,21 @@ def _put(finding: Finding, aws: Aws) -> None:
 
 
 def _plan_clear(finding: Finding, aws: Aws, *, keep_data: bool) -> Work:
-    one = finding.resource
+    one, live = finding.resource, finding.live
     if one.given:
-        return Step(one, Action.KEPT), None
+        return Step(one, Action.KEPT), ()
     match finding.verdict:
         case Verdict.UNKNOWN:
-            return Step(one, Action.FAILED, finding.error), None
+            return Step(one, Action.FAILED, finding.error), ()
         case Verdict.FOREIGN:
-            return Step(one, Action.SKIPPED, foreign(finding)), None
-        case Verdict.MISSING:
-            return Step(one, Action.SKIPPED), None
+            return Step(one, Action.SKIPPED, foreign(finding)), ()
+    if live is None:
+        return Step(one, Action.SKIPPED), ()
     if one.data and keep_data:
-        return Step(one, Action.KEPT), None
+        return Step(one, Action.KEPT), ()
+    verbs = (one.untie, one.delete_found) if one.tied else (one.delete_found,)
     view = aws.at(one.place.region)
-    return Step(one, Action.DELETED), lambda: one.delete(view)
+    return Step(one, Action.DELETED), [partial(verb, view, live) for verb in verbs]
 
 
 Graph = dict[Resource, list[Resource]]
@@ -208,25 +223,32 @@ def _walk(
 ) -> Iterator[Step]:
     """Take every resource after what the graph puts before it, independent ones side by side.
 
-    What comes after a step that `blocks` is skipped and says what it waits for.
+    What comes after a step that `blocks` is skipped and says what it waits for. It waits for the
+    first call of what is before it, and no longer.
     """
     order = TopologicalSorter(graph)
     order.prepare()
     blocked: set[Resource] = set()
-    running: dict[Future[Step], Resource] = {}
+    running: dict[Future[Step], tuple[Resource, Sequence[Callable[[], None]]]] = {}
+    passed: set[Resource] = set()
     try:
-        while order.is_active():
+        while order.is_active() or running:
             for one in order.get_ready():
                 step, work = _unless_blocked(one, graph[one], blocked, plan)
                 if work:
                     yield Step(one, Action.STARTED)
-                running[crew.submit(_carry_out, step, work)] = one
+                running[crew.submit(_carry_out, step, work[:1])] = one, work[1:]
             for future in wait(running, return_when=FIRST_COMPLETED).done:
-                done = running.pop(future)
-                if blocks(future.result()):
-                    blocked.add(done)
-                order.done(done)
-                yield future.result()
+                (one, rest), step = running.pop(future), future.result()
+                if blocks(step):
+                    blocked.add(one)
+                if one not in passed:
+                    passed.add(one)
+                    order.done(one)
+                if rest and not step.error:
+                    running[crew.submit(_carry_out, step, rest)] = one, ()
+                else:
+                    yield step
     finally:
         wait(running)  # what is begun is ended, whoever has stopped listening
 
@@ -240,13 +262,13 @@ def _unless_blocked(
 
 
 def _waiting(one: Resource, hindrance: Resource) -> Work:
-    return Step(one, Action.SKIPPED, CtwatchError(f"waits for {hindrance.title}")), None
+    return Step(one, Action.SKIPPED, CtwatchError(f"waits for {hindrance.title}")), ()
 
 
-def _carry_out(step: Step, work: Callable[[], None] | None) -> Step:
+def _carry_out(step: Step, work: Iterable[Callable[[], None]]) -> Step:
     try:
-        if work:
-            work()
+        for call in work:
+            call()
     except TROUBLE as error:
         verb = {Action.CREATED: "creating", Action.REPAIRED: "repairing"}.get(step.action)
         sentence = step.resource.complaint(error, verb or "deleting")

@@ -113,6 +113,14 @@ def _everywhere(found: Sequence[Heard], place: Place) -> Iterator[Heard]:
     yield from (one if one.regions else replace(one, regions=tuple(regions)) for one in found)
 
 
+def hears_elsewhere(config: Config) -> bool:
+    """Whether a rule is in another region than home, as far as the config by itself tells."""
+    known = config.known
+    where = {part.where for rule in config.rules for part in known[rule.detection].parts}
+    away = "us-east-1" in where and config.region not in GLOBAL.values()
+    return away or ("every-region" in where and bool(config.regions))
+
+
 def has_notifier(config: Config) -> bool:
     """Whether the watch has a function: for a channel to post to, or to write the mails."""
     return bool(config.channels) or config.route == "formatted"

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Literal
+from uuid import UUID
 
 from ctwatch.aws import LOGGED_OUT, TROUBLE, Aws, Place, complaint, connect, listing_regions
 from ctwatch.config import (
@@ -16,13 +18,15 @@ from ctwatch.config import (
     Complaint,
     Config,
     check_existing,
+    key_names,
     load,
     unlisted_region,
     warnings,
 )
 from ctwatch.errors import AwsError, CtwatchError
 from ctwatch.existing import ExistingTrail
-from ctwatch.listening import partition_of
+from ctwatch.listening import hears_elsewhere, partition_of
+from ctwatch.parallel import settled
 from ctwatch.permissions import Grant, allow
 from ctwatch.resources.given import NoTrailError, find, finding_needs, remembered
 from ctwatch.secret import ASKED, check_webhook, probe, resolve
@@ -56,6 +60,8 @@ class Opened:
 
     Attributes:
         caller: who we are, as STS names us.
+        keys: the ids of its own keys, as far as AWS has made them, by their names; None where that
+            was left open, and the watch is planned with something in their places.
         existing: what AWS knows of the trail that the watch leans on, if it leans on one.
         doubts: what in the config is right, but hardly meant so; as the user wrote it, as regions
             that AWS itself has named are in no doubt.
@@ -67,12 +73,20 @@ class Opened:
     aws: Aws
     secrets: Mapping[str, str | None] = field(repr=False)
     caller: str
+    keys: Mapping[str, str] | None
     existing: ExistingTrail | None = None
     doubts: tuple[Complaint, ...] = ()
     unseen: tuple[str, ...] = ()
 
 
-def opened(choice: Choice, *, need_secrets: bool = False, need_trail: bool = False) -> Opened:
+def opened(
+    choice: Choice,
+    *,
+    need_secrets: bool = False,
+    need_trail: bool = False,
+    search: Literal["", "near", "thorough"] = "",
+    need_keys: bool = True,
+) -> Opened:
     """Load the config, ask AWS who we are, and plan the watch.
 
     Args:
@@ -80,6 +94,10 @@ def opened(choice: Choice, *, need_secrets: bool = False, need_trail: bool = Fal
         need_secrets: whether it is an error that one is not at hand.
         need_trail: whether it is an error that the trail is not there that the config calls
             existing. A watch that has lost it can still be looked at and cleared away.
+        search: how it will be looked for what earlier configs left (see `strays`). Where that takes
+            the regions of the account, AWS is asked for them while it tells who we are.
+        need_keys: whether the ids of its keys are asked for; else whoever looks at all of it next
+            finds them: see `with_keys`.
 
     Raises:
         ConfigError: the config is wrong, or something that is needed is missing.
@@ -93,17 +111,45 @@ def opened(choice: Choice, *, need_secrets: bool = False, need_trail: bool = Fal
     if need_secrets:
         _check_at_hand(config, choice.config.parent, aws)
     aws.ahead()
-    caller = _caller(aws, config.region)
+    caller, regions = aws.together(
+        partial(_caller, aws, config.region),
+        partial(settled, aws.regions if _asks_regions(config, search) else list),
+    )
     place = Place.of(caller, config.region)
     if ALL_REGIONS in config.regions:
-        config = config.with_regions(aws.regions())
+        config = config.with_regions(regions())
     config = config.filled(account=place.account)
     secrets = _secrets(config, choice.config.parent, aws, need=need_secrets)
     existing = _existing(config, place, aws, need=need_trail)
-    watch = plan(config, place, secrets, existing=existing)
-    if keys := _known(watch, aws):
-        watch = plan(config, place, secrets, keys, existing)
-    return Opened(config, watch, aws, secrets, caller, existing, doubts)
+    watch = plan(config, place, secrets, _open_keys(config, place), existing)
+    there = Opened(config, watch, aws, secrets, caller, None, existing, doubts)
+    return with_keys(there, known_keys(watch, aws)) if need_keys else there
+
+
+def _asks_regions(config: Config, search: str) -> bool:
+    """Whether it takes the account's regions to plan the watch, or to look for its strays."""
+    near = search == "near" and hears_elsewhere(config)
+    return ALL_REGIONS in config.regions or search == "thorough" or near
+
+
+def _open_keys(config: Config, place: Place) -> dict[str, str]:
+    """What stands in the place of the ids of keys, as long as they, until these are known."""
+    numbered = enumerate(key_names(config.name))
+    return {name: place.arn("kms", f"key/{UUID(int=number)}") for number, name in numbered}
+
+
+def with_keys(opened: Opened, keys: Mapping[str, str]) -> Opened:
+    """The watch, planned with the ids of its own keys; all that is unwanted stays the same.
+
+    Args:
+        opened: with its keys left open.
+        keys: their ARNs, by their names.
+    """
+    before = opened.watch
+    if not before.keys:
+        return replace(opened, keys=keys)
+    watch = plan(opened.config, before.place, opened.secrets, keys, opened.existing)
+    return replace(opened, watch=replace(watch, unwanted=before.unwanted), keys=keys)
 
 
 def with_its_keys(opened: Opened) -> Opened:
@@ -113,11 +159,11 @@ def with_its_keys(opened: Opened) -> Opened:
         AwsError: AWS would not say.
     """
     before = opened.watch
-    keys = _known(before, opened.aws)
+    keys = known_keys(before, opened.aws)
     watch = plan(opened.config, before.place, opened.secrets, keys, opened.existing)
     planned = {one.arn for one in (*watch.resources, *watch.unwanted)}
     strays = [one for one in before.unwanted if one.arn not in planned]
-    return replace(opened, watch=replace(watch, unwanted=(*watch.unwanted, *strays)))
+    return replace(opened, watch=replace(watch, unwanted=(*watch.unwanted, *strays)), keys=keys)
 
 
 def located(
@@ -209,7 +255,7 @@ def _existing(config: Config, place: Place, aws: Aws, *, need: bool) -> Existing
     return found
 
 
-def _known(watch: Watch, aws: Aws) -> dict[str, str]:
+def known_keys(watch: Watch, aws: Aws) -> dict[str, str]:
     """The ARNs of the watch's own keys that AWS has made, by the keys' names.
 
     Raises:

@@ -13,7 +13,7 @@ def abreast(*work: Callable[[], Any]) -> list[Any]:
 
     Raises what the first of them raises that fails, when all have ended.
     """
-    with ThreadPoolExecutor(len(work)) as pool:
+    with ThreadPoolExecutor(max(1, len(work))) as pool:
         under_way = [pool.submit(one) for one in work]
     return [future.result() for future in under_way]
 

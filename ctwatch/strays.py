@@ -7,35 +7,41 @@ watch's is asked for by that, and `down`, which promises to leave nothing, lists
 is found so is only a candidate: the engine looks whether it is there and carries our tag.
 
 Another region is entered with care, as a watch of the same name may live there. A region that has
-a receipts queue of that name is somebody's home, and stays untouched.
+a receipts queue of that name is somebody's home, and stays untouched: what was seen there meanwhile
+is forgotten.
+
+All regions, and all ways to look in each, are gone side by side, and what one finds is looked at
+while others still search: how long it takes grows neither with the regions nor with the ways.
 
 Knows AWS's listings and names, and makes resources that know nothing but their names: enough to be
 looked at and deleted.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
+from threading import Lock
 from typing import Any
 
 from ctwatch.aws import LOGGED_OUT, TROUBLE, Aws, complaint, listing_regions, unless
-from ctwatch.config import deliveries_name, key_name
+from ctwatch.config import deliveries_name, key_names
+from ctwatch.engine import look
 from ctwatch.errors import AwsError, CtwatchError
+from ctwatch.findings import Finding
 from ctwatch.parallel import abreast
 from ctwatch.permissions import Grant, allow
 from ctwatch.remains import Remains
 from ctwatch.resources.base import TAG, Resource, if_tagged, pairs
 from ctwatch.resources.function import said_of_function
 from ctwatch.resources.given import GivenTrail
+from ctwatch.resources.key import marked_keys
 from ctwatch.resources.log_group import OF_FUNCTIONS, OF_TRAILS
-from ctwatch.resources.role import Role
 from ctwatch.resources.rule import Rule, default_bus, said_of_rule
 from ctwatch.watch import Watch
 
 FORWARDER = "forwarder"
 _ROLES = ("notifier", FORWARDER, "trail-logs")
-_KEYS = ("trail", "topic")
 _QUEUES = ("receipts", "dead-letter")
 _REGIONS = "other regions"
 
@@ -45,14 +51,19 @@ class Strays:
     """What was found.
 
     Attributes:
-        resources: candidates, each to be looked at; none of them is part of the watch.
+        findings: a look at each candidate; none of them is part of the watch.
         warnings: where it could not be looked, a sentence each.
         unseen: what could not be looked for, and where: "its tag in us-east-1".
     """
 
-    resources: tuple[Resource, ...]
+    findings: tuple[Finding, ...]
     warnings: tuple[str, ...]
     unseen: tuple[str, ...] = ()
+
+    @property
+    def resources(self) -> tuple[Resource, ...]:
+        """The candidates."""
+        return tuple(one.resource for one in self.findings)
 
 
 def strays(watch: Watch, aws: Aws, *, thorough: bool = False) -> Strays:
@@ -66,16 +77,12 @@ def strays(watch: Watch, aws: Aws, *, thorough: bool = False) -> Strays:
         aws: the account, seen from the home region.
         thorough: whether to list, too, and to look into every region that the account has.
     """
-    search = _Search(watch, aws)
-    within = partial(search.within, thorough=thorough)
-    roles, home, listed = abreast(
-        search.roles, partial(within, watch.place.region), search.regions if thorough else set
-    )
-    away = aws.crew.map(within, search.elsewhere(roles, listed))
-    candidates = [*roles, *home, *chain.from_iterable(away)]
-    mine = {one.arn for one in (*watch.resources, *watch.unwanted)} | _lent(watch)
-    by_arn = {one.arn: one for one in candidates if one.arn not in mine}
-    return Strays(tuple(by_arn.values()), tuple(search.warnings), tuple(search.unseen))
+    search = _Search(watch, aws, thorough=thorough)
+    roles, *found = abreast(search.roles, search.at_home, search.elsewhere)
+    if any(one.resource.name == search.forwarder for one in roles):
+        found.append(search.elsewhere(surely=True))
+    every = sorted(chain(*found), key=lambda one: (one.resource.away, one.resource.arn))
+    return Strays((*roles, *every), tuple(search.warnings), tuple(search.unseen))
 
 
 def _lent(watch: Watch) -> set[str]:
@@ -88,9 +95,13 @@ def _lent(watch: Watch) -> set[str]:
 class _Search:
     """One search, and where it was refused."""
 
-    def __init__(self, watch: Watch, aws: Aws) -> None:
-        self.watch, self.aws, self.home = watch, aws, watch.place
+    def __init__(self, watch: Watch, aws: Aws, *, thorough: bool) -> None:
+        self.watch, self.aws, self.home, self.thorough = watch, aws, watch.place, thorough
         self.refusals: dict[str, str] = {}  # by what was looked for
+        self.forwarder = _name(watch, FORWARDER)
+        self._entered = {self.home.region}
+        self._known = {one.arn for one in (*watch.resources, *watch.unwanted)} | _lent(watch)
+        self._lock = Lock()
 
     @property
     def warnings(self) -> Iterator[str]:
@@ -115,53 +126,80 @@ class _Search:
         """Those that the account has."""
         return set(self._asked(_REGIONS, self.aws.regions, ()))
 
-    def elsewhere(self, roles: Sequence[Role], listed: set[str]) -> list[str]:
-        """The other regions in which something of the watch may be, those listed among them."""
-        known = {one.place.region for one in self.watch.resources} | listed
-        names = {one.name for one in (*roles, *self.watch.resources)}
-        if not listed and _name(self.watch, FORWARDER) in names:
-            known |= self.regions()
-        return sorted(known - {self.home.region})
+    def elsewhere(self, *, surely: bool = False) -> list[Finding]:
+        """What the other regions hold in which something of the watch may be, once each.
 
-    def within(self, region: str, *, thorough: bool) -> list[Resource]:
+        Args:
+            surely: whether something was found by which it is known that something may be.
+        """
+        regions = {one.place.region for one in self.watch.resources}
+        names = {one.name for one in self.watch.resources}
+        if surely or self.thorough or self.forwarder in names:
+            regions |= self.regions()
+        regions -= self._entered
+        self._entered |= regions
+        found = abreast(*(partial(self._within, one) for one in sorted(regions)))
+        return list(chain.from_iterable(found))
+
+    def at_home(self) -> list[Finding]:
+        """What the home region holds."""
+        return self._within(self.home.region)
+
+    def _within(self, region: str) -> list[Finding]:
         """What one region holds, unless another watch of the same name lives there."""
         there = replace(self.home, region=region)
         remains, view = Remains(self.watch.name, there, self.home.region), self.aws.at(region)
-        if remains.away and self._is_home(remains, view):
-            return []
-        known = _AWAY if remains.away else _AT_HOME
-        ways = {"its tag": _tagged, **(known if thorough else {})}
-        found: list[list[Resource]] = [[] for _ in ways]  # before a refusal it counts all the same
-        seekers = (
-            partial(self._asked, f"{what} in {region}", partial(_gather, one, way, view, remains))
-            for one, (what, way) in zip(found, ways.items(), strict=True)
-        )
-        self.aws.together(*seekers)
-        every = list(chain.from_iterable(found))
-        return [one for one in every if not (one.away and self._feeds_others(view, one))]
+        listed = (_AWAY if remains.away else _AT_HOME) if self.thorough else ()
+        ways = [("its tag", _tagged), *listed]
+        seekers = (partial(self._sought, f"{what} in {region}", way, remains) for what, way in ways)
+        is_home, *found = abreast(partial(self._is_home, remains, view), *seekers)
+        if not is_home:
+            return list(chain.from_iterable(found))
+        for what in list(self.refusals):
+            if what.endswith(f" in {region}") and what != _namesake(region):
+                del self.refusals[what]
+        return []
+
+    def _sought(self, what: str, way: "_Way", remains: Remains) -> list[Finding]:
+        """What one way leads to; what it did before it was refused counts all the same."""
+        found: list[Resource] = []
+        view = self.aws.at(remains.place.region)
+        self._asked(what, partial(_gather, found, way, view, remains))
+        looks = self.aws.crew.map(partial(self._looked, view), filter(self._is_new, found))
+        return [one for one in looks if one]
+
+    def _is_new(self, one: Resource) -> bool:
+        """Whether it is neither the watch's nor found already, in another way."""
+        with self._lock:
+            known = one.arn in self._known
+            self._known.add(one.arn)
+        return not known
+
+    def _looked(self, view: Aws, one: Resource) -> Finding | None:
+        """A look at it; None for a rule that is not ours, whatever it wears."""
+        return None if self._feeds_others(view, one) else look(one, self.aws, unwanted=True)
 
     def _feeds_others(self, view: Aws, one: Resource) -> bool:
-        """Whether it is a rule that hands on to another region than ours."""
-        if not isinstance(one, Rule):
+        """Whether it is a rule elsewhere that hands on to another region than ours."""
+        if not (one.away and isinstance(one, Rule)):
             return False
         unknown = [{"Arn": "unknown"}]
         ask = partial(unless, partial(one.listed, view), _NO_RULE)
         targets = self._asked(f"the targets of {one.title}", ask, unknown) or ()
         return any(target["Arn"] != default_bus(self.home) for target in targets)
 
-    def roles(self) -> list[Role]:
+    def roles(self) -> list[Finding]:
         """The roles that are there and not wanted, which the tagging API does not know."""
-        wanted = {one.name for one in self.watch.resources if isinstance(one, Role)}
-        names = [name for role in _ROLES if (name := _name(self.watch, role)) not in wanted]
-        ask = partial(self.aws.together, *(partial(_role, self.aws, name) for name in names))
-        found = self._asked("its roles", ask, [None] * len(names))
         remains = Remains(self.watch.name, self.home, self.home.region)
-        return [remains.role(name) for name, there in zip(names, found, strict=True) if there]
+        names = [_name(self.watch, role) for role in _ROLES]
+        unwanted = [one for one in names if remains.role(one).arn not in self._known]
+        return self._sought("its roles", partial(_roles, unwanted), remains)
 
     def _is_home(self, remains: Remains, view: Aws) -> bool:
+        """Whether a namesake lives there, or nobody knows."""
         receipts = remains.queue(self.watch.receipts.name)
         ask = partial(receipts.url, view)
-        return self._asked(f"its namesake in {view.region}", ask, "unknown") is not None
+        return remains.away and self._asked(_namesake(view.region), ask, "unknown") is not None
 
     def _asked(self, what: str, call: Callable[[], Any], otherwise: Any = None) -> Any:
         """The answer, or, with a warning, what stands in for one that AWS refuses."""
@@ -183,8 +221,8 @@ _FEW = 3
 _NO_ROLE, _NO_RULE = "NoSuchEntity", "ResourceNotFoundException"
 
 
-def _role(aws: Aws, name: str) -> Any:
-    return unless(lambda: aws.iam.get_role(RoleName=name), _NO_ROLE)
+def _namesake(region: str) -> str:
+    return f"its namesake in {region}"
 
 
 def _name(watch: Watch, role: str) -> str:
@@ -193,6 +231,16 @@ def _name(watch: Watch, role: str) -> str:
 
 def _gather(found: list[Resource], way: "_Way", aws: Aws, remains: Remains) -> None:
     found.extend(way(aws, remains))
+
+
+def _roles(names: Iterable[str], aws: Aws, remains: Remains) -> Iterator[Resource]:
+    """Those of these names that are there."""
+    asks = (partial(_role, aws, name) for name in names)
+    yield from (remains.role(name) for name in filter(None, aws.together(*asks)))
+
+
+def _role(aws: Aws, name: str) -> str | None:
+    return name if unless(lambda: aws.iam.get_role(RoleName=name), _NO_ROLE) else None
 
 
 def _tagged(aws: Aws, remains: Remains) -> Iterator[Resource]:
@@ -248,18 +296,15 @@ def _parameters(aws: Aws, remains: Remains) -> Iterator[Resource]:
         yield from (remains.secret(one["Name"]) for one in page["Parameters"])
 
 
-def _log_groups(aws: Aws, remains: Remains) -> Iterator[Resource]:
-    """Those of functions and of trails with our tag, also where the function was never made.
+def _log_groups(beginning: str, aws: Aws, remains: Remains) -> Iterator[Resource]:
+    """Those with our tag whose name begins so, also where the function was never made.
 
     https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_DescribeLogGroups.html
     """
-    pages = aws.logs.get_paginator("describe_log_groups")
-    for beginning in (OF_FUNCTIONS, OF_TRAILS):
-        for page in pages.paginate(logGroupNamePrefix=beginning):
-            groups = [remains.log_group(one["logGroupName"]) for one in page["logGroups"]]
-            yield from _ours(
-                aws, remains, {one: partial(_tags_of_group, aws, one) for one in groups}
-            )
+    pages = aws.logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=beginning)
+    for page in pages:
+        groups = [remains.log_group(one["logGroupName"]) for one in page["logGroups"]]
+        yield from _ours(aws, remains, {one: partial(_tags_of_group, aws, one) for one in groups})
 
 
 def _tags_of_group(aws: Aws, group: Resource) -> dict[str, str]:
@@ -269,11 +314,10 @@ def _tags_of_group(aws: Aws, group: Resource) -> dict[str, str]:
 
 
 def _topics(aws: Aws, remains: Remains) -> Iterator[Resource]:
-    """The one with news of log files, and those with our tag.
+    """Those with our tag.
 
     https://docs.aws.amazon.com/sns/latest/api/API_ListTopics.html
     """
-    yield remains.topic(deliveries_name(remains.watch))
     for page in aws.sns.get_paginator("list_topics").paginate():
         topics = [remains.topic(one["TopicArn"].rpartition(":")[2]) for one in page["Topics"]]
         yield from _ours(aws, remains, {one: partial(_tags_of_topic, aws, one) for one in topics})
@@ -294,8 +338,20 @@ def _ours(
             yield one
 
 
-def _keys(_: Aws, remains: Remains) -> Iterator[Resource]:
-    yield from filter(None, (remains.key(key_name(remains.watch, role)) for role in _KEYS))
+def _deliveries(_: Aws, remains: Remains) -> Iterator[Resource]:
+    """The one with news of log files."""
+    yield remains.topic(deliveries_name(remains.watch))
+
+
+def _keys(aws: Aws, remains: Remains) -> Iterator[Resource]:
+    """Those that an alias of ours leads to, and those that only their tags tell."""
+    names = key_names(remains.watch)
+    known = filter(None, map(remains.key, names))
+    marked, *led = aws.together(
+        partial(marked_keys, aws, remains.watch), *(partial(one.is_led_to, aws) for one in known)
+    )
+    there = {name for name, leads in zip(names, led, strict=True) if leads} | marked
+    yield from filter(None, (remains.key(name) for name in names if name in there))
 
 
 def _buckets(aws: Aws, remains: Remains) -> Iterator[Resource]:
@@ -320,18 +376,20 @@ def _tags_of(aws: Aws, bucket: str) -> Callable[[], dict[str, str]]:
 
 _Way = Callable[[Aws, Remains], Iterator[Resource]]
 
-_AWAY: dict[str, _Way] = {"rules": _rules, "queues": _queues}
-_AT_HOME: dict[str, _Way] = {
-    "trails": _trails,
-    **_AWAY,
-    "functions": _functions,
-    "log groups": _log_groups,
-    "parameters": _parameters,
-    "topics": _topics,
-    "buckets": _buckets,
-    "keys": _keys,
-}
-"""By what is looked for, how the region's services tell of it."""
+_AWAY: tuple[tuple[str, _Way], ...] = (("rules", _rules), ("queues", _queues))
+_AT_HOME: tuple[tuple[str, _Way], ...] = (
+    ("trails", _trails),
+    *_AWAY,
+    ("functions", _functions),
+    ("log groups", partial(_log_groups, OF_FUNCTIONS)),
+    ("log groups", partial(_log_groups, OF_TRAILS)),
+    ("parameters", _parameters),
+    ("topics", _topics),
+    ("topics", _deliveries),
+    ("buckets", _buckets),
+    ("keys", _keys),
+)
+"""What is looked for, and how the region's services tell of it."""
 
 
 def search_needs(watch: Watch, *, thorough: bool) -> Iterator[Grant]:
@@ -372,7 +430,7 @@ def _kinds(watch: Watch) -> Iterator[Resource]:
     yield here.secret(f"/{watch.name}/*")
     yield from (anywhere.queue(_name(watch, role)) for role in _QUEUES)
     yield from (here.role(_name(watch, role)) for role in _ROLES)
-    yield from filter(None, (here.key(key_name(watch.name, role)) for role in _KEYS))
+    yield from filter(None, map(here.key, key_names(watch.name)))
 
 
 _LISTED = (

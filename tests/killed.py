@@ -151,7 +151,7 @@ def warm(death: Death, config: str) -> None:
     for region in ENABLED:  # in each of which a `down` asks for tags
         aws.connect(None, region).client("resourcegroupstaggingapi")
     quietly(["plan", "--config", config])
-    del death.lines.own
+    death.lines = threading.local()
     for threads in (aws._pool, aws._crew):
         threads().shutdown()
         threads.cache_clear()

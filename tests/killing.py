@@ -29,7 +29,7 @@ DOWN = ("down", "--yes", "--wait", "0", "--delete-logs")
 
 POINTS = {
     "up": 107,
-    "down": 162,
+    "down": 146,
     "status": 47,
     "plan": 50,
     "probe": 50,

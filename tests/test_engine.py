@@ -85,6 +85,27 @@ class Precious(Thing):
     data: ClassVar[bool] = True
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Tied(Thing):
+    """Meets others only when it is deleted."""
+
+    tied: ClassVar[bool] = True
+
+    def untie(self, _, __):
+        self.calls.append(("untie", ""))
+        if self.fails:
+            raise self.fails
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Carried(Thing):
+    """Goes with the first that it leans on."""
+
+    @property
+    def goes_with(self):
+        return self.leans_on[0]
+
+
 def thing(name, live=None, *needs, owner="w", kind=Thing, **more):
     """A thing; `live` is its state, None when it is not there."""
     there = {} if live is None else {"live": Live(live, owner)}
@@ -364,6 +385,49 @@ def test_what_leans_goes_before_what_it_leans_on():
         ("wall", "started"), ("wall", "deleted"),
         ("ground", "started"), ("ground", "deleted"),
     ]  # fmt: skip
+
+
+def test_what_a_tied_thing_leans_on_goes_as_soon_as_it_is_untied():
+    meets = threading.Barrier(2)
+    ground = thing("ground", PROMISE, meets=meets)
+    roof = thing("roof", PROMISE, ground, kind=Tied, meets=meets)  # deleted only beside the ground
+    assert cleared(ground, roof) == {"roof": "deleted", "ground": "deleted"}
+    assert verbs(roof) == ["untie", "delete"]
+
+
+def test_a_tied_thing_that_cannot_be_untied_stays_and_so_does_what_it_leans_on():
+    ground = thing("ground", PROMISE)
+    roof = thing("roof", PROMISE, ground, kind=Tied, fails=refused())
+    assert cleared(ground, roof) == {"roof": "failed", "ground": "skipped"}
+    assert (verbs(roof), verbs(ground)) == (["untie"], [])
+
+
+def test_what_goes_with_another_is_gone_when_that_is_and_holds_nothing_up():
+    topic, listener = thing("topic", PROMISE), thing("listener", PROMISE)
+    between = thing("between", PROMISE, topic, listener, kind=Carried)
+    assert told(clear([finding(one) for one in (between, topic)], AWS))[-1:] == [
+        ("between", "deleted")
+    ]
+    assert cleared(between, topic, listener) == dict.fromkeys(
+        ("topic", "listener", "between"), "deleted"
+    )
+    assert verbs(between) == []
+
+
+@pytest.mark.parametrize("topic", [{}, {"owner": "another"}, {"kind": "Precious"}])
+def test_what_would_go_with_what_does_not_go_goes_by_itself(topic):
+    holder = thing("topic", PROMISE, **({"kind": Precious} if "kind" in topic else topic))
+    between = thing("between", PROMISE, holder, kind=Carried)
+    alone = {"between"} if topic else {"between", "topic"}
+    done = cleared(between, holder)
+    assert {name for name, action in done.items() if action == "deleted"} == alone
+    assert verbs(between) == (["delete"] if topic else [])
+
+
+def test_what_goes_with_what_could_not_be_deleted_stays_with_it():
+    topic = thing("topic", PROMISE, fails=refused())
+    between = thing("between", PROMISE, topic, kind=Carried)
+    assert cleared(between, topic) == {"topic": "failed", "between": "skipped"}
 
 
 def test_independent_things_are_cleared_side_by_side():

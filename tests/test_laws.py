@@ -219,11 +219,46 @@ def test_what_is_leaned_on_is_there_before_what_leans_on_it(life: Life) -> None:
             assert _end(life.up, need) < _start(life.up, one), (need.title, one.title)
 
 
-def test_what_leans_on_a_thing_is_gone_before_it_goes(life: Life) -> None:
+LEANS_NO_MORE = {
+    "function": ("DeleteFunction", "FunctionName"),
+    "rule": ("RemoveTargets", "Rule"),
+    "trail": ("DeleteTrail", "Name"),
+}
+GOES = {
+    **LEANS_NO_MORE,
+    "log group": ("DeleteLogGroup", "logGroupName"),
+    "queue": ("DeleteQueue", "QueueUrl"),
+    "role": ("DeleteRole", "RoleName"),
+    "rule": ("DeleteRule", "Name"),
+    "secret": ("DeleteParameter", "Name"),
+    "topic": ("DeleteTopic", "TopicArn"),
+}
+"""By kind of resource, the call that ends it, and the parameter that names it."""
+
+
+def test_what_leans_on_a_thing_leans_on_it_no_more_before_it_goes(life: Life) -> None:
     for one in life.watch.resources:
+        if one.kind == "subscription":  # SNS deletes it with its topic
+            assert _end(life.down, one.goes_with) < _end(life.down, one)
+            continue
         for need in one.needs:
             if not need.data:
-                assert _end(life.down, one) < _start(life.down, need), (one.title, need.title)
+                free, gone = _call(life.down, LEANS_NO_MORE, one), _call(life.down, GOES, need)
+                assert free < gone, (one.title, need.title)
+
+
+def _call(done: Act, table: dict[str, tuple[str, str]], one: Resource) -> int:
+    """Where among the writes stands the one call that the table has for this."""
+    operation, parameter = table[one.kind]
+
+    def names(call: Observed) -> bool:
+        told = str(call.params[parameter])
+        here = one.kind == "role" or call.call.region == one.place.region
+        return here and (told in {one.name, one.arn} or told.endswith(f"/{one.name}"))
+
+    calls = enumerate(done.writes)
+    [found] = [at for at, call in calls if call.operation == operation and names(call)]
+    return found
 
 
 def _start(done: Act, resource: Resource) -> int:

@@ -84,7 +84,7 @@ def test_a_look_that_is_interrupted_before_any_verdict_is_an_interruption(world:
 
     here = world.open()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ctwatch.opening.opened", lambda _: here)  # who we are was asked before
+        patch.setattr("ctwatch.opening.opened", lambda _, **__: here)  # who we are was asked before
         world.refuse = interrupt
         ran = world.run("status", "--watch")
     world.refuse = lambda *_: None

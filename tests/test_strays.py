@@ -351,6 +351,9 @@ def test_a_watch_of_the_same_name_that_lives_elsewhere_is_left_alone(world):
     down = world.run("down", "--delete-logs", "--yes")
     assert down.code == 0, down
     assert {line for line in world.sandbox.listing() if AWAY in line} == before
+    world.refuse = denying("ListRules")
+    assert "may be left: rules in 4 regions." in world.run("down", "--yes").err  # not in theirs
+    world.refuse = lambda *_: None
     configure(world, theirs)
     assert world.run("plan", "--exit-code").code == 0
 

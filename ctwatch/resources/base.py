@@ -67,6 +67,8 @@ class Resource(ABC):
     """Whether it is somebody else's: looked at, and never written, tagged or deleted."""
     tagged: ClassVar[bool] = True
     """Whether AWS lets it carry tags."""
+    tied: ClassVar[bool] = False
+    """Whether AWS wants it untied from what it leans on before it is deleted."""
     lingers: ClassVar[str] = ""
     """What becomes of it after it was deleted, in a sentence; "" where it is simply gone."""
     origin: ClassVar[str] = "of an earlier config"
@@ -80,6 +82,15 @@ class Resource(ABC):
             value = getattr(self, one.name)
             found += [x for x in (value if isinstance(value, tuple) else (value,)) if is_one(x)]
         return tuple(found)
+
+    @property
+    def goes_with(self) -> "Resource | None":
+        """What takes it along when that is deleted, so that nothing need be done for it."""
+        return None
+
+    def reads_as(self, other: "Resource") -> bool:
+        """Whether what `read` finds for `other`, this with another promise, it finds for this."""
+        return self.wanted == other.wanted
 
     def hinders(self, other: "Resource") -> bool:
         """Whether `other` must not be written as long as this, which is unwanted, is there."""
@@ -152,6 +163,15 @@ class Resource(ABC):
     @abstractmethod
     def delete(self, aws: Aws) -> None:
         """Remove it; already gone is fine."""
+
+    def untie(self, aws: Aws, live: Live) -> None:
+        """Take off what was found to tie it to what it leans on, if it is `tied`."""
+        raise NotImplementedError
+
+    def delete_found(self, aws: Aws, live: Live) -> None:
+        """Remove it as it was found, so that nothing that is known need be asked again."""
+        del live
+        self.delete(aws)
 
     def label(self, aws: Aws) -> None:
         """Put its tags on it again; other tags on it stay."""

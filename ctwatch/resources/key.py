@@ -11,15 +11,17 @@ https://docs.aws.amazon.com/kms/latest/developerguide/deleting-keys.html
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import partial
 from typing import Any, ClassVar
 
 from botocore.exceptions import ClientError
 
 from ctwatch.aws import Aws, Place, unless
 from ctwatch.diff import State, statements
+from ctwatch.parallel import settled
 from ctwatch.permissions import ANY, Actions, Condition, Grant, allow
 from ctwatch.prices import Price
 from ctwatch.resources.base import TAG, Live, Resource, if_tagged, owner
@@ -45,12 +47,14 @@ class _Seen:
 
     Attributes:
         led: whether its alias leads to it.
+        details: tells its policy, and whether it is renewed; what was not asked is asked then.
     """
 
     arn: str
     state: str
     tags: dict[str, str]
     led: bool
+    details: "Callable[[], tuple[str, bool]]"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -164,20 +168,28 @@ class Key(Resource):
         seen = self._seen(aws)
         return seen.arn if seen and owner(seen.tags) == self.watch else None
 
-    def _seen(self, aws: Aws) -> _Seen | None:
+    def is_led_to(self, aws: Aws) -> bool:
+        """Whether its alias leads anywhere."""
+        return unless(lambda: aws.kms.describe_key(KeyId=self.arn), _GONE) is not None
+
+    def _seen(self, aws: Aws, *, whole: bool = False) -> _Seen | None:
         """Follow the alias; where that does not lead to ours, search for it by its tags."""
-        led = self._described(aws, self.arn, led=True)
+        led = self._described(aws, self.arn, led=True, whole=whole)
         if led and owner(led.tags) == self.watch:
             return led
         return self._tagged(aws) or led
 
     @staticmethod
-    def _described(aws: Aws, name: str, *, led: bool) -> _Seen | None:
+    def _described(aws: Aws, name: str, *, led: bool, whole: bool = False) -> _Seen | None:
         found = unless(lambda: aws.kms.describe_key(KeyId=name)["KeyMetadata"], _GONE)
         if found is None:
             return None
         arn = found["Arn"]
-        return _Seen(arn, found["KeyState"], _tags(aws, arn), led)
+        ask = partial(_details, aws, arn)
+        tags, details = aws.together(
+            partial(_tags, aws, arn), partial(settled, ask) if whole else lambda: ask
+        )
+        return _Seen(arn, found["KeyState"], tags, led, details)
 
     def _tagged(self, aws: Aws) -> _Seen | None:
         found = self._every_tagged(aws)
@@ -190,17 +202,19 @@ class Key(Resource):
         """
         mine = {TAG: self.watch, ALIAS_TAG: self.alias}
         arns = [arn for arn, tags in _every_key(aws) if mine.items() <= tags.items()]
-        return list(filter(None, [self._described(aws, arn, led=False) for arn in arns]))
+        return list(
+            filter(
+                None,
+                aws.together(*(partial(self._described, aws, arn, led=False) for arn in arns)),
+            )
+        )
 
     def read(self, aws: Aws) -> Live | None:
         """Look at it; one as `delete` leaves it is gone."""
-        seen = self._seen(aws)
+        seen = self._seen(aws, whole=True)
         if seen is None or (seen.state == _PENDING and _LEFT_TAG in seen.tags and not seen.led):
             return None
-        policy, rotation = aws.together(
-            lambda: aws.kms.get_key_policy(KeyId=seen.arn, PolicyName=_DEFAULT)["Policy"],
-            lambda: aws.kms.get_key_rotation_status(KeyId=seen.arn)["KeyRotationEnabled"],
-        )
+        policy, rotation = seen.details()
         state = {
             "state": seen.state,
             "rotation": rotation,
@@ -388,12 +402,30 @@ def _grant(sid: str, service: str, action: Any, condition: State | None = None) 
     return {**statement, "Condition": condition} if condition else statement
 
 
+def marked_keys(aws: Aws, watch: str) -> set[str]:
+    """The names of the keys that carry the tags of a watch.
+
+    Raises:
+        ClientError: KMS would not say.
+    """
+    found = (tags for _, tags in _every_key(aws) if tags.get(TAG) == watch)
+    return {tags.get(ALIAS_TAG, "").removeprefix("alias/") for tags in found}
+
+
 def _once_seen(aws: Aws, call: Any) -> None:
     """KMS may not show a key that it has just made.
 
     https://docs.aws.amazon.com/kms/latest/developerguide/accessing-kms.html#programming-eventual-consistency
     """
     aws.patiently(call, code=_GONE)
+
+
+def _details(aws: Aws, arn: str) -> tuple[str, bool]:
+    policy, rotation = aws.together(
+        lambda: aws.kms.get_key_policy(KeyId=arn, PolicyName=_DEFAULT)["Policy"],
+        lambda: aws.kms.get_key_rotation_status(KeyId=arn)["KeyRotationEnabled"],
+    )
+    return policy, rotation
 
 
 def _tags(aws: Aws, arn: str) -> dict[str, str]:
@@ -411,11 +443,17 @@ def _every_key(aws: Aws) -> Iterator[tuple[str, dict[str, str]]]:
     """
     pages = aws.kms.get_paginator("list_keys").paginate()
     arns = [key["KeyArn"] for page in pages for key in page["Keys"]]
-    refusals = []
-    for arn in arns:
-        try:
-            yield arn, _tags(aws, arn)
-        except ClientError as error:
-            refusals.append(error)
+    answers = aws.together(*(partial(_tags_or_why, aws, arn) for arn in arns))
+    refusals = [one for one in answers if isinstance(one, ClientError)]
     if refusals and len(refusals) == len(arns):
         raise refusals[0]
+    for arn, told in zip(arns, answers, strict=True):
+        if not isinstance(told, ClientError):
+            yield arn, told
+
+
+def _tags_or_why(aws: Aws, arn: str) -> dict[str, str] | ClientError:
+    try:
+        return _tags(aws, arn)
+    except ClientError as error:
+        return error

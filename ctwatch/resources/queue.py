@@ -156,6 +156,13 @@ class Queue(Resource):
 
     def delete(self, aws: Aws) -> None:
         """Delete it with what is in it."""
-        url = self.url(aws)
-        if url:
-            unless(lambda: aws.sqs.delete_queue(QueueUrl=url), *_GONE)
+        if url := self.url(aws):
+            _delete(aws, url)
+
+    def delete_found(self, aws: Aws, live: Live) -> None:
+        """The same, by the URL that was found."""
+        _delete(aws, live.facts["url"])
+
+
+def _delete(aws: Aws, url: str) -> None:
+    unless(lambda: aws.sqs.delete_queue(QueueUrl=url), *_GONE)

@@ -1,12 +1,14 @@
 """What a service of AWS does in our name: what it needs, named by ARN, and nothing else."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 
-from ctwatch.aws import Aws, unless
+from botocore.exceptions import ClientError
+
+from ctwatch.aws import Aws, code_of, unless
 from ctwatch.diff import State, statements
 from ctwatch.permissions import Actions, allow
 from ctwatch.resources.base import Live, Resource, owner, pairs
@@ -171,21 +173,41 @@ class Role(Resource):
         aws.iam.tag_role(RoleName=self.name, Tags=self.tag_list)
 
     def delete(self, aws: Aws) -> None:
-        """Take away its policies, without which IAM would refuse, then delete it."""
-        unless(lambda: self._strip_and_delete(aws), _GONE)
+        """Delete it, and take away its policies, as long as it has any and IAM refuses.
 
-    def _strip_and_delete(self, aws: Aws) -> None:
+        https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeleteRole.html
+        """
+        unless(lambda: self._delete(aws), _GONE)
+
+    def delete_found(self, aws: Aws, live: Live) -> None:
+        """The same, of which the policies that were found go first."""
+        unless(lambda: self._strip(aws, live.state["inline"], live.state["attached"]), _GONE)
+        self.delete(aws)
+
+    def _delete(self, aws: Aws) -> None:
+        try:
+            aws.iam.delete_role(RoleName=self.name)
+        except ClientError as error:
+            if code_of(error) != "DeleteConflict":
+                raise
+            self._strip(aws, *self._policies(aws))
+            aws.iam.delete_role(RoleName=self.name)
+
+    def _policies(self, aws: Aws) -> tuple[list[str], list[str]]:
+        """The names of its inline policies, and the ARNs of those attached to it."""
         iam, name = aws.iam, self.name
         inline, attached = aws.together(
             lambda: iam.list_role_policies(RoleName=name)["PolicyNames"],
             lambda: iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"],
         )
+        return inline, [one["PolicyArn"] for one in attached]
+
+    def _strip(self, aws: Aws, inline: Iterable[str], attached: Iterable[str]) -> None:
+        iam, name = aws.iam, self.name
         for policy in inline:
             self._without(partial(iam.delete_role_policy, RoleName=name, PolicyName=policy))
-        for one in attached:
-            arn = one["PolicyArn"]
+        for arn in attached:
             self._without(partial(iam.detach_role_policy, RoleName=name, PolicyArn=arn))
-        iam.delete_role(RoleName=name)
 
     @staticmethod
     def _without(take: Callable[[], Any]) -> None:

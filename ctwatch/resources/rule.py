@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, ClassVar, cast
 
-from ctwatch.aws import Aws, Place, unless
+from botocore.exceptions import ClientError
+
+from ctwatch.aws import Aws, Place, code_of, unless
 from ctwatch.diff import State, statements
 from ctwatch.errors import AwsError
 from ctwatch.patterns import PatternError, canonical
@@ -67,6 +69,20 @@ class Rule(Resource):
     teller: Bucket | GivenBucket | None = None
 
     kind: ClassVar[str] = "rule"
+    tied: ClassVar[bool] = True
+
+    @property
+    def needs(self) -> tuple[Resource, ...]:
+        """All it is given but the rule at home: what it aims at is that region's bus.
+
+        That is always there, and neither of the two rules tells anybody without the other, so
+        that neither need be the first: other regions make nothing longer.
+        """
+        return tuple(one for one in super().needs if not isinstance(one, Rule))
+
+    def reads_as(self, other: Resource) -> bool:
+        """Whatever it promises: only whether the wider state is enough depends on that."""
+        return isinstance(other, Rule) and self.read_only == other.read_only
 
     @property
     def arn(self) -> str:
@@ -227,22 +243,42 @@ class Rule(Resource):
         tags: Any = [{"Key": f"{PROOF}{name}", "Value": value} for name, value in proofs.items()]
         aws.events.tag_resource(ResourceARN=self.arn, Tags=tags)
 
-    def delete(self, aws: Aws) -> None:
-        """Remove its targets, then the rule as soon as EventBridge sees them gone.
+    def untie(self, aws: Aws, live: Live) -> None:
+        """Remove the targets that were found, or, where that is not what it has, those it has.
 
-        It may not list one yet that was just put, so each try looks again.
+        EventBridge deletes no rule that has targets.
+        https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_DeleteRule.html
+        """
+        if ids := sorted(live.state["targets"]):
+            try:
+                unless(lambda: self._remove(aws, ids), _GONE)
+            except AwsError:
+                unless(lambda: self._remove_all(aws), _GONE)
+
+    def delete(self, aws: Aws) -> None:
+        """Delete the rule as soon as EventBridge sees its targets gone.
+
+        One may have been put since they were found, and may not be listed yet, so each try looks.
         """
         aws.patiently(
-            lambda: unless(lambda: self._remove_and_delete(aws), _GONE),
+            lambda: unless(lambda: self._delete(aws), _GONE),
             code=("ValidationException", _CONCURRENT),
             says=("targets", _CONCURRENT),
             limit=300,
         )
 
-    def _remove_and_delete(self, aws: Aws) -> None:
+    def _delete(self, aws: Aws) -> None:
+        try:
+            aws.events.delete_rule(Name=self.name)
+        except ClientError as error:
+            if code_of(error) != "ValidationException" or "targets" not in str(error):
+                raise
+            self._remove_all(aws)
+            aws.events.delete_rule(Name=self.name)
+
+    def _remove_all(self, aws: Aws) -> None:
         if ids := [target["Id"] for target in self.listed(aws)]:
             self._remove(aws, ids)
-        aws.events.delete_rule(Name=self.name)
 
 
 def _check(answer: Any, title: str) -> None:

@@ -174,6 +174,14 @@ class Subscription(Resource):
             return ""
         return json.dumps({"deadLetterTargetArn": self.dead_letter.arn})
 
+    @property
+    def goes_with(self) -> Resource:
+        """SNS deletes a topic and all its subscriptions.
+
+        https://docs.aws.amazon.com/sns/latest/api/API_DeleteTopic.html
+        """
+        return self.topic
+
     def delete(self, aws: Aws) -> None:
         """Unsubscribe. One still pending cannot be: it goes with its topic, or after two days."""
         found = self._found(aws)

@@ -153,20 +153,12 @@ class Trail(Resource):
 
     def read(self, aws: Aws) -> Live | None:
         """Look at the trail, and at the others that would tell EventBridge in its stead."""
-        cloudtrail = aws.cloudtrail
-        trail = next((one for one in known_trails(aws) if one.get("TrailARN") == self.arn), None)
-        if trail is None:
-            return None
-        status, selectors, insights, tags, (key, facts) = aws.together(
-            lambda: cloudtrail.get_trail_status(Name=self.arn),
-            lambda: cloudtrail.get_event_selectors(TrailName=self.arn),
-            lambda: unless(
-                lambda: cloudtrail.get_insight_selectors(TrailName=self.arn),
-                "InsightNotEnabledException",
-            ),
-            lambda: cloudtrail.list_tags(ResourceIdList=[self.arn])["ResourceTagList"],
-            lambda: facts_of(self.key, aws),
+        seen, (key, facts) = aws.together(
+            lambda: self._answers(aws), lambda: facts_of(self.key, aws)
         )
+        if seen is None:
+            return None
+        trail, status, selectors, insights, tags = seen
         # What was once set and is no more reads as an empty text.
         state = {ours: _set(trail.get(theirs)) for ours, theirs in _SETTINGS.items()}
         state |= {
@@ -178,6 +170,23 @@ class Trail(Resource):
         facts |= {name: status.get(name) for name in DELIVERY}
         worn = tags[0].get("TagsList") if tags else []
         return Live(state, owner(worn), facts, pairs(worn))
+
+    def _answers(self, aws: Aws) -> tuple[Any, ...] | None:
+        """What CloudTrail tells of it, call by call; None where it is not there."""
+        cloudtrail = aws.cloudtrail
+        trail = next((one for one in known_trails(aws) if one.get("TrailARN") == self.arn), None)
+        if trail is None:
+            return None
+        more = aws.together(
+            lambda: cloudtrail.get_trail_status(Name=self.arn),
+            lambda: cloudtrail.get_event_selectors(TrailName=self.arn),
+            lambda: unless(
+                lambda: cloudtrail.get_insight_selectors(TrailName=self.arn),
+                "InsightNotEnabledException",
+            ),
+            lambda: cloudtrail.list_tags(ResourceIdList=[self.arn])["ResourceTagList"],
+        )
+        return trail, *more
 
     def write(self, aws: Aws, live: Live | None) -> None:
         """Write only what differs: CloudTrail takes one write a second.

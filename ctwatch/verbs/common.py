@@ -6,17 +6,19 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 if TYPE_CHECKING:
-    from ctwatch.diagnose import Diagnosis
+    from ctwatch.diagnose import BusPolicy, Diagnosis
     from ctwatch.findings import Finding
     from ctwatch.opening import Choice, Opened
     from ctwatch.preflight import Answers, Doubt
     from ctwatch.render import Screen
+    from ctwatch.resources.base import Resource
     from ctwatch.webhooks import Answer
 
 
@@ -113,35 +115,93 @@ def looked(watch: "Opened", *, ask: bool = False) -> tuple[list["Finding"], "Dia
         watch: which.
         ask: whether to ask the webhooks, too, those that can be asked without posting.
     """
-    from ctwatch.engine import inspect
+    from ctwatch.diagnose import asked_bus
     from ctwatch.parallel import abreast
     from ctwatch.webhooks import answers, urls
 
-    own, aws, function = watch.watch, watch.aws, watch.watch.function
-    findings, read = abreast(
-        lambda: inspect(own.resources, aws, own.unwanted),
+    aws, function = watch.aws, watch.watch.function
+    (watch, findings), read, policy = abreast(
+        partial(_inspected, watch),
         lambda: urls(function, aws) if ask and function else {},
+        partial(asked_bus, watch.watch, aws),
     )
+    function = watch.watch.function
     looks = {one.resource: one for one in findings}
     said = answers(function, looks, read, aws) if function else {}
-    return findings, judged(watch, findings, said)
+    return findings, judged(watch, findings, policy, said)
+
+
+def _inspected(watch: "Opened") -> tuple["Opened", list["Finding"]]:
+    """What there is of a watch, and the watch, planned with the ids of its keys that were found.
+
+    Some promises hang on these ids, and no look does where the keys are there: so all is looked at
+    while they are asked for, and held against the promise afterwards.
+    """
+    from ctwatch.engine import inspect
+    from ctwatch.opening import with_keys
+
+    own, aws = watch.watch, watch.aws
+    findings = inspect(own.resources, aws, own.unwanted)
+    if watch.keys is not None:
+        return watch, findings
+    whole = with_keys(watch, _keys_among(watch, findings))
+    seen = {_name(one.resource): one for one in findings if not one.unwanted}
+    looks = {one: _again(seen.get(_name(one)), one) for one in whole.watch.resources}
+    others = inspect([one for one, look in looks.items() if look is None], aws)
+    looks |= {one.resource: one for one in others}
+    return whole, [*filter(None, looks.values()), *(one for one in findings if one.unwanted)]
+
+
+def _keys_among(watch: "Opened", findings: Sequence["Finding"]) -> dict[str, str]:
+    """The ARNs of the watch's own keys, by their names, as they were found.
+
+    Raises:
+        AwsError: AWS would not say; what could not be looked at may be more than is needed here.
+    """
+    from ctwatch.opening import known_keys
+
+    keys = [one for one in findings if one.resource in watch.watch.keys]
+    if any(one.error for one in keys):
+        return known_keys(watch.watch, watch.aws)
+    return {one.resource.name: one.live.facts["arn"] for one in keys if one.live and one.ours}
+
+
+def _again(finding: "Finding | None", resource: "Resource") -> "Finding | None":
+    """The same look, held against another promise; None where it must be looked at anew."""
+    from dataclasses import replace
+
+    from ctwatch.engine import found
+
+    if finding is None or finding.error:
+        return finding and replace(finding, resource=resource)
+    same = finding.live is None or resource.reads_as(finding.resource)
+    return found(resource, finding.live) if same else None
+
+
+def _name(one: "Resource") -> tuple[str, ...]:
+    """What tells it from all others of its watch."""
+    return one.kind, one.name, one.place.region
 
 
 def judged(
-    watch: "Opened", findings: Sequence["Finding"], said: "Mapping[str, Answer] | None" = None
+    watch: "Opened",
+    findings: Sequence["Finding"],
+    policy: "BusPolicy",
+    said: "Mapping[str, Answer] | None" = None,
 ) -> "Diagnosis":
     """What that means which was found.
 
     Args:
         watch: what was looked at.
         findings: what there is.
+        policy: of the event bus.
         said: by the channels' webhooks, where they were asked.
     """
     from ctwatch.diagnose import diagnose
     from ctwatch.untold import untold
 
     last = untold(watch.watch, {one.resource: one for one in findings}, watch.aws)
-    return diagnose(watch.watch, findings, watch.aws, said, last)
+    return diagnose(watch.watch, findings, watch.aws, said, last, policy=policy)
 
 
 def surveyed(
@@ -164,21 +224,20 @@ def surveyed(
     """
     from dataclasses import replace
 
-    from ctwatch.engine import inspect
+    from ctwatch.findings import Verdict
     from ctwatch.parallel import abreast
     from ctwatch.strays import strays
 
-    own, aws = watch.watch, watch.aws
-    found, findings, *others = abreast(
-        lambda: strays(own, aws, thorough=thorough),
-        lambda: inspect(own.resources, aws, own.unwanted),
+    found, (watch, findings), *others = abreast(
+        partial(strays, watch.watch, watch.aws, thorough=thorough),
+        partial(_inspected, watch),
         *besides,
     )
     for warning in found.warnings:
         screen.talk(f"Warning: {warning}", "yellow")
-    findings += inspect((), aws, found.resources)
-    unwanted = (*own.unwanted, *found.resources)
-    whole = replace(watch, watch=replace(own, unwanted=unwanted), unseen=found.unseen)
+    findings += [one for one in found.findings if one.verdict is not Verdict.OK]
+    unwanted = (*watch.watch.unwanted, *found.resources)
+    whole = replace(watch, watch=replace(watch.watch, unwanted=unwanted), unseen=found.unseen)
     return whole, findings, *others
 
 

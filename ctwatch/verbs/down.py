@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -50,7 +51,7 @@ def down(options: Options, delete_logs: bool, yes: bool, wait: float) -> int:
     from ctwatch.opening import opened
     from ctwatch.render import show_steps
 
-    screen, watch = options.screen, opened(options.choice)
+    screen, watch = options.screen, opened(options.choice, search="thorough", need_keys=False)
     say_which(screen, watch)
     with screen.working("Looking at what is there"):
         watch, findings, diagnosis = _all_there(screen, _with_canary(watch))
@@ -98,13 +99,15 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_
 
 def _all_there(screen: "Screen", watch: "Opened") -> tuple["Opened", list["Finding"], "Diagnosis"]:
     """The watch with its strays, and what is there: twice, where at first not all of it is."""
+    from ctwatch.diagnose import asked_bus
     from ctwatch.findings import Verdict
 
-    whole, findings = surveyed(screen, watch, thorough=True)
+    ask = partial(asked_bus, watch.watch, watch.aws)
+    whole, findings, policy = surveyed(screen, watch, ask, thorough=True)
     if any(one.verdict is Verdict.MISSING for one in findings):
         watch.aws.clock.sleep(_YOUNG)
-        whole, findings = surveyed(screen, watch, thorough=True)
-    return whole, findings, judged(whole, findings)
+        whole, findings, policy = surveyed(screen, watch, ask, thorough=True)
+    return whole, findings, judged(whole, findings, policy)
 
 
 def _with_canary(watch: "Opened") -> "Opened":

@@ -43,7 +43,7 @@ def status(options: Options, again: bool, interval: float, logs: bool, since: st
     from ctwatch.opening import opened
     from ctwatch.render import diagnosis_json, promised_view, status_view
 
-    screen, watch = options.screen, opened(options.choice)
+    screen, watch = options.screen, opened(options.choice, need_keys=False)
     if again:
         return _again(options, watch, interval)
     with screen.working("Looking"):

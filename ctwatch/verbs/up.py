@@ -23,7 +23,7 @@ from ctwatch.verbs.common import (
 )
 
 if TYPE_CHECKING:
-    from ctwatch.diagnose import Diagnosis
+    from ctwatch.diagnose import BusPolicy, Diagnosis
     from ctwatch.findings import Finding, Step
     from ctwatch.opening import Opened
     from ctwatch.render import Screen
@@ -41,6 +41,7 @@ def up(options: Options, dry_run: bool, exit_code: bool) -> int:
         return _plan(options, exit_code)
     if exit_code:
         raise click.UsageError("--exit-code goes with --dry-run.")
+    from ctwatch.diagnose import asked_bus
     from ctwatch.engine import build
     from ctwatch.opening import check_webhooks, opened
     from ctwatch.parallel import settled
@@ -48,12 +49,18 @@ def up(options: Options, dry_run: bool, exit_code: bool) -> int:
     from ctwatch.render import show_steps
 
     screen = options.screen
-    watch = opened(options.choice, need_secrets=True, need_trail=True)
+    watch = opened(
+        options.choice, need_secrets=True, need_trail=True, search="near", need_keys=False
+    )
     say_which(screen, watch)
     warn(screen, watch)
     with screen.working("Looking at what is there"):
-        watch, findings, answers, webhooks = surveyed(
-            screen, watch, partial(ask, watch), partial(settled, partial(check_webhooks, watch))
+        watch, findings, answers, webhooks, policy = surveyed(
+            screen,
+            watch,
+            partial(ask, watch),
+            partial(settled, partial(check_webhooks, watch)),
+            partial(asked_bus, watch.watch, watch.aws),
         )
     before_up(screen, watch, answers, stop=True)
     for warning in webhooks():
@@ -61,7 +68,7 @@ def up(options: Options, dry_run: bool, exit_code: bool) -> int:
     refuse_namesake(findings)
     watch, findings, first = _keys_first(screen, watch, findings)
     steps = show_steps(screen, build(findings, watch.aws), "Building")
-    return _look_again(options, watch, findings, [*first, *steps])
+    return _look_again(options, watch, findings, policy, [*first, *steps])
 
 
 def _keys_first(
@@ -88,7 +95,11 @@ def _keys_first(
 
 
 def _look_again(
-    options: Options, watch: "Opened", findings: list["Finding"], steps: Sequence["Step"]
+    options: Options,
+    watch: "Opened",
+    findings: list["Finding"],
+    policy: "BusPolicy",
+    steps: Sequence["Step"],
 ) -> int:
     """What `up` ends with: success is what AWS says, not what was sent.
 
@@ -96,6 +107,7 @@ def _look_again(
         options: of the command.
         watch: what was built.
         findings: what there was before; there still is where nothing was sent.
+        policy: what the event bus's was then.
         steps: what was done.
     """
     from ctwatch.findings import Action, Verdict
@@ -103,7 +115,7 @@ def _look_again(
 
     screen, wrote = options.screen, {Action.CREATED, Action.REPAIRED}
     if all(step.action is Action.KEPT for step in steps):
-        diagnosis = judged(watch, findings)
+        diagnosis = judged(watch, findings, policy)
     else:
         with screen.working("Looking again"):
             findings, diagnosis = _settled(
@@ -155,7 +167,10 @@ def _plan(options: Options, exit_code: bool) -> int:
     from ctwatch.prices import monthly, second_copy
     from ctwatch.render import cost_json, cost_view, finding_json, plan_summary, plan_view
 
-    screen, watch = options.screen, opened(options.choice, need_trail=True)
+    screen, watch = (
+        options.screen,
+        opened(options.choice, need_trail=True, search="near", need_keys=False),
+    )
     warn(screen, watch)
     with screen.working("Looking at what is there"):
         watch, findings, answers = surveyed(screen, watch, partial(ask, watch))
