@@ -25,7 +25,7 @@ STOREYS = (
     ("silence", "preflight"),
     ("simulate", "diagnose", "opening", "start", "strays"),
     ("striking", "untold"),
-    ("blows", "alerts"),
+    ("blows", "alerts", "history"),
     (
         *("watch", "engine", "techniques", "proof", "synthetic", "confirmation"),
         *("delivered", "webhooks"),
