@@ -20,6 +20,7 @@ STOREYS = (
     ("demo",),  # runs the very commands, so it stands on them
     ("cli",),
     ("verbs",),
+    ("retold",),
     ("render",),
     ("policy",),
     ("silence", "preflight"),
@@ -51,11 +52,13 @@ BESIDE = {"render": {"notifier"}}
 # Who may import what is not ours; botocore's exceptions are everybody's.
 GUESTS = {
     "click": {"cli", "verbs", "demo"},
-    "rich": {"render", "demo"},
+    "rich": {"render", "retold", "demo"},
     "pydantic": {"config"},
     "pydantic_core": {"config"},
     "yaml": {"config", "detections", "demo"},
     "boto3": {"aws"},
+    "msgspec": {"history"},
+    "deflate": {"history"},
     "moto": {"sandbox"},
     "werkzeug": {"sandbox"},
 }

@@ -198,6 +198,7 @@ class Question:
         columns: what is told.
         grouped: whether records that are alike in all columns are told together: how many they
             are, the first and the last of their times.
+        whole: whether each record is told whole.
     """
 
     name: str
@@ -205,6 +206,11 @@ class Question:
     conditions: tuple[Condition, ...] = ()
     columns: tuple[Column, ...] = WHO_DID
     grouped: bool = False
+    whole: bool = False
+
+    def admits(self, record: Record) -> bool:
+        """Whether its conditions, beside the pattern, hold of a record."""
+        return all(one.holds(record) for one in self.conditions)
 
     def only(self, *conditions: Condition) -> "Question":
         """The same with further conditions."""
@@ -340,7 +346,7 @@ def actor(arn: str, around: datetime, reach: timedelta) -> Question:
 
 def one_event(event_id: str) -> Question:
     """The event of an id; of one that concerns two accounts, each has a record."""
-    return Question("event", {"detail": {"eventID": [event_id]}})
+    return Question("event", {"detail": {"eventID": [event_id]}}, whole=True)
 
 
 def stops() -> Question:
