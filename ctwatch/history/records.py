@@ -266,8 +266,16 @@ class Reader:
         except OSError as error:
             self._trouble(f"could not be opened: {error.strerror}", name)
 
+    def content(self, name: str, data: bytes) -> Iterator[Passed]:
+        """The same of what a file holds that lies on no disk, zipped or not."""
+        self.seen.files += 1
+        try:
+            yield from self.document(name, inflated(data))
+        except UnreadableError as error:
+            self._trouble(str(error), name)
+
     def document(self, name: str, data: bytes | bytearray) -> Iterator[Passed]:
-        """The same of what a file holds.
+        """The same of a document.
 
         Args:
             name: of the file, to tell what cannot be read.

@@ -23,7 +23,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, TypeAlias
 
 from ctwatch.history.events import Record, event
 from ctwatch.history.questions import Question
@@ -34,6 +34,22 @@ _PARCEL = 2 * 1024 * 1024
 """Bytes of files that a process is given at a time: a fraction of a second's work."""
 _ALONE = 4 * _PARCEL
 """Bytes for which no process is worth starting."""
+
+
+class Blob(NamedTuple):
+    """What a file would hold that lies on no disk.
+
+    Attributes:
+        name: what it is called.
+        content: its bytes, zipped or not.
+    """
+
+    name: str
+    content: bytes
+
+
+Piece: TypeAlias = Path | Blob
+"""Something to search."""
 
 
 class Finding(NamedTuple):
@@ -98,12 +114,15 @@ class Searcher:
         self._sieve = Sieve(search.questions)
         self._reader = Reader(self._sieve, search.since, search.until, hours=search.hours)
 
-    def files(self, paths: Iterable[Path]) -> Found:
+    def files(self, pieces: Iterable[Piece]) -> Found:
         """Look through some files."""
         found = Found(self._fresh())
-        for path in paths:
-            found.findings += self._findings(self._reader.file(path))
-            found.size += _size(path)
+        for one in pieces:
+            if isinstance(one, Path):
+                found.findings += self._findings(self._reader.file(one))
+            else:
+                found.findings += self._findings(self._reader.content(one.name, one.content))
+            found.size += _size(one)
         return found
 
     def document(self, name: str, data: bytes) -> Found:
@@ -151,6 +170,7 @@ class Searching(AbstractContextManager["Searching"]):
         self._search, self._size = search, size
         self._workers = workers or _cores()
         self._pool: ProcessPoolExecutor | None = None
+        self._searcher = Searcher(search)
 
     def __enter__(self) -> Self:
         """Start the processes."""
@@ -175,12 +195,15 @@ class Searching(AbstractContextManager["Searching"]):
         if self._pool:
             self._pool.shutdown(cancel_futures=True)
 
-    def through(self, files: Iterable[Path]) -> Iterator[Found]:
+    def document(self, name: str, data: bytes) -> Found:
+        """Search, here and now, what a log file would hold."""
+        return self._searcher.document(name, data)
+
+    def through(self, files: Iterable[Piece]) -> Iterator[Found]:
         """Search files, taken as they are needed; yields what was found in some of them."""
         parcels = _parcels(files)
         if self._pool is None:
-            searcher = Searcher(self._search)
-            yield from (searcher.files(one) for one in parcels)
+            yield from map(self._searcher.files, parcels)
             return
         running: set[Future[Found]] = set()
         for one in parcels:
@@ -218,9 +241,9 @@ def _context() -> multiprocessing.context.BaseContext:
     return multiprocessing.get_context("fork" if safe else "spawn")
 
 
-def _parcels(files: Iterable[Path]) -> Iterator[list[Path]]:
+def _parcels(files: Iterable[Piece]) -> Iterator[list[Piece]]:
     """Files in order, some at a time."""
-    parcel: list[Path] = []
+    parcel: list[Piece] = []
     size = 0
     for one in files:
         parcel.append(one)
@@ -232,9 +255,9 @@ def _parcels(files: Iterable[Path]) -> Iterator[list[Path]]:
         yield parcel
 
 
-def _size(path: Path) -> int:
+def _size(one: Piece) -> int:
     try:
-        return path.stat().st_size
+        return one.stat().st_size if isinstance(one, Path) else len(one.content)
     except OSError:
         return 0
 
@@ -256,5 +279,5 @@ def _warm() -> None:
     """Nothing: to be asked for it starts the processes."""
 
 
-def _work(paths: Sequence[Path]) -> Found:
+def _work(paths: Sequence[Piece]) -> Found:
     return _OWN[0].files(paths)

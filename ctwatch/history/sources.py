@@ -27,6 +27,10 @@ class Source(Protocol):
     def notes(self) -> Sequence[str]:
         """What else is to be said of it when it has been gone through."""
 
+    @property
+    def doubts(self) -> Sequence[str]:
+        """What could not be found out, when it has been gone through."""
+
     def through(self, searching: Searching) -> Iterator[tuple[float, Found]]:
         """Search all of it; yields how much further it is, and what was found there."""
 
@@ -60,6 +64,11 @@ class Files:
         if self.listing.others:
             passed.append(f"Passed over {self.listing.others:,} by their names: no log files.")
         return passed
+
+    @property
+    def doubts(self) -> Sequence[str]:
+        """None: what cannot be read is told by whoever reads it."""
+        return ()
 
     def through(self, searching: Searching) -> Iterator[tuple[float, Found]]:
         """Search them."""

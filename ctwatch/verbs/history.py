@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ctwatch.history.records import Seen
     from ctwatch.history.search import Finding
     from ctwatch.history.sources import Source
+    from ctwatch.opening import Opened
 
 _LANGUAGES = ("en", "ko")
 
@@ -29,10 +30,11 @@ class Where:
     """Where to look, as the options say.
 
     Attributes:
-        places: folders and files.
+        places: folders and files; or "lookup" or "bucket" alone.
         since: what was typed, or None.
         until: the same.
         regions: none for all.
+        cache: where to keep what is fetched, or None.
         language: of what is shown, or None for the reader's.
     """
 
@@ -40,6 +42,7 @@ class Where:
     since: str | None
     until: str | None
     regions: tuple[str, ...]
+    cache: Path | None
     language: Literal["en", "ko"] | None
 
     @property
@@ -56,12 +59,16 @@ def _looking(command: Callable[..., Any]) -> Callable[..., Any]:
         "places",
         multiple=True,
         metavar="WHERE",
-        help="A folder of log files, or a file; may be given several times.",
+        default=("lookup",),
+        show_default=True,
+        help="lookup: CloudTrail's own event history, of every region. bucket: the log bucket of "
+        "the watch's trail. Else a folder of log files, or a file; may be given several times.",
     )
     @click.option(
         "--since",
         metavar="WHEN",
-        help="2h, 90d or 2w ago; or 2026-11-21, or 2026-11-21T14:00.",
+        help="2h, 90d or 2w ago; or 2026-11-21, or 2026-11-21T14:00.  "
+        "[default: 90d; of files, all]",
     )
     @click.option("--until", metavar="WHEN", help="The same; that moment counts no more.")
     @click.option(
@@ -70,6 +77,12 @@ def _looking(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="REGION",
         multiple=True,
         help="Only what was recorded there; may be given several times.",
+    )
+    @click.option(
+        "--cache",
+        metavar="FOLDER",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="With --from bucket: keep the files there, and fetch none twice.",
     )
     @click.option("--language", type=click.Choice(_LANGUAGES), default=None, help="en or ko.")
     @json_option
@@ -104,14 +117,17 @@ def history(context: click.Context, options: Options, where: Where, wanted: tupl
     """How often each detection would have fired in the past, on which days, and for whom.
 
     So that you know it before you switch one on: how often, the last three, the noisiest actors,
-    and what an `except` in the config would leave out.
+    and what an `except` in the config would leave out. What lies in files is read on this machine
+    alone; AWS is asked only by --from lookup, at two calls a second in each region, and by --from
+    bucket.
 
     \b
+    ctwatch history --since 30d                  of CloudTrail's event history
     ctwatch history --from logs/                 of files that lie in a folder
-    ctwatch history ask root --from logs/        a question; ctwatch history ask --help
+    ctwatch history ask root --from bucket       a question; ctwatch history ask --help
 
     \b
-    Exit code 0: done.  1: something could not be read.
+    Exit code 0: done.  1: AWS would not say, or something could not be read.
     """  # noqa: D301 - \b is click's mark for lines that stay as they are
     if context.invoked_subcommand is not None:
         return AS_PROMISED
@@ -183,9 +199,56 @@ def _opened(options: Options, where: Where) -> Look:
     from ctwatch.history.records import check_installed
 
     check_installed()
-    if not where.places:
-        raise click.UsageError("Missing option '--from'.")
-    return _of_files(options, where)
+    remote = {"lookup", "bucket", "athena"}.intersection(where.places)
+    if remote and len(where.places) > 1:
+        raise click.UsageError(f"--from {min(remote)} stands alone.")
+    if where.cache and "bucket" not in remote:
+        raise click.UsageError("--cache goes with --from bucket.")
+    if "athena" in remote:
+        raise click.UsageError(
+            "--from athena is not there yet: --from bucket reads the same files."
+        )
+    return _of_aws(options, where) if remote else _of_files(options, where)
+
+
+def _of_aws(options: Options, where: Where) -> Look:
+    """Open the event history, or the log bucket, of the account that a watch is in."""
+    from ctwatch.history.lookup import KEPT
+    from ctwatch.listening import names_of
+    from ctwatch.opening import opened
+
+    watch = opened(options.choice)
+    aws, zone = watch.aws, ZoneInfo(watch.config.alerts.timezone)
+    now = aws.time()
+    since, until = _times(where, now, zone, KEPT)
+    span = since or now - KEPT, until or now
+    with options.screen.working("Looking what there is"):
+        keys = {one.name: arn for one in watch.watch.keys if (arn := one.found(aws))}
+        source = (
+            _bucket(watch, where, span) if "bucket" in where.places else _lookup(watch, where, span)
+        )
+    names = names_of(watch.config, watch.watch.place, keys, watch.existing)
+    return Look(source, *span, zone, watch.config.known, names, where.regions)
+
+
+_Span = tuple[datetime, datetime]
+
+
+def _lookup(watch: "Opened", where: Where, span: _Span) -> "Source":
+    from ctwatch.history.lookup import Lookup
+
+    return Lookup(watch.aws, where.regions or watch.aws.regions(), *span)
+
+
+def _bucket(watch: "Opened", where: Where, span: _Span) -> "Source":
+    from ctwatch.delivered import deliveries
+    from ctwatch.history.bucket import bucket
+
+    delivered = deliveries(watch.watch.trail.arn, watch.watch.place.account, watch.aws)
+    since, until = span
+    return bucket(
+        watch.aws, delivered, since=since, until=until, regions=where.regions, cache=where.cache
+    )
 
 
 def _of_files(options: Options, where: Where) -> Look:
@@ -305,10 +368,13 @@ def _end(options: Options, look: Look, seen: "Seen") -> int:
 
     for sentence, loss in troubles_view(seen, whole=options.verbose):
         options.screen.talk(sentence, "yellow" if loss else "")
-    for line in look.source.notes:
+    for line in look.source.doubts:
         options.screen.talk(line, "yellow")
+    for line in look.source.notes:
+        options.screen.talk(line)
     options.screen.talk(seen_line(seen, look.source.what, look.zone))
-    return COULD_NOT if any(map(is_loss, seen.troubles)) else AS_PROMISED
+    amiss = look.source.doubts or any(map(is_loss, seen.troubles))
+    return COULD_NOT if amiss else AS_PROMISED
 
 
 # The standing questions
