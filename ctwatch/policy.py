@@ -33,7 +33,7 @@ from ctwatch.blows import On
 from ctwatch.config import Config
 from ctwatch.errors import ConfigError
 from ctwatch.existing import ExistingTrail
-from ctwatch.history import bucket, lookup
+from ctwatch.history import lookup
 from ctwatch.permissions import ANY, Condition, Grant
 from ctwatch.resources.base import Resource
 from ctwatch.resources.key import GivenKey, decrypting
@@ -161,20 +161,14 @@ def _status_logs(about: Subject) -> Iterator[Grant]:
     """With `--logs`, the right to read them, too."""
     yield from _status(about)
     if about.logs:
-        trail, place = about.watch.trail, about.watch.place
-        yield from delivered.needs(trail.arn, _log_bucket(about), place)
-        yield from _decrypting_logs(about)
+        yield from _reading_logs(about)
 
 
-def _log_bucket(about: Subject) -> str:
-    """The ARN of the bucket that the trail delivers into."""
+def _reading_logs(about: Subject) -> Iterator[Grant]:
+    """Of whose files alone the trail knows the key where that is not its own."""
+    trail, place = about.watch.trail, about.watch.place
     name = about.watch.bucket.name if about.watch.bucket else about.bucket
-    return about.watch.place.bucket_arn(name)
-
-
-def _decrypting_logs(about: Subject) -> Iterator[Grant]:
-    """Of an existing trail's files, it alone knows the key."""
-    trail = about.watch.trail
+    yield from delivered.needs(trail.arn, place.bucket_arn(name), place)
     yield from decrypting(trail.key if isinstance(trail, Trail) else about.key)
 
 
@@ -182,8 +176,7 @@ def _history(about: Subject) -> Iterator[Grant]:
     """To ask the event history; with `--logs`, to read the log bucket, too."""
     yield from (*_opening(about), *lookup.needs(about.watch.place))
     if about.logs:
-        yield from bucket.needs(about.watch.trail.arn, _log_bucket(about))
-        yield from _decrypting_logs(about)
+        yield from _reading_logs(about)
 
 
 def _plan(about: Subject) -> Iterator[Grant]:

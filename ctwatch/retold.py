@@ -1,13 +1,15 @@
 """What the reader sees of the past: detections with their days, and answers to questions."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 
 from rich.cells import cell_len
 from rich.console import RenderableType
 from rich.text import Text
 
 from ctwatch.detections import Language
+from ctwatch.digests import Looked
+from ctwatch.history.gaps import Gap
 from ctwatch.history.questions import Column
 from ctwatch.history.records import DIGEST, STRANGE, Seen
 from ctwatch.history.search import Finding
@@ -35,6 +37,11 @@ _WORDS: Mapping[str, Mapping[Language, str]] = {
     "count": {"en": "times", "ko": "횟수"},
     "first": {"en": "first", "ko": "처음"},
     "last": {"en": "last", "ko": "마지막"},
+    "gap": {"en": "no record", "ko": "기록 없음"},
+    "from": {"en": "from", "ko": "부터"},
+    "to": {"en": "to", "ko": "까지"},
+    "hours": {"en": "hours", "ko": "시간"},
+    "everywhere": {"en": "anywhere", "ko": "모든 리전"},
 }
 
 
@@ -124,6 +131,32 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[Rend
             for cell, width in zip(row, widths, strict=True)
         )
         yield Text("  ".join(padded).rstrip(), "" if number else "bold")
+
+
+def gaps_view(
+    found: Sequence[Gap],
+    stopped: Rows,
+    digests: Sequence[Looked],
+    zone: tzinfo,
+    language: Language,
+) -> Iterator[RenderableType]:
+    """The hours without a record, what stopped and began the logging, and the broken digests."""
+    words = {word: _WORDS[word][language] for word in ("gap", "from", "to", "hours", "everywhere")}
+    rows = [
+        (
+            *(one.region or words["everywhere"], _clock(one.start, zone), _clock(one.end, zone)),
+            f"{one.hours:,}",
+        )
+        for one in found
+    ]
+    yield from _table([words["gap"], words["from"], words["to"], words["hours"]], rows)
+    yield from answer_view(stopped, zone, language)
+    for each in digests:
+        yield Hanging(Text("✗ ", "red"), Text(f"{each.what} {each.subject}: {each.fault}"))
+
+
+def _clock(moment: datetime, zone: tzinfo) -> str:
+    return f"{moment.astimezone(zone):%Y-%m-%d %H:%M %Z}"
 
 
 def seen_line(seen: Seen, source: str, zone: tzinfo) -> str:

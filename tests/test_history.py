@@ -270,6 +270,32 @@ def test_what_could_not_be_read_is_told_and_makes_the_answer_doubtful(ran, tmp_p
     assert "cut4" in ran("ask", "root", "-v", logs=tmp_path).err
 
 
+def test_hours_without_a_record_are_a_gap(ran, tmp_path):
+    """Of all regions; and of one by itself only where something is recorded most of the time."""
+
+    def at(hour, region):
+        return past.record(RNG, past.EVERYDAY[0], past.BEGIN + timedelta(hours=hour), region)
+
+    several = [at(hour, "busy") for hour in range(24) if hour not in {5, 6, 20}]
+    several += [at(hour, "quiet") for hour in (1, 20, 23)]
+    stopped = {**one(STOP, timedelta(hours=4, minutes=55)), "awsRegion": "busy"}
+    (tmp_path / "one.json.gz").write_bytes(past.zipped([*several, stopped]))
+    document = ran("ask", "gaps", "--json", logs=tmp_path).document
+    told = [(each["region"], each["start"][11:13], each["hours"]) for each in document["gaps"]]
+    assert (ran.code, told) == (3, [(None, "05", 2), ("busy", "20", 1)])
+    assert [each["event"] for each in document["stops"]] == ["StopLogging"]
+    ran("ask", "gaps", logs=tmp_path)
+    assert "anywhere   2026-11-01 05:00 UTC  2026-11-01 07:00 UTC  2" in ran.out
+    ran(
+        "ask", "gaps", "--since", "2026-11-01T07:30Z", "--until", "2026-11-01T19:00Z", logs=tmp_path
+    )
+    assert (ran.code, "No gap." in ran.err) == (0, True)
+    ran(
+        "ask", "gaps", "--since", "2026-11-01T07:00Z", "--until", "2026-11-02T01:30Z", logs=tmp_path
+    )
+    assert (ran.code, "2026-11-02 00:00 UTC" in ran.out) == (3, True)
+
+
 def test_processes_find_what_one_finds(logs):
     files = sorted(logs.rglob("*.gz")) * 3
     search = Search((stops(),))

@@ -126,15 +126,31 @@ def test_who_may_not_read_the_bucket_is_told_which_call(world):
 
 def test_every_right_of_its_policy_is_used(world):
     used = set()
-    for source in ("lookup", "bucket"):
-        words = ["history", "--from", source, "--since", "2h", "--config", str(world.config)]
-        with judged(Judge(words)) as judge:
-            assert world.run(*words[:-2]).code == 0
+    for question, source in (([], "lookup"), (["ask", "gaps"], "bucket")):
+        words = ["history", *question, "--from", source, "--since", "2h"]
+        with judged(Judge([*words, "--config", str(world.config)])) as judge:
+            assert world.run(*words).code in {0, 3}
         assert not judge.outside
         used |= judge.used
     printed = json.loads(world.run("policy", "history", "--logs").out)
     granted = {one for each in printed["Statement"] for one in listed(each["Action"])}
     assert granted - used == {"account:GetRegionOptStatus"}  # asked where a region is refused
+
+
+def test_a_digest_that_was_deleted_is_a_gap(world):
+    """And nothing else is: the whole time of the trail lies within an hour."""
+    s3, bucket = world.client("s3"), world.open().watch.bucket.name
+    asked = ("history", "ask", "gaps", "--from", "bucket", "--since", "1h", "--json")
+    ran = world.run(*asked)
+    assert (ran.code, json.loads(ran.out)["digests"]) == (0, []), ran
+    prefix = f"AWSLogs/{PLACE.account}/CloudTrail-Digest/{PLACE.region}/"
+    now = world.sandbox.clock.now()
+    world.sandbox.deliver_logs(now + timedelta(minutes=1))
+    keys = [one["Key"] for one in s3.list_objects_v2(Bucket=bucket, Prefix=prefix)["Contents"]]
+    s3.delete_object(Bucket=bucket, Key=keys[0])
+    ran = world.run(*asked)
+    [fault] = json.loads(ran.out)["digests"]
+    assert (ran.code, fault["fault"]) == (3, "is missing: it was deleted")
 
 
 class Pages:

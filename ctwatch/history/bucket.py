@@ -22,24 +22,10 @@ from ctwatch.errors import CtwatchError
 from ctwatch.history.folder import may_hold
 from ctwatch.history.search import Blob, Found, Piece, Searching
 from ctwatch.parallel import side_by_side
-from ctwatch.permissions import Grant, allow
 
 _KINDS = ("CloudTrail/", "CloudTrail-Insight/")
 _FETCHING = 16
 _GONE = "was deleted while it was looked for"
-
-
-def needs(trail: str, bucket: str) -> Iterator[Grant]:
-    """What it takes to read it, beside the right to decrypt where a key encrypts the files.
-
-    Args:
-        trail: the ARN of the trail.
-        bucket: the ARN of its bucket.
-    """
-    yield allow("cloudtrail", "DescribeTrails")
-    yield allow("cloudtrail", "GetTrailStatus", trail)
-    yield allow("s3", "ListBucket", bucket)
-    yield allow("s3", "GetObject", f"{bucket}/*")
 
 
 @dataclass(frozen=True)

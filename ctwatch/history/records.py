@@ -245,11 +245,12 @@ class Reader:
         self.sieve, self.since, self.until = sieve, since, until or _LATEST
         self.seen = Seen()
         self._hours = hours
-        shape = Shape(sieve.fields, alone=False)
+        noted = ("eventTime", "awsRegion") if hours else ("eventTime",)
+        shape = Shape(sieve.fields, noted)
         self._key, self._values = shape.key, shape.values
         self._known: dict[Any, tuple[int, ...]] = {}
         self._partly = msgspec.json.Decoder(_batch(shape.record))
-        self._lines = msgspec.json.Decoder(Shape(sieve.fields, alone=True).record)
+        self._lines = msgspec.json.Decoder(Shape(sieve.fields, noted, alone=True).record)
         self._raw = msgspec.json.Decoder(_batch(msgspec.Raw))
         self._whole = msgspec.json.Decoder()
         self._invalid: Any = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
@@ -441,13 +442,14 @@ class Shape:
 
     Args:
         fields: the sieve's.
+        noted: further ones, of the first level, of which none is known as null.
         alone: whether a record stands alone; what else might is then refused, too.
     """
 
-    def __init__(self, fields: Sequence[str], *, alone: bool) -> None:
+    def __init__(self, fields: Sequence[str], noted: Sequence[str], *, alone: bool = False) -> None:
         self._fields = fields
         tree: dict[str, Any] = {}
-        for path in ("eventTime", "awsRegion", *fields):
+        for path in (*noted, *fields):
             *way, last = path.split(".")
             node = tree
             for step in way:

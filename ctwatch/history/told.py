@@ -9,7 +9,9 @@ from datetime import date, datetime, tzinfo
 from typing import Any
 
 from ctwatch.detections import Detection
+from ctwatch.digests import Looked
 from ctwatch.history.catalogue import Asked
+from ctwatch.history.gaps import Gap
 from ctwatch.history.questions import WHO_DID
 from ctwatch.history.records import Seen
 from ctwatch.history.search import Finding
@@ -126,6 +128,29 @@ def answer_json(answer: Rows, source: str, seen: Seen) -> dict[str, Any]:
         "left_out": answer.left_out,
         "rows": groups if answer.question.grouped else rows,
         **({"records": whole} if answer.question.whole else {}),
+    }
+
+
+def gaps_json(
+    found: Sequence[Gap], stopped: Rows, digests: Sequence[Looked], source: str, seen: Seen
+) -> dict[str, Any]:
+    """When nothing was recorded, for programs."""
+    names = [one.name for one in stopped.question.columns]
+    return {
+        "question": "gaps",
+        "source": source,
+        **_seen_json(seen),
+        "gaps": [
+            {
+                "region": one.region or None,
+                "start": one.start.isoformat(),
+                "end": one.end.isoformat(),
+                "hours": one.hours,
+            }
+            for one in found
+        ],
+        "stops": [dict(zip(names, one.cells, strict=True)) for one in stopped.rows],
+        "digests": [vars(one) for one in digests],
     }
 
 

@@ -10,11 +10,20 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from ctwatch.verbs.common import AS_PROMISED, COULD_NOT, Options, config_option, json_option, spoken
+from ctwatch.verbs.common import (
+    AS_PROMISED,
+    COULD_NOT,
+    NOT_AS_PROMISED,
+    Options,
+    config_option,
+    json_option,
+    spoken,
+)
 
 if TYPE_CHECKING:
     from ctwatch.config import Config
     from ctwatch.detections import Detection, Names
+    from ctwatch.digests import Looked
     from ctwatch.history.catalogue import Asked
     from ctwatch.history.questions import Condition, Question
     from ctwatch.history.records import Seen
@@ -543,3 +552,62 @@ def _event(options: Options, where: Where, event_id: str) -> int:
     from ctwatch.history.questions import one_event
 
     return _answered(options, where, one_event(event_id))
+
+
+@ask.command("gaps", short_help="When nothing was recorded.")
+@_looking
+def _gaps(options: Options, where: Where) -> int:
+    """When nothing was recorded: hours without a record, what stopped the logging, broken digests.
+
+    A region counts by itself where most of its hours have records. The digest files, by which
+    CloudTrail vouches for what it delivered, are checked with --from bucket.
+
+    \b
+    Exit code 0: no gap.  3: there is one.  1: not all could be found out.
+    """  # noqa: D301 - \b is click's mark for lines that stay as they are
+    from ctwatch.history.gaps import gaps
+    from ctwatch.history.questions import stops
+    from ctwatch.history.tally import Rows
+    from ctwatch.history.told import gaps_json
+    from ctwatch.retold import gaps_view
+
+    look = _opened(options, where)
+    question = stops().only(*_regional(look))
+    stopped, screen = Rows(question), options.screen
+    seen = _search(options, look, [question], stopped.add, hours=True)
+    counted = {
+        (region, hour): count
+        for (region, hour), count in seen.hours.items()
+        if not look.regions or region in look.regions
+    }
+    found = gaps(counted, look.since, look.until)
+    digests, unknown = _digests(look)
+    if options.as_json:
+        screen.json(gaps_json(found, stopped, digests, look.source.what, seen))
+    else:
+        screen.data(*gaps_view(found, stopped, digests, look.zone, where.tongue))
+        if not (found or stopped.count or digests):
+            screen.talk("No gap.")
+    for one in unknown:
+        screen.talk(one, "yellow")
+    code = _end(options, look, seen)
+    if code or unknown:
+        return code or COULD_NOT
+    return NOT_AS_PROMISED if found or digests else AS_PROMISED
+
+
+def _digests(look: Look) -> "tuple[list[Looked], list[str]]":
+    """What is amiss with the digest files, and what could not be found out of them."""
+    from ctwatch.delivered import reports
+    from ctwatch.history.bucket import Bucket
+
+    source = look.source
+    if not (isinstance(source, Bucket) and look.since and look.until):
+        return [], []
+    found = [
+        one
+        for one in reports(source.where, source.aws, look.since, look.until)
+        if not look.regions or one.region in look.regions
+    ]
+    faults = {each: None for one in found for each in one.faults}
+    return list(faults), [one.unknown for one in found if one.unknown]
