@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ctwatch.history.records import Seen
     from ctwatch.history.search import Finding
     from ctwatch.history.sources import Source
+    from ctwatch.history.told import Past
     from ctwatch.opening import Opened
 
 _LANGUAGES = ("en", "ko")
@@ -120,9 +121,21 @@ def _looking(command: Callable[..., Any]) -> Callable[..., Any]:
     multiple=True,
     help="Only this one; may be given several times.  [default: all]",
 )
+@click.option(
+    "--html",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write it as a page for a browser, too, that needs nothing but itself.",
+)
 @_looking
 @click.pass_context
-def history(context: click.Context, options: Options, where: Where, wanted: tuple[str, ...]) -> int:
+def history(
+    context: click.Context,
+    options: Options,
+    where: Where,
+    wanted: tuple[str, ...],
+    html: Path | None,
+) -> int:
     """How often each detection would have fired in the past, on which days, and for whom.
 
     So that you know it before you switch one on: how often, the last three, the noisiest actors,
@@ -140,10 +153,10 @@ def history(context: click.Context, options: Options, where: Where, wanted: tupl
     """  # noqa: D301 - \b is click's mark for lines that stay as they are
     if context.invoked_subcommand is not None:
         return AS_PROMISED
-    return _past(options, where, wanted)
+    return _past(options, where, wanted, html)
 
 
-def _past(options: Options, where: Where, wanted: Sequence[str]) -> int:
+def _past(options: Options, where: Where, wanted: Sequence[str], html: Path | None) -> int:
     from ctwatch.history.told import Past, past_json
     from ctwatch.retold import not_asked_lines, past_view
 
@@ -165,7 +178,27 @@ def _past(options: Options, where: Where, wanted: Sequence[str]) -> int:
         screen.data(*past_view(past, where.tongue))
         for line in not_asked_lines(past):
             screen.talk(line)
+    if html:
+        _write(html, past, where.tongue)
+        screen.talk(f"Written: {html}")
     return _end(options, look, seen)
+
+
+def _write(file: Path, past: "Past", language: Literal["en", "ko"]) -> None:
+    """Write the page, whole or not at all.
+
+    Raises:
+        CtwatchError: the file cannot be written.
+    """
+    from ctwatch.errors import CtwatchError
+    from ctwatch.history.page import page
+
+    unfinished = file.with_name(f".{file.name}.unfinished")
+    try:
+        unfinished.write_text(page(past, language), "utf-8")
+        unfinished.replace(file)
+    except OSError as error:
+        raise CtwatchError(f"--html: {file} cannot be written: {error.strerror}") from error
 
 
 def _tallies(asked: "Asked", zone: tzinfo) -> dict[str, Any]:
