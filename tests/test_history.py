@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -20,7 +21,7 @@ from ctwatch.history.catalogue import asked
 from ctwatch.history.events import event
 from ctwatch.history.questions import stops
 from ctwatch.history.records import Seen
-from ctwatch.history.search import Search, Searching
+from ctwatch.history.search import Blob, Search, Searching
 from ctwatch.history.tally import Tally
 from ctwatch.lint import exclusions
 from ctwatch.patterns import compiled
@@ -80,7 +81,7 @@ def logs(tmp_path_factory):
         everyday = past.records(f"day {day}", 50, at, timedelta(minutes=20))
         mine = [each for each in ASKED_FOR if each["eventTime"].startswith(f"{at:%Y-%m-%d}")]
         stopped = [one(STOP, timedelta(days=day, minutes=minute)) for minute in range(day + 1)]
-        path = folder / past.key(at, "ap-northeast-2", f"{day}")
+        path = folder / past.key(at + timedelta(days=1), "ap-northeast-2", f"{day}")
         path.parent.mkdir(parents=True)
         path.write_bytes(past.zipped([*everyday, *mine, *stopped]))
     return folder
@@ -309,6 +310,21 @@ def test_processes_find_what_one_finds(logs):
         results.append((seen.records, seen.first, seen.last, sorted(found)))
     assert results[0] == results[1]
     assert len(results[0][3]) == 30
+
+
+def test_where_threads_run_the_processes_start_anew_and_find_the_same(logs):
+    """A process that is forked beside a thread may wait for ever for what that thread held."""
+    done = threading.Event()
+    thread = threading.Thread(target=done.wait)
+    thread.start()
+    try:
+        with Searching(Search((stops(),)), 1 << 40, 2) as searching:
+            pieces = [Blob(one.name, one.read_bytes()) for one in sorted(logs.rglob("*.gz"))]
+            found = [one for each in searching.through(pieces) for one in each.findings]
+    finally:
+        done.set()
+        thread.join()
+    assert len(found) == 10
 
 
 def test_a_record_that_lies_in_two_files_counts_once(ran, tmp_path):

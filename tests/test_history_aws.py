@@ -12,8 +12,8 @@ from permitted import Judge, judged
 from watch_world import PLACE, PLAIN, World, world_of
 
 from ctwatch.clock import Clock
+from ctwatch.history import questions
 from ctwatch.history.lookup import Lookup
-from ctwatch.history.questions import stops
 from ctwatch.history.search import Search, Searching
 
 DAY = timedelta(days=1)
@@ -72,6 +72,24 @@ def test_only_the_regions_that_are_asked_for_are_asked(world):
     with world.sandbox.recording() as calls:
         world.run("history", "--region", "eu-west-1", "--since", "2h")
     assert {one.call.region for one in calls if one.operation == "LookupEvents"} == {"eu-west-1"}
+
+
+def test_only_the_events_that_can_be_meant_are_looked_up(world):
+    def looked_up(*words):
+        with world.sandbox.recording() as calls:
+            assert world.run("history", *words, "--since", "2h").code == 0
+        calls = [one.call for one in calls if one.operation == "LookupEvents"]
+        return {
+            each["AttributeValue"]
+            for one in calls
+            for each in one.params.get("LookupAttributes", [])
+        }
+
+    assert looked_up("ask", "event", "b31716e9") == {"b31716e9"}
+    assert looked_up("ask", "failed-logins") == {"ConsoleLogin"}
+    tampering = {"StopLogging", "DeleteTrail", "UpdateTrail", "PutEventSelectors"}
+    assert looked_up("--detection", "trail-tampering") == tampering
+    assert looked_up("ask", "root") == looked_up() == set()
 
 
 def test_of_the_bucket_only_the_time_and_the_regions_are_fetched(world):
@@ -185,7 +203,7 @@ class Account:
 
 def events(*names):
     now = Clock().now()
-    record = {"eventSource": "cloudtrail.amazonaws.com", "eventTime": "2026"}
+    record = {"eventTime": "2026", "userIdentity": {"type": "Root"}}
     return [
         {
             "EventTime": now,
@@ -195,19 +213,22 @@ def events(*names):
     ]
 
 
+EVERYTHING = questions.root()
+
+
 def test_a_region_is_asked_twice_a_second_at_the_most_and_again_where_it_was_too_often(world):
     clock = Clock(speed=50)
     regions = {
-        "a": Pages(clock, [events("StopLogging"), events("X"), events("DeleteTrail")], refusals=2),
-        "b": Pages(clock, [events("X")]),
+        "a": Pages(clock, [events("A"), events("B"), events("C")], refusals=2),
+        "b": Pages(clock, [[]]),
     }
     now = clock.now()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("ctwatch.history.lookup._TURN", 0.5)
         source = Lookup(Account(clock, regions), list(regions), now - 90 * DAY, now)
-        with Searching(Search((stops(),)), source.size) as searching:
+        with Searching(Search((EVERYTHING,)), source.size) as searching:
             parts = list(source.through(searching))
-    assert len([one for _, found in parts for one in found.findings]) == 2
+    assert len([one for _, found in parts for one in found.findings]) == 3
     assert sum(progress for progress, _ in parts) == pytest.approx(source.total)
     asked = regions["a"].asked
     assert len(asked) == 5
@@ -219,7 +240,7 @@ def test_a_region_that_will_not_answer_is_told_of_and_the_others_are_searched():
     clock = Clock(speed=5000)
     regions = {"a": Pages(clock, [events("X")], refusals=1000), "b": Pages(clock, [events("X")])}
     source = Lookup(Account(clock, regions), list(regions), clock.now() - DAY, clock.now())
-    with Searching(Search((stops(),)), source.size) as searching:
+    with Searching(Search((EVERYTHING,)), source.size) as searching:
         records = sum(found.seen.records for _, found in source.through(searching))
     assert records == 1
     [doubt] = source.doubts

@@ -5,9 +5,10 @@
 An account may ask twice a second in each region, for fifty events at a time. So all regions are
 asked side by side, a page of each in turn, and no turn begins within half a second of the last
 call. Where somebody else asks as well, AWS refuses some; those are asked again in the next turn.
+Where only some names or one id can be meant, only those are asked for, one after the other.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -34,19 +35,29 @@ def needs(place: Account) -> Iterator[Grant]:
     yield allow("cloudtrail", "LookupEvents")
 
 
+Attribute = tuple[str, str]
+"""What LookupEvents can be asked for: its key and value."""
+_KEYS = {"eventID": "EventId", "eventName": "EventName"}
+
+
 @dataclass
 class _Region:
     """A region that is being asked.
 
     Attributes:
         name: its name.
+        left: attributes of events that are still to be asked for, the current one first; None
+            stands for all events.
+        many: how many there were.
         token: of the next page; None before the first.
         refused: how often it was in a row.
-        reached: how much of the time has been gone through, of 1.
+        reached: how much of it all has been gone through, of 1.
         asked: when it was last, by the clock.
     """
 
     name: str
+    left: list[Attribute | None]
+    many: int
     token: str | None = None
     refused: int = 0
     reached: float = 0.0
@@ -102,7 +113,8 @@ class Lookup:
         Raises:
             AwsError: no region would say anything.
         """
-        asking = [_Region(one) for one in self.regions]
+        wanted = _attributes(searching)
+        asking = [_Region(one, [*wanted], len(wanted)) for one in self.regions]
         while asking:
             ahead: list[_Region] = []
             for region, page in side_by_side(asking, self._page, _WORKERS):
@@ -115,7 +127,7 @@ class Lookup:
                         self._gone_through(region, page),
                         searching.document(f"{self.what} of {region.name}", _document(page)),
                     )
-                if page is None or region.token:
+                if region.left:
                     ahead.append(region)
             asking = ahead
             if asking:
@@ -124,7 +136,10 @@ class Lookup:
 
     def _page(self, region: _Region) -> tuple[_Region, Any]:
         """The next page of a region; None where it was asked too often; or why there is none."""
-        more: Mapping[str, Any] = {"NextToken": region.token} if region.token else {}
+        more: dict[str, Any] = {"NextToken": region.token} if region.token else {}
+        if attribute := region.left[0]:
+            key, value = attribute
+            more["LookupAttributes"] = [{"AttributeKey": key, "AttributeValue": value}]
         region.asked = self.aws.clock.monotonic()
         try:
             page = self.aws.at(region.name).cloudtrail.lookup_events(
@@ -136,15 +151,17 @@ class Lookup:
                 return region, None
             return region, complaint(error, f"looking up events of {region.name}")
         region.refused, region.token = 0, page.get("NextToken")
+        if not region.token:
+            region.left = region.left[1:]
         return region, page
 
     def _gone_through(self, region: _Region, page: Any) -> float:
         """How much further the region is, by the time of the oldest event so far."""
-        before, reached = region.reached, 1.0
+        before, done = region.reached, float(region.many - len(region.left))
         if region.token and page["Events"]:
             oldest = page["Events"][-1]["EventTime"]
-            reached = (self.until - oldest) / (self.until - self.since)
-        region.reached = min(max(before, reached), 1.0)
+            done += (self.until - oldest) / (self.until - self.since)
+        region.reached = min(max(before, done / region.many), 1.0)
         return region.reached - before
 
     def _lost(self, region: _Region, why: AwsError) -> None:
@@ -152,6 +169,14 @@ class Lookup:
         self._doubts.append(f"{region.name} is not told of, or not all of it: {why.problem}")
         if len(self._doubts) == len(self.regions):
             raise why
+
+
+def _attributes(searching: Searching) -> list[Attribute | None]:
+    """What events can be asked for so that all that is looked for is among them."""
+    if searching.named is None:
+        return [None]
+    field, values = searching.named
+    return [(_KEYS[field], one) for one in values]
 
 
 def _document(page: Any) -> bytes:

@@ -107,12 +107,15 @@ class Searcher:
 
     Args:
         search: what for.
+
+    Attributes:
+        sieve: the first test of its questions.
     """
 
     def __init__(self, search: Search) -> None:
         self._questions = search.questions
-        self._sieve = Sieve(search.questions)
-        self._reader = Reader(self._sieve, search.since, search.until, hours=search.hours)
+        self.sieve = Sieve(search.questions)
+        self._reader = Reader(self.sieve, search.since, search.until, hours=search.hours)
 
     def files(self, pieces: Iterable[Piece]) -> Found:
         """Look through some files."""
@@ -140,7 +143,7 @@ class Searcher:
             whole = event(record)
             for at in places:
                 question = self._questions[at]
-                if self._sieve.patterns[at].matches(whole) and question.admits(record):
+                if self.sieve.patterns[at].matches(whole) and question.admits(record):
                     yield _finding(at, question, record)
 
 
@@ -185,6 +188,11 @@ class Searching(AbstractContextManager["Searching"]):
                 self._pool.submit(_warm)  # which starts them all, where they are forked
         return self
 
+    @property
+    def named(self) -> tuple[str, tuple[str, ...]] | None:
+        """A field, and the few values of which whatever is looked for has one; None for no such."""
+        return None if self._search.hours else self._searcher.sieve.named
+
     def __exit__(
         self,
         kind: type[BaseException] | None,
@@ -207,7 +215,8 @@ class Searching(AbstractContextManager["Searching"]):
             return
         running: set[Future[Found]] = set()
         for one in parcels:
-            running.add(self._pool.submit(_work, one))
+            with _deaf():
+                running.add(self._pool.submit(_work, one))
             until = None if len(running) > 2 * self._workers else 0
             done, running = wait(running, until, FIRST_COMPLETED)
             yield from (each.result() for each in done)

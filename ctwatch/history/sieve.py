@@ -16,7 +16,7 @@ from typing import Any
 
 from ctwatch.history.events import DETAIL_TYPES
 from ctwatch.history.questions import Question
-from ctwatch.lint.branches import Branch, branches
+from ctwatch.lint.branches import Branch, Condition, branches
 from ctwatch.lint.record import API
 from ctwatch.patterns import Pattern, compiled
 
@@ -30,6 +30,8 @@ _PREFERRED = (
     *("userIdentity.sessionContext.sessionIssuer.arn", "eventSource", "eventType"),
     "sourceIPAddress",
 )
+_FEW = 16
+"""Values of one field that are few."""
 _TYPES = frozenset({*DETAIL_TYPES.values(), API})
 
 
@@ -60,6 +62,20 @@ class Sieve:
         """All questions that a record of any shape might match, by their places."""
         return tuple(at for at, ways in enumerate(self._ways) if ways)
 
+    @property
+    def named(self) -> tuple[str, tuple[str, ...]] | None:
+        """A field, and the few texts of which whatever can match has one there; None for no such.
+
+        By these, whoever keeps records by a field need only look at some of them.
+        """
+        ways = [way for ways in self._ways for way in ways]
+        for field in ("eventID", "eventName"):
+            texts = [_exact(way.get(f"{_DETAIL}{field}")) for way in ways]
+            found = dict.fromkeys(one for some in texts for one in some)
+            if ways and all(texts) and len(found) <= _FEW:
+                return field, tuple(found)
+        return None
+
     def passed(self, values: Mapping[str, Any]) -> tuple[int, ...]:
         """The questions that a record may match, by their places.
 
@@ -85,6 +101,12 @@ def _fields(ways: Iterable[Branch]) -> tuple[str, ...]:
         if found := next((one for one in _PREFERRED if f"{_DETAIL}{one}" in way), None):
             wanted.add(found)
     return tuple(one for one in _PREFERRED if one in wanted)
+
+
+def _exact(condition: Condition | None) -> list[str]:
+    """The texts of which a field must have one; [] where it may also have others."""
+    values = condition.values if condition else ()
+    return list(values) if all(isinstance(one, str) for one in values) else []
 
 
 def _may(way: Branch, values: Mapping[str, Any]) -> bool:

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -570,11 +570,22 @@ def _actor(options: Options, where: Where, arn: str, around: str, within: str) -
         raise ConfigError(f"--within: {within!r} is no span of time", "Say 30m, 1h or 2d.")
     config = _config(options)
     zone = ZoneInfo(config.alerts.timezone) if config else UTC
-    moment = times.begin(given, datetime.now(UTC), zone, "--around")
-    return _answered(options, where, actor(_arn(arn), moment, min(reach, _FAR)))
+    now = datetime.now(UTC)
+    moment, reach = times.begin(given, now, zone, "--around"), min(reach, _FAR)
+    return _answered(options, _near(where, moment, reach, now), actor(_arn(arn), moment, reach))
 
 
 _FAR = timedelta(days=365)
+
+
+def _near(where: Where, moment: datetime, reach: timedelta, now: datetime) -> Where:
+    """No further than a question reaches, where nothing else was said."""
+    since, until = moment - reach, moment + reach + timedelta(seconds=1)
+    return replace(
+        where,
+        since=where.since or since.isoformat(),
+        until=where.until or (until.isoformat() if until < now else None),
+    )
 
 
 @ask.command("event", short_help="One event, whole.")
