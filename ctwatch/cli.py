@@ -16,6 +16,7 @@ from ctwatch.verbs.common import INTERRUPTED
 from ctwatch.verbs.confirm import confirm
 from ctwatch.verbs.detections import detections
 from ctwatch.verbs.down import down
+from ctwatch.verbs.history import history
 from ctwatch.verbs.init import init
 from ctwatch.verbs.local import demo, sandbox
 from ctwatch.verbs.policy import policy
@@ -51,13 +52,14 @@ def cli() -> None:
     Would I be told right now?   ctwatch status
     Strike, and prove it:        ctwatch simulate stop-logging
     What was alerted lately?     ctwatch alerts
+    What would have fired?       ctwatch history
     Clear it away:               ctwatch down
     """  # noqa: D301 - \b is click's mark for lines that stay as they are
 
 
 _VERBS = (
     *(init, up, plan, confirm, status, simulate, alerts, down),
-    *(detections, policy, sandbox, demo),
+    *(history, detections, policy, sandbox, demo),
 )
 for _verb in _VERBS:
     cli.add_command(_verb)

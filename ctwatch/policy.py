@@ -33,6 +33,7 @@ from ctwatch.blows import On
 from ctwatch.config import Config
 from ctwatch.errors import ConfigError
 from ctwatch.existing import ExistingTrail
+from ctwatch.history import lookup
 from ctwatch.permissions import ANY, Condition, Grant
 from ctwatch.resources.base import Resource
 from ctwatch.resources.key import GivenKey, decrypting
@@ -42,7 +43,7 @@ from ctwatch.watch import Watch, plan
 Document = dict[str, Any]
 """A policy."""
 
-COMMANDS = ("plan", "up", "confirm", "status", "simulate", "alerts", "down")
+COMMANDS = ("plan", "up", "confirm", "status", "simulate", "alerts", "history", "down")
 """What a policy can be had for: all that looks at a watch."""
 
 MANAGED_LIMIT = 6_144
@@ -67,7 +68,7 @@ class Subject:
         watch: as it is planned.
         data: whether `down` deletes the logs, too.
         on: what `simulate` strikes.
-        logs: whether `status` checks the log files, too.
+        logs: whether `status` checks the log files, too, and `history` reads them.
         existing: as far as it is known, the trail that the config calls existing.
     """
 
@@ -157,13 +158,25 @@ def _status(about: Subject) -> Iterator[Grant]:
 
 
 def _status_logs(about: Subject) -> Iterator[Grant]:
-    """With `--logs`, of whose files alone the trail knows the key where that is not its own."""
+    """With `--logs`, the right to read them, too."""
     yield from _status(about)
     if about.logs:
-        trail, place = about.watch.trail, about.watch.place
-        name = about.watch.bucket.name if about.watch.bucket else about.bucket
-        yield from delivered.needs(trail.arn, place.bucket_arn(name), place)
-        yield from decrypting(trail.key if isinstance(trail, Trail) else about.key)
+        yield from _reading_logs(about)
+
+
+def _reading_logs(about: Subject) -> Iterator[Grant]:
+    """Of whose files alone the trail knows the key where that is not its own."""
+    trail, place = about.watch.trail, about.watch.place
+    name = about.watch.bucket.name if about.watch.bucket else about.bucket
+    yield from delivered.needs(trail.arn, place.bucket_arn(name), place)
+    yield from decrypting(trail.key if isinstance(trail, Trail) else about.key)
+
+
+def _history(about: Subject) -> Iterator[Grant]:
+    """To ask the event history; with `--logs`, to read the log bucket, too."""
+    yield from (*_opening(about), *lookup.needs(about.watch.place))
+    if about.logs:
+        yield from _reading_logs(about)
 
 
 def _plan(about: Subject) -> Iterator[Grant]:
@@ -204,6 +217,7 @@ _NEEDS = {
     "status": _status_logs,
     "simulate": _simulate,
     "alerts": _alerts,
+    "history": _history,
     "down": _down,
 }
 

@@ -95,6 +95,7 @@ _NARROW = 8
 # For a terminal that knows no more than ASCII.
 _PLAINLY = {
     "✓": "v", "✗": "x", "·": ".", "─": "-", "•": "*", "→": "->", "…": "...",
+    "▁": "_", "▂": ".", "▃": ":", "▄": "-", "▅": "=", "▆": "+", "▇": "*", "█": "#",
 }  # fmt: skip
 
 
@@ -242,6 +243,33 @@ class Screen:
             return
         count = TextColumn("{task.completed:,.0f}", "progress.download")
         columns = (TextColumn("{task.description}", markup=False), BarColumn(), count)
+        with Progress(*columns, console=self.err, transient=True) as bar:
+            task = bar.add_task(self._one_line(what).plain, total=total)
+            yield lambda done: bar.update(task, completed=done)
+
+    @contextmanager
+    def estimating(self, what: str, total: float) -> Iterator[Callable[[float], None]]:
+        """The same with how long it will still take, by how fast it went lately.
+
+        Args:
+            what: is being done.
+            total: of how much.
+        """
+        from rich.progress import (
+            BarColumn,
+            Progress,
+            TaskProgressColumn,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
+        if self.quiet or not (self.out.file.isatty() and self.err.file.isatty()):
+            yield lambda _: None
+            return
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            *(BarColumn(), TaskProgressColumn(), TimeRemainingColumn()),
+        )
         with Progress(*columns, console=self.err, transient=True) as bar:
             task = bar.add_task(self._one_line(what).plain, total=total)
             yield lambda done: bar.update(task, completed=done)

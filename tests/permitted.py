@@ -86,13 +86,14 @@ class Judge:
         option = {one: self.arguments[at + 1] for at, one in enumerate(self.arguments[:-1])}
         path = option.get("--config", option.get("-c", os.environ.get("CTWATCH_CONFIG")))
         data = "--delete-logs" in self.arguments
-        file, region = Path(path or "config.yaml"), option.get("--region")
+        file = Path(path or "config.yaml")
+        region = None if self.command == "history" else option.get("--region")  # there, of records
         on = "trail" if "--heal" in self.arguments else option.get("--on", "probe")
         extent = {
             "command": self.command,
             "data": data,
             "on": On(on),
-            "logs": "--logs" in self.arguments,
+            "logs": "--logs" in self.arguments or "bucket" in self.arguments,
         }
         existing = existing_of(configured(file, text := file.read_text("utf-8"), region))
         return printed(file, text, region, existing, **extent)

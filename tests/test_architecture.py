@@ -20,12 +20,13 @@ STOREYS = (
     ("demo",),  # runs the very commands, so it stands on them
     ("cli",),
     ("verbs",),
+    ("retold",),
     ("render",),
     ("policy",),
     ("silence", "preflight"),
     ("simulate", "diagnose", "opening", "start", "strays"),
     ("striking", "untold"),
-    ("blows", "alerts"),
+    ("blows", "alerts", "history"),
     (
         *("watch", "engine", "techniques", "proof", "synthetic", "confirmation"),
         *("delivered", "webhooks"),
@@ -52,10 +53,12 @@ BESIDE = {"render": {"notifier"}}
 # Who may import what is not ours; botocore's exceptions are everybody's.
 GUESTS = {
     "click": {"cli", "verbs", "demo"},
-    "rich": {"render", "demo"},
+    "rich": {"render", "retold", "demo"},
     "pydantic": {"config"},
     "pydantic_core": {"config"},
     "yaml": {"config", "detections", "demo"},
+    "msgspec": {"history"},
+    "deflate": {"history"},
     "moto": {"sandbox"},
     "werkzeug": {"sandbox"},
 }

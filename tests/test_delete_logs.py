@@ -163,7 +163,7 @@ def test_where_more_and_more_arrives_it_says_so(world: World) -> None:
     assert "after 300 s there is still more arriving in it" in down.err
     assert "See who else writes there" in down.err
     assert f"Left: bucket {BUCKET}" in down.err
-    assert next(count) > 3
+    assert next(count) > 1
 
 
 def test_uploads_that_nobody_finished_are_ended(world: World) -> None:

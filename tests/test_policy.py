@@ -586,6 +586,6 @@ def test_every_command_that_looks_at_a_watch_has_a_policy() -> None:
     looking = {
         name
         for name, command in cli.commands.items()
-        if {"profile", "region", "config"} <= {one.name for one in command.params}
+        if {"profile", "config"} <= {one.name for one in command.params}
     }
     assert looking - {"policy"} == {*COMMANDS}

@@ -317,10 +317,10 @@ def test_with_latency_it_answers_later_and_tells_of_each_burst_of_calls(tmp_path
         before = time.monotonic()
         sts.get_caller_identity()
         assert time.monotonic() - before >= 0.15
-    told = running.wait_for_line("2 calls, 2 in series, 0.")
-    assert re.fullmatch(r"2 calls, 2 in series, 0\.[3-9]\d s\n", told)
+    told = running.wait_for_line("2 calls, 2 in series, ")
+    assert float(re.fullmatch(r"2 calls, 2 in series, (\d+\.\d\d) s\n", told)[1]) >= 0.3
     sts.get_caller_identity()
-    running.wait_for_line("1 call, 1 in series, 0.")
+    running.wait_for_line("1 call, 1 in series, ")
     assert running.end(signal.SIGTERM) == 0
 
 

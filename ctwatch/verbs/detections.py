@@ -56,7 +56,7 @@ def detections(
     from ctwatch.render import Screen
 
     screen, known, tongue = Screen(), _known(config), language or spoken()
-    shown = [_named(detection_id, known)] if detection_id else list(known.values())
+    shown = [named(detection_id, known)] if detection_id else list(known.values())
     if as_json:
         screen.json([_detection_json(one) for one in shown])
     else:
@@ -64,7 +64,12 @@ def detections(
     return AS_PROMISED
 
 
-def _named(name: str, known: Mapping[str, "Detection"]) -> "Detection":
+def named(name: str, known: Mapping[str, "Detection"]) -> "Detection":
+    """The detection of that id.
+
+    Raises:
+        ConfigError: there is none.
+    """
     from ctwatch.config import nearest
     from ctwatch.errors import ConfigError
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ctwatch.policy import Document
 
 # As in ctwatch.policy, which is heavy.
-_COMMANDS = ("plan", "up", "confirm", "status", "simulate", "alerts", "down")
+_COMMANDS = ("plan", "up", "confirm", "status", "simulate", "alerts", "history", "down")
 
 
 @click.command(short_help="The least IAM policy that a command needs.")
@@ -25,7 +25,11 @@ _COMMANDS = ("plan", "up", "confirm", "status", "simulate", "alerts", "down")
 @click.option(
     "--delete-logs", is_flag=True, help="For `down --delete-logs`: the right to delete the logs."
 )
-@click.option("--logs", is_flag=True, help="For `status --logs`: the right to read the logs.")
+@click.option(
+    "--logs",
+    is_flag=True,
+    help="For `status --logs` and `history --from bucket`: the right to read the logs.",
+)
 @click.option(
     "--on",
     "target",
@@ -75,13 +79,13 @@ def policy(  # noqa: PLR0913 - each is an option of its own
             "--scp and --except go together: without an --except nobody could change the watch or "
             "clear it away, you neither."
         )
-    for given, option, verb in (
-        (delete_logs, "--delete-logs", "down"),
-        (logs, "--logs", "status"),
-        (target != "probe", "--on", "simulate"),
+    for given, option, verbs in (
+        (delete_logs, "--delete-logs", ["down"]),
+        (logs, "--logs", ["status", "history"]),
+        (target != "probe", "--on", ["simulate"]),
     ):
-        if given and command not in {None, verb}:
-            raise click.UsageError(f"{option} goes with {verb}, or with no COMMAND.")
+        if given and command not in {None, *verbs}:
+            raise click.UsageError(f"{option} goes with {' or '.join(verbs)}, or with no COMMAND.")
     about = subject(*located(options.choice, account), data=delete_logs, on=On(target), logs=logs)
     found = protection(about, exempt) if scp else least(command, about)
     _show(options, found)

@@ -24,6 +24,7 @@ SECTIONS = {
     "notifier": "The notifier's cold start",
     "sandbox": "The sandbox",
     "patterns": "The pattern engine",
+    "history": "`history` over log files",
     "growth": "How cost grows",
     "delete_logs": "`down --delete-logs`",
 }

@@ -1,0 +1,119 @@
+"""Log files that lie in a folder, or are named one by one."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+
+from ctwatch.errors import ConfigError
+from ctwatch.history.questions import Column, Question
+from ctwatch.history.search import Search, Searcher
+
+ENDINGS = (".json.gz", ".json", ".jsonl.gz", ".jsonl", ".ndjson.gz", ".ndjson")
+"""What a file's name ends in that is taken from a folder; one that is named may end in anything."""
+
+# As CloudTrail names them: ACCOUNT_CloudTrail_REGION_20261121T0905Z_UNIQUE.json.gz
+# https://docs.aws.amazon.com/awscloudtrail/latest/userguide/get-and-view-cloudtrail-log-files.html
+_NAME = re.compile(r"(\d{12})_CloudTrail(?:-Insight)?_([a-z0-9-]+)_(\d{8}T\d{4}Z)_[^/]*")
+_LATE = timedelta(hours=1)
+"""How long before it was delivered the records of a file may be, and more: most are of minutes."""
+_PEEKED = 20
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Files to read.
+
+    Attributes:
+        files: in the order of their names.
+        size: their bytes.
+        others: files of a folder whose names are no log file's.
+        early: files that by their names are of another time or region.
+    """
+
+    files: tuple[Path, ...]
+    size: int
+    others: int = 0
+    early: int = 0
+
+
+def listed(
+    places: Sequence[Path], since: datetime | None, until: datetime | None, regions: Sequence[str]
+) -> Listing:
+    """The files of folders, however deep, and those that are named.
+
+    What by its name, as CloudTrail gives it, can hold nothing of the time or the regions is not
+    read.
+
+    Args:
+        places: folders and files.
+        since: the first moment that counts, or None.
+        until: the first that counts no more, or None.
+        regions: which; none for all.
+
+    Raises:
+        ConfigError: one is not there, or there is nothing to read.
+    """
+    files: dict[Path, None] = {}
+    others = early = 0
+    for place in places:
+        for one in _below(place):
+            if one != place and not one.name.endswith(ENDINGS):
+                others += 1
+            elif may_hold(one.name, since, until, regions):
+                files[one] = None
+            else:
+                early += 1
+    if not files and not early:
+        named = ", ".join(map(str, places))
+        hint = f"Files whose names end in {', '.join(ENDINGS)} are read from a folder."
+        raise ConfigError(f"--from: there is no log file in {named}", hint)
+    return Listing(tuple(files), sum(one.stat().st_size for one in files), others, early)
+
+
+def _below(place: Path) -> Iterator[Path]:
+    if place.is_dir():
+        yield from sorted(one for one in place.rglob("*") if one.is_file())
+    elif place.exists():
+        yield place
+    else:
+        raise ConfigError(
+            f"--from: there is no {place}", "Give a folder, a file, lookup or bucket."
+        )
+
+
+def may_hold(
+    name: str, since: datetime | None, until: datetime | None, regions: Sequence[str]
+) -> bool:
+    """Whether a file of that name may hold anything of a time, in some regions.
+
+    A file holds what happened some minutes before the time in its name, never what came after; a
+    record may be late by hours, and so only what is a day too old is passed over.
+    """
+    found = _NAME.fullmatch(name)
+    if not found:
+        return True
+    try:
+        delivered = datetime.strptime(found[3], "%Y%m%dT%H%MZ").replace(tzinfo=UTC)
+    except ValueError:
+        return True
+    if regions and found[2] not in regions:
+        return False
+    too_early = since is not None and delivered + _LATE < since
+    return not too_early and not (until is not None and delivered - timedelta(days=1) > until)
+
+
+def account(files: Iterable[Path]) -> str:
+    """The account whose records these are, as its first files tell; "" where they do not."""
+    whose = Column("account", (), ("recipientAccountId", "userIdentity.accountId"))
+    first = Question("", {"detail": {"eventTime": [{"exists": True}]}}, columns=(whose,))
+    searcher = Searcher(Search((first,)))
+    for one in islice(files, _PEEKED):
+        if named := _NAME.fullmatch(one.name):
+            return named[1]
+        for found in searcher.files([one]).findings:
+            if re.fullmatch(r"\d{12}", found.cells[0]):
+                return found.cells[0]
+    return ""

@@ -1,0 +1,200 @@
+"""What the reader sees of the past: detections with their days, and answers to questions."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, tzinfo
+
+from rich.cells import cell_len
+from rich.console import RenderableType
+from rich.text import Text
+
+from ctwatch.detections import Language
+from ctwatch.digests import Looked
+from ctwatch.history.gaps import Gap
+from ctwatch.history.questions import Column
+from ctwatch.history.records import DIGEST, STRANGE, Seen
+from ctwatch.history.search import Finding
+from ctwatch.history.tally import NOISIEST, Rows, Tally
+from ctwatch.history.told import Past, finding_values, moment
+from ctwatch.inert import one_line
+from ctwatch.render import Hanging
+
+_BARS = "▁▂▃▄▅▆▇█"
+_PLACES = 60
+_LONGEST = 60
+"""Characters of one cell of an answer."""
+_NAMED = 3
+"""Files that are named of those that could not be read for one reason."""
+
+_WORDS: Mapping[str, Mapping[Language, str]] = {
+    "never": {"en": "never", "ko": "없음"},
+    "times": {"en": "{:,} times on {:,} days", "ko": "{1:,}일 동안 {0:,}번"},
+    "once": {"en": "once", "ko": "한 번"},
+    "noisiest": {"en": "most by", "ko": "가장 잦은 주체"},
+    "saves": {
+        "en": 'except: {{{0}: ["{1}"]}} would leave out {2:,} of {3:,}',
+        "ko": 'except: {{{0}: ["{1}"]}} 이면 {3:,}건 중 {2:,}건이 빠집니다',
+    },
+    "count": {"en": "times", "ko": "횟수"},
+    "first": {"en": "first", "ko": "처음"},
+    "last": {"en": "last", "ko": "마지막"},
+    "gap": {"en": "no record", "ko": "기록 없음"},
+    "from": {"en": "from", "ko": "부터"},
+    "to": {"en": "to", "ko": "까지"},
+    "hours": {"en": "hours", "ko": "시간"},
+    "everywhere": {"en": "anywhere", "ko": "모든 리전"},
+}
+
+
+def past_view(past: Past, language: Language) -> Iterator[RenderableType]:
+    """Each detection: how often it would have fired, its days, the last of them, the noisiest."""
+    for one in past.asked.detections:
+        tally = past.tallies[one.id]
+        yield Text.assemble(
+            (one.id, "bold"),
+            f"  {one.severity}  ",
+            (_often(tally, language), "bold yellow" if tally.count else "green"),
+        )
+        yield Hanging(Text("  "), Text(one.title[language], "dim"))
+        if tally.count:
+            yield Hanging(Text("  "), Text(sparkline(past.line(one, _PLACES)), "yellow"))
+            yield from _details(tally, past.zone, language)
+
+
+def _often(tally: Tally, language: Language) -> str:
+    if tally.count <= 1:
+        return _WORDS["once" if tally.count else "never"][language]
+    return _WORDS["times"][language].format(tally.count, len(tally.days))
+
+
+def sparkline(counts: Sequence[int]) -> str:
+    """A bar for each count: the lowest for none, and only for none."""
+    most = max(counts, default=0)
+    top = len(_BARS) - 1
+    return "".join(_BARS[-(-one * top // most) if most else 0] for one in counts)
+
+
+def _details(tally: Tally, zone: tzinfo, language: Language) -> Iterator[RenderableType]:
+    for one in tally.newest:
+        yield Hanging(Text("  · "), Text(_said(one, zone)))
+    noisy = [f"{who} {count:,}" for who, count in tally.actors.most_common(NOISIEST)]
+    if noisy:
+        words = ", ".join(one_line(one, 2 * _LONGEST) for one in noisy)
+        yield Hanging(Text(f"  {_WORDS['noisiest'][language]}: "), Text(words))
+    for each in tally.exclusions()[:NOISIEST]:
+        said = _WORDS["saves"][language].format(each.key, each.value, each.saved, tally.count)
+        yield Hanging(Text("  → ", "cyan"), Text(said, "cyan"))
+
+
+def _said(one: Finding, zone: tzinfo) -> str:
+    """One finding on a line: when, what, by whom, from where, and why not."""
+    told = finding_values(one)
+    failed = f" ({told['result']})" if told["result"] else ""
+    places = [f"by {told['actor']}", f"from {told['address']}", f"in {told['region']}"]
+    said = f"{_when(one.time, zone)} {told['event']}{failed} {' '.join(places)}"
+    return one_line(said, 4 * _LONGEST)
+
+
+def _when(time: str, zone: tzinfo) -> str:
+    found = moment(time)
+    return f"{found.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}" if found else time
+
+
+def answer_view(answer: Rows, zone: tzinfo, language: Language) -> Iterator[RenderableType]:
+    """The answer to a question: a table with a line for each record, or each group of records."""
+    columns = answer.question.columns
+    heads = [dict(one.titles)[language] for one in columns]
+    if answer.question.grouped:
+        heads += [_WORDS[one][language] for one in ("count", "first", "last")]
+        rows = [
+            [*one.cells, f"{one.count:,}", _when(one.first, zone), _when(one.last, zone)]
+            for one in answer.groups
+        ]
+    else:
+        rows = [_cells(one, columns, zone) for one in answer.rows]
+    yield from _table(heads, rows)
+
+
+def _cells(one: Finding, columns: Sequence[Column], zone: tzinfo) -> list[str]:
+    cells = zip(columns, one.cells, strict=True)
+    return [_when(cell, zone) if column.name == "time" else cell for column, cell in cells]
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[RenderableType]:
+    """Columns as wide as what stands in them, but for those in which nothing does."""
+    short = [[one_line(cell, _LONGEST) for cell in row] for row in rows]
+    used = [at for at in range(len(heads)) if any(row[at] for row in short)]
+    kept = [[row[at] for at in used] for row in (heads, *short)] if short else []
+    widths = [max(map(cell_len, column)) for column in zip(*kept, strict=True)]
+    for number, row in enumerate(kept):
+        padded = (
+            f"{cell}{' ' * (width - cell_len(cell))}"
+            for cell, width in zip(row, widths, strict=True)
+        )
+        yield Text("  ".join(padded).rstrip(), "" if number else "bold")
+
+
+def gaps_view(
+    found: Sequence[Gap],
+    stopped: Rows,
+    digests: Sequence[Looked],
+    zone: tzinfo,
+    language: Language,
+) -> Iterator[RenderableType]:
+    """The hours without a record, what stopped and began the logging, and the broken digests."""
+    words = {word: _WORDS[word][language] for word in ("gap", "from", "to", "hours", "everywhere")}
+    rows = [
+        (
+            *(one.region or words["everywhere"], _clock(one.start, zone), _clock(one.end, zone)),
+            f"{one.hours:,}",
+        )
+        for one in found
+    ]
+    yield from _table([words["gap"], words["from"], words["to"], words["hours"]], rows)
+    yield from answer_view(stopped, zone, language)
+    for each in digests:
+        yield Hanging(Text("✗ ", "red"), Text(f"{each.what} {each.subject}: {each.fault}"))
+
+
+def _clock(moment: datetime, zone: tzinfo) -> str:
+    return f"{moment.astimezone(zone):%Y-%m-%d %H:%M %Z}"
+
+
+def seen_line(seen: Seen, source: str, zone: tzinfo) -> str:
+    """What was gone through."""
+    files = f" in {seen.files:,} {_plural('file', seen.files)}" if seen.files else ""
+    span = f", {_when(seen.first, zone)} to {_when(seen.last, zone)}" if seen.records else ""
+    return f"Of {seen.records:,} {_plural('record', seen.records)}{files} of {source}{span}."
+
+
+def _plural(word: str, count: int) -> str:
+    return word if count == 1 else f"{word}s"
+
+
+def troubles_view(seen: Seen, *, whole: bool = False) -> Iterator[tuple[str, bool]]:
+    """What could not be read, a sentence for each reason, and whether something may be missing.
+
+    Args:
+        seen: what was gone through.
+        whole: whether to name each file.
+    """
+    for why, names in seen.troubles.items():
+        several = f"{len(names):,} {_plural('file', len(names))}"
+        shown = names if whole else names[:_NAMED]
+        named = ", ".join(one_line(one, 2 * _LONGEST) for one in shown)
+        more = ", …" if len(names) > len(shown) else ""
+        yield f"{several} not read, or not all of it: {why}: {named}{more}", is_loss(why)
+
+
+def is_loss(why: str) -> bool:
+    """Whether a file that was not read for that reason may have held records."""
+    return why not in {DIGEST, STRANGE}
+
+
+def not_asked_lines(past: Past) -> Iterator[str]:
+    """Why some detections are not told of."""
+    if past.asked.ours:
+        names = ", ".join(past.asked.ours)
+        yield f"Not asked, as they mean what a watch owns, and there is no config: {names}."
+    if past.asked.unrecorded:
+        names = ", ".join(past.asked.unrecorded)
+        yield f"Not known, as CloudTrail does not record what they are told by: {names}."

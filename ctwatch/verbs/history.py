@@ -1,0 +1,663 @@
+"""`ctwatch history`: what the detections would have fired on, and who did what."""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime, timedelta, tzinfo
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from ctwatch.verbs.common import (
+    AS_PROMISED,
+    COULD_NOT,
+    NOT_AS_PROMISED,
+    Options,
+    config_option,
+    json_option,
+    spoken,
+)
+
+if TYPE_CHECKING:
+    from ctwatch.config import Config
+    from ctwatch.detections import Detection, Names
+    from ctwatch.digests import Looked
+    from ctwatch.history.catalogue import Asked
+    from ctwatch.history.questions import Condition, Question
+    from ctwatch.history.records import Seen
+    from ctwatch.history.search import Finding
+    from ctwatch.history.sources import Source
+    from ctwatch.history.told import Past
+    from ctwatch.opening import Opened
+
+_LANGUAGES = ("en", "ko")
+
+
+@dataclass(frozen=True)
+class Where:
+    """Where to look, as the options say.
+
+    Attributes:
+        places: folders and files; or "lookup" or "bucket" alone.
+        since: what was typed, or None.
+        until: the same.
+        regions: none for all.
+        cache: where to keep what is fetched, or None.
+        language: of what is shown, or None for the reader's.
+    """
+
+    places: tuple[str, ...]
+    since: str | None
+    until: str | None
+    regions: tuple[str, ...]
+    cache: Path | None
+    language: Literal["en", "ko"] | None
+
+    @property
+    def tongue(self) -> Literal["en", "ko"]:
+        """The language."""
+        return self.language or spoken()
+
+
+def _looking(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options of all that look at the past, as `Options` and `Where`."""
+
+    @click.option(
+        "--from",
+        "places",
+        multiple=True,
+        metavar="WHERE",
+        default=("lookup",),
+        show_default=True,
+        help="lookup: CloudTrail's own event history, of every region. bucket: the log bucket of "
+        "the watch's trail. Else a folder of log files, or a file; may be given several times.",
+    )
+    @click.option(
+        "--since",
+        metavar="WHEN",
+        help="2h, 90d or 2w ago; or 2026-11-21, or 2026-11-21T14:00.  "
+        "[default: 90d; of files, all]",
+    )
+    @click.option("--until", metavar="WHEN", help="The same; that moment counts no more.")
+    @click.option(
+        "--region",
+        "regions",
+        metavar="REGION",
+        multiple=True,
+        help="Only what was recorded there; may be given several times.",
+    )
+    @click.option(
+        "--cache",
+        metavar="FOLDER",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="With --from bucket: keep the files there, and fetch none twice.",
+    )
+    @click.option("--language", type=click.Choice(_LANGUAGES), default=None, help="en or ko.")
+    @json_option
+    @config_option
+    @click.option("--profile", metavar="NAME", help="AWS profile; else what the environment says.")
+    @click.option("-q", "--quiet", is_flag=True, help="Print data and complaints only.")
+    @click.option("-v", "--verbose", is_flag=True, help="Also name each file that was not read.")
+    @functools.wraps(command)
+    def wrapped(**given: Any) -> Any:
+        where = Where(**{one.name: given.pop(one.name) for one in fields(Where)})
+        names = [one.name for one in fields(Options) if one.name in given]
+        options = Options(**{one: given.pop(one) for one in names}, region=None)
+        return command(options, where, **given)
+
+    return wrapped
+
+
+@click.group(
+    invoke_without_command=True,
+    short_help="What would have fired in the past, and who did what.",
+)
+@click.option(
+    "--detection",
+    "wanted",
+    metavar="ID",
+    multiple=True,
+    help="Only this one; may be given several times.  [default: all]",
+)
+@click.option(
+    "--html",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write it as a page for a browser, too, that needs nothing but itself.",
+)
+@_looking
+@click.pass_context
+def history(
+    context: click.Context,
+    options: Options,
+    where: Where,
+    wanted: tuple[str, ...],
+    html: Path | None,
+) -> int:
+    """How often each detection would have fired in the past, on which days, and for whom.
+
+    So that you know it before you switch one on: how often, the last three, the noisiest actors,
+    and what an `except` in the config would leave out. What lies in files is read on this machine
+    alone; AWS is asked only by --from lookup, at two calls a second in each region, and by --from
+    bucket.
+
+    \b
+    ctwatch history --since 30d                  of CloudTrail's event history
+    ctwatch history --from logs/                 of files that lie in a folder
+    ctwatch history ask root --from bucket       a question; ctwatch history ask --help
+
+    \b
+    Exit code 0: done.  1: AWS would not say, or something could not be read.
+    """  # noqa: D301 - \b is click's mark for lines that stay as they are
+    if context.invoked_subcommand is not None:
+        return AS_PROMISED
+    return _past(options, where, wanted, html)
+
+
+def _past(options: Options, where: Where, wanted: Sequence[str], html: Path | None) -> int:
+    from ctwatch.history.told import Past, past_json
+    from ctwatch.retold import not_asked_lines, past_view
+
+    look = _opened(options, where)
+    asked = _asked(look, wanted)
+    tallies = _tallies(asked, look.zone)
+    ids = [one.id for one, _ in asked.questions]
+    seen = _search(
+        options,
+        look,
+        [question for _, question in asked.questions],
+        lambda one: tallies[ids[one.question]].add(one),
+    )
+    past = Past(look.source.what, look.since, look.until, look.zone, asked, seen, tallies)
+    screen = options.screen
+    if options.as_json:
+        screen.json(past_json(past))
+    else:
+        screen.data(*past_view(past, where.tongue))
+        for line in not_asked_lines(past):
+            screen.talk(line)
+    if html:
+        _write(html, past, where.tongue)
+        screen.talk(f"Written: {html}")
+    return _end(options, look, seen)
+
+
+def _write(file: Path, past: "Past", language: Literal["en", "ko"]) -> None:
+    """Write the page, whole or not at all.
+
+    Raises:
+        CtwatchError: the file cannot be written.
+    """
+    from ctwatch.errors import CtwatchError
+    from ctwatch.history.page import page
+
+    unfinished = file.with_name(f".{file.name}.unfinished")
+    try:
+        unfinished.write_text(page(past, language), "utf-8")
+        unfinished.replace(file)
+    except OSError as error:
+        raise CtwatchError(f"--html: {file} cannot be written: {error.strerror}") from error
+
+
+def _tallies(asked: "Asked", zone: tzinfo) -> dict[str, Any]:
+    from ctwatch.history.questions import WHO_DID
+    from ctwatch.history.tally import Tally
+
+    columns = tuple(one.name for one in WHO_DID)
+    return {one.id: Tally(columns, zone) for one in asked.detections}
+
+
+@dataclass(frozen=True)
+class Look:
+    """A source that is opened.
+
+    Attributes:
+        source: it.
+        since: the first moment that counts; None for all.
+        until: the first that counts no more; None for all.
+        zone: of days and times.
+        known: the detections, by id.
+        names: what the words in patterns stand for; None where no watch is known.
+        regions: none for all.
+    """
+
+    source: "Source"
+    since: datetime | None
+    until: datetime | None
+    zone: tzinfo
+    known: "Mapping[str, Detection]"
+    names: "Names | None"
+    regions: tuple[str, ...]
+
+
+def _opened(options: Options, where: Where) -> Look:
+    """Open what --from says.
+
+    Raises:
+        CtwatchError: it cannot be, or what reads records is not installed.
+    """
+    from ctwatch.history.records import check_installed
+
+    check_installed()
+    remote = {"lookup", "bucket", "athena"}.intersection(where.places)
+    if remote and len(where.places) > 1:
+        raise click.UsageError(f"--from {min(remote)} stands alone.")
+    if where.cache and "bucket" not in remote:
+        raise click.UsageError("--cache goes with --from bucket.")
+    if "athena" in remote:
+        raise click.UsageError(
+            "--from athena is not there yet: --from bucket reads the same files."
+        )
+    return _of_aws(options, where) if remote else _of_files(options, where)
+
+
+def _zone(config: "Config | None") -> tzinfo:
+    """The time zone in which a reader of the alerts lives."""
+    from zoneinfo import ZoneInfo
+
+    return ZoneInfo(config.alerts.timezone) if config else UTC
+
+
+def _of_aws(options: Options, where: Where) -> Look:
+    """Open the event history, or the log bucket, of the account that a watch is in."""
+    from ctwatch.history.lookup import KEPT
+    from ctwatch.listening import names_of
+    from ctwatch.opening import opened
+
+    watch = opened(options.choice)
+    aws, zone = watch.aws, _zone(watch.config)
+    now = aws.time()
+    since, until = _times(where, now, zone, KEPT)
+    span = since or now - KEPT, until or now + timedelta(seconds=1)  # AWS's are whole seconds
+    with options.screen.working("Looking what there is"):
+        keys = {one.name: arn for one in watch.watch.keys if (arn := one.found(aws))}
+        source = (
+            _bucket(watch, where, span) if "bucket" in where.places else _lookup(watch, where, span)
+        )
+    names = names_of(watch.config, watch.watch.place, keys, watch.existing)
+    return Look(source, *span, zone, watch.config.known, names, where.regions)
+
+
+_Span = tuple[datetime, datetime]
+
+
+def _lookup(watch: "Opened", where: Where, span: _Span) -> "Source":
+    from ctwatch.history.lookup import Lookup
+
+    return Lookup(watch.aws, where.regions or watch.aws.regions(), *span)
+
+
+def _bucket(watch: "Opened", where: Where, span: _Span) -> "Source":
+    from ctwatch.delivered import deliveries
+    from ctwatch.history.bucket import bucket
+
+    delivered = deliveries(watch.watch.trail.arn, watch.watch.place.account, watch.aws)
+    since, until = span
+    return bucket(
+        watch.aws, delivered, since=since, until=until, regions=where.regions, cache=where.cache
+    )
+
+
+def _of_files(options: Options, where: Where) -> Look:
+    from ctwatch.history.folder import account, listed
+    from ctwatch.history.sources import Files
+
+    config = _config(options)
+    zone = _zone(config)
+    since, until = _times(where, datetime.now(UTC), zone, None)
+    found = listed([Path(one) for one in where.places], since, until, where.regions)
+    names = _names(config, account(found.files)) if config else None
+    source = Files(", ".join(where.places), found)
+    return Look(source, since, until, zone, _known(config), names, where.regions)
+
+
+def _config(options: Options) -> "Config | None":
+    """The config; None where none was named and none is there: files can be read without."""
+    from ctwatch.config import load
+
+    given = click.get_current_context().get_parameter_source("config")
+    if given is click.core.ParameterSource.DEFAULT and not options.config.exists():
+        return None
+    return load(options.config)
+
+
+def _known(config: "Config | None") -> "Mapping[str, Detection]":
+    from ctwatch.detections import catalogue
+
+    return config.known if config else catalogue()
+
+
+def _names(config: "Config", account: str) -> "Names | None":
+    """What a watch of the config owns in an account; None where nobody knows which that is."""
+    from ctwatch.aws import Place
+    from ctwatch.listening import names_of, partition_of
+
+    if not account:
+        return None
+    place = Place(partition_of(config.region), account, config.region)
+    return names_of(config.filled(account=account), place)
+
+
+def _times(
+    where: Where, now: datetime, zone: tzinfo, default: timedelta | None
+) -> tuple[datetime | None, datetime | None]:
+    """From when until when.
+
+    Raises:
+        ConfigError: that is no time.
+    """
+    from ctwatch import times
+    from ctwatch.errors import ConfigError
+
+    since = now - default if default else None
+    until = None
+    if where.since:
+        since = times.begin(times.read(where.since), now, zone)
+    if where.until:
+        until = times.begin(times.read(where.until, "--until"), now, zone, "--until")
+    if since and until and since >= until:
+        raise ConfigError("--until: that is not after --since", "Swap them.")
+    return since, until
+
+
+def _asked(look: Look, wanted: Sequence[str]) -> "Asked":
+    """The detections that are asked about.
+
+    Raises:
+        ConfigError: there is none of such a name.
+    """
+    from ctwatch.history.catalogue import asked
+    from ctwatch.verbs.detections import named
+
+    known = look.known
+    chosen = [named(one, known) for one in wanted] if wanted else list(known.values())
+    return asked({one.id: one for one in chosen}, look.names, _regional(look))
+
+
+def _search(
+    options: Options,
+    look: Look,
+    questions: "Sequence[Question]",
+    take: "Callable[[Finding], None]",
+    *,
+    hours: bool = False,
+) -> "Seen":
+    """Go through the source, and hand on what is found."""
+    from ctwatch.history.questions import Between
+    from ctwatch.history.records import Seen
+    from ctwatch.history.search import Search, Searching
+
+    early, late = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+    span = Between.of(look.since or early, look.until or late)
+    since, until = span.since if look.since else "", span.until if look.until else ""
+    search = Search(tuple(questions), since, until, hours)
+    seen, done = Seen(), 0.0
+    with (
+        Searching(search, look.source.size) as searching,
+        options.screen.estimating(f"Reading {look.source.what}", look.source.total) as tell,
+    ):
+        for progress, found in look.source.through(searching):
+            seen |= found.seen
+            for one in found.findings:
+                take(one)
+            done += progress
+            tell(done)
+    return seen
+
+
+def _end(options: Options, look: Look, seen: "Seen") -> int:
+    """Say what was gone through, and what could not be.
+
+    Returns:
+        The exit code.
+    """
+    from ctwatch.retold import is_loss, seen_line, troubles_view
+
+    for sentence, loss in troubles_view(seen, whole=options.verbose):
+        options.screen.talk(sentence, "yellow" if loss else "")
+    for line in look.source.doubts:
+        options.screen.talk(line, "yellow")
+    for line in look.source.notes:
+        options.screen.talk(line)
+    options.screen.talk(seen_line(seen, look.source.what, look.zone))
+    amiss = look.source.doubts or any(map(is_loss, seen.troubles))
+    return COULD_NOT if amiss else AS_PROMISED
+
+
+# The standing questions
+
+
+@history.group(short_help="Ask who did what.")
+def ask() -> None:
+    """Who did what: the standing questions, of whatever records there are.
+
+    Each takes the same options: ctwatch history ask root --help
+    """
+
+
+def _answered(options: Options, where: Where, question: "Question", *more: "Condition") -> int:
+    """Put a question, and print the answer."""
+    from ctwatch.history.tally import Rows
+    from ctwatch.history.told import answer_json
+    from ctwatch.retold import answer_view
+
+    look = _opened(options, where)
+    question = question.only(*more, *_regional(look))
+    answer, screen = Rows(question), options.screen
+    seen = _search(options, look, [question], answer.add)
+    if options.as_json:
+        screen.json(answer_json(answer, look.source.what, seen))
+    else:
+        screen.data(*answer_view(answer, look.zone, where.tongue))
+        if not answer.count:
+            screen.talk("No record of that.")
+        if answer.left_out:
+            screen.talk(f"{answer.left_out:,} more are not told: there are too many.", "yellow")
+    return _end(options, look, seen)
+
+
+def _regional(look: Look) -> "tuple[Condition, ...]":
+    from ctwatch.history.questions import Within
+
+    return (Within(look.regions),) if look.regions else ()
+
+
+@ask.command("who-terminated", short_help="Who terminated an instance.")
+@click.argument("instance", metavar="INSTANCE")
+@_looking
+def _who_terminated(options: Options, where: Where, instance: str) -> int:
+    """Who terminated an instance (i-0abc…), or tried to."""
+    from ctwatch.history.questions import who_terminated
+
+    return _answered(options, where, who_terminated(_id(instance, "i-", "INSTANCE")))
+
+
+@ask.command("who-changed-security-group", short_help="Who changed a security group.")
+@click.argument("group", metavar="ID")
+@_looking
+def _who_changed(options: Options, where: Where, group: str) -> int:
+    """Who changed a security group (sg-0abc…): its rules, their descriptions, itself."""
+    from ctwatch.history.questions import who_changed_security_group
+
+    return _answered(options, where, who_changed_security_group(_id(group, "sg-", "ID")))
+
+
+def _id(text: str, start: str, name: str) -> str:
+    """An id, as it begins.
+
+    Raises:
+        click.BadParameter: it does not.
+    """
+    if not text.startswith(start) or not text.removeprefix(start).isalnum():
+        raise click.BadParameter(f"{text!r} is no id that begins with {start}.", param_hint=name)
+    return text
+
+
+@ask.command("outside", short_help="What came from addresses that are not yours.")
+@click.option(
+    "--allow",
+    "networks",
+    metavar="CIDR",
+    multiple=True,
+    required=True,
+    help="An address or a network that is yours; may be given several times.",
+)
+@_looking
+def _outside(options: Options, where: Where, networks: tuple[str, ...]) -> int:
+    """What came from addresses outside of these, by whom and how often.
+
+    Calls that AWS's services make name a service for an address, and are not told.
+    """
+    from ctwatch.history.questions import outside
+
+    return _answered(options, where, outside([_network(one) for one in networks]))
+
+
+def _network(text: str) -> str:
+    import ipaddress
+
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.", param_hint="'--allow'") from None
+
+
+@ask.command("denied", short_help="What was denied for want of permission.")
+@click.option("--by", metavar="ARN", default="", help="Only to this user, role or session.")
+@_looking
+def _denied(options: Options, where: Where, by: str) -> int:
+    """What was denied for want of permission, to whom and how often."""
+    from ctwatch.history.questions import denied
+
+    return _answered(options, where, denied(_arn(by) if by else ""))
+
+
+def _arn(text: str) -> str:
+    if not text.startswith("arn:"):
+        example = "arn:aws:iam::123456789012:role/deploy"
+        raise click.BadParameter(f"{text!r} is no ARN such as {example}.")
+    return text
+
+
+@ask.command("failed-logins", short_help="The sign-ins to the console that failed.")
+@_looking
+def _failed_logins(options: Options, where: Where) -> int:
+    """The sign-ins to the console that failed."""
+    from ctwatch.history.questions import failed_logins
+
+    return _answered(options, where, failed_logins())
+
+
+@ask.command("root", short_help="What the root user did.")
+@_looking
+def _root(options: Options, where: Where) -> int:
+    """What the root user did, reading too."""
+    from ctwatch.history.questions import root
+
+    return _answered(options, where, root())
+
+
+@ask.command("actor", short_help="What somebody did around a time.")
+@click.argument("arn", metavar="ARN")
+@click.option("--around", metavar="WHEN", required=True, help="2026-11-21T14:00, or 2h ago.")
+@click.option(
+    "--within", metavar="SPAN", default="1h", show_default=True, help="How far before and after."
+)
+@_looking
+def _actor(options: Options, where: Where, arn: str, around: str, within: str) -> int:
+    """What a user, a role or a session did around a time, one thing after the other."""
+    from ctwatch import times
+    from ctwatch.errors import ConfigError
+    from ctwatch.history.questions import actor
+
+    given, reach = times.read(around, "--around"), times.read(within, "--within")
+    if not isinstance(reach, timedelta):
+        raise ConfigError(f"--within: {within!r} is no span of time", "Say 30m, 1h or 2d.")
+    config = _config(options)
+    zone = _zone(config)
+    now = datetime.now(UTC)
+    moment, reach = times.begin(given, now, zone, "--around"), min(reach, _FAR)
+    return _answered(options, _near(where, moment, reach, now), actor(_arn(arn), moment, reach))
+
+
+_FAR = timedelta(days=365)
+
+
+def _near(where: Where, moment: datetime, reach: timedelta, now: datetime) -> Where:
+    """No further than a question reaches, where nothing else was said."""
+    since, until = moment - reach, moment + reach + timedelta(seconds=1)
+    return replace(
+        where,
+        since=where.since or since.isoformat(),
+        until=where.until or (until.isoformat() if until < now else None),
+    )
+
+
+@ask.command("event", short_help="One event, whole.")
+@click.argument("event_id", metavar="EVENT_ID")
+@_looking
+def _event(options: Options, where: Where, event_id: str) -> int:
+    """The event of an id, as an alert names it: its record, whole."""
+    from ctwatch.history.questions import one_event
+
+    return _answered(options, where, one_event(event_id))
+
+
+@ask.command("gaps", short_help="When nothing was recorded.")
+@_looking
+def _gaps(options: Options, where: Where) -> int:
+    """When nothing was recorded: hours without a record, what stopped the logging, broken digests.
+
+    A region counts by itself where most of its hours have records. The digest files, by which
+    CloudTrail vouches for what it delivered, are checked with --from bucket.
+
+    \b
+    Exit code 0: no gap.  3: there is one.  1: not all could be found out.
+    """  # noqa: D301 - \b is click's mark for lines that stay as they are
+    from ctwatch.history.gaps import gaps
+    from ctwatch.history.questions import stops
+    from ctwatch.history.tally import Rows
+    from ctwatch.history.told import gaps_json
+    from ctwatch.retold import gaps_view
+
+    look = _opened(options, where)
+    question = stops().only(*_regional(look))
+    stopped, screen = Rows(question), options.screen
+    seen = _search(options, look, [question], stopped.add, hours=True)
+    counted = {
+        (region, hour): count
+        for (region, hour), count in seen.hours.items()
+        if not look.regions or region in look.regions
+    }
+    found = gaps(counted, look.since, look.until)
+    digests, unknown = _digests(look)
+    if options.as_json:
+        screen.json(gaps_json(found, stopped, digests, look.source.what, seen))
+    else:
+        screen.data(*gaps_view(found, stopped, digests, look.zone, where.tongue))
+        if not (found or stopped.count or digests):
+            screen.talk("No gap.")
+    for one in unknown:
+        screen.talk(one, "yellow")
+    code = _end(options, look, seen)
+    if code or unknown:
+        return code or COULD_NOT
+    return NOT_AS_PROMISED if found or digests else AS_PROMISED
+
+
+def _digests(look: Look) -> "tuple[list[Looked], list[str]]":
+    """What is amiss with the digest files, and what could not be found out of them."""
+    from ctwatch.delivered import reports
+    from ctwatch.history.bucket import Bucket
+
+    source = look.source
+    if not (isinstance(source, Bucket) and look.since and look.until):
+        return [], []
+    found = [
+        one
+        for one in reports(source.where, source.aws, look.since, look.until)
+        if not look.regions or one.region in look.regions
+    ]
+    faults = {each: None for one in found for each in one.faults}
+    return list(faults), [one.unknown for one in found if one.unknown]

@@ -1,0 +1,162 @@
+"""The standing questions, each against a record that it means and near misses that it does not."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from ctwatch.detections import SAMPLE, catalogue
+from ctwatch.history import questions
+from ctwatch.history.events import event
+from ctwatch.patterns import compiled
+
+ROLE = "arn:aws:iam::123456789012:role/deploy"
+SESSION = "arn:aws:sts::123456789012:assumed-role/deploy/ci"
+INSTANCE, GROUP = "i-0abc1234def567890", "sg-0a1b2c3d4e5f60718"
+
+
+def record(name, **fields):
+    return {
+        "eventSource": "ec2.amazonaws.com",
+        "eventName": name,
+        "eventType": "AwsApiCall",
+        "eventTime": "2026-11-21T09:00:00Z",
+        "awsRegion": "ap-northeast-2",
+        "sourceIPAddress": "203.0.113.7",
+        "userIdentity": {
+            "type": "AssumedRole",
+            "arn": SESSION,
+            "sessionContext": {"sessionIssuer": {"arn": ROLE}},
+        },
+        "eventID": "b31716e9-13e5-4fb5-9c60-1c723c59f5a6",
+        **fields,
+    }
+
+
+def terminated(*instances, **fields):
+    items = {"items": [{"instanceId": one} for one in instances]}
+    return record("TerminateInstances", requestParameters={"instancesSet": items}, **fields)
+
+
+def login(outcome):
+    return record(
+        "ConsoleLogin",
+        eventSource="signin.amazonaws.com",
+        eventType="AwsConsoleSignIn",
+        responseElements={"ConsoleLogin": outcome},
+    )
+
+
+NINE = datetime(2026, 11, 21, 9, tzinfo=UTC)
+MEANT = [
+    (questions.who_terminated(INSTANCE), terminated("i-1", INSTANCE)),
+    (
+        questions.who_terminated(INSTANCE),
+        record("BidEvictedEvent", serviceEventDetails={"instanceIdSet": [INSTANCE]}),
+    ),
+    (
+        questions.who_changed_security_group(GROUP),
+        record("AuthorizeSecurityGroupIngress", requestParameters={"groupId": GROUP}),
+    ),
+    (
+        questions.who_changed_security_group(GROUP),
+        record(
+            "ModifySecurityGroupRules",
+            requestParameters={"ModifySecurityGroupRulesRequest": {"GroupId": GROUP}},
+        ),
+    ),
+    (questions.outside(["10.0.0.0/8"]), record("RunInstances")),
+    (questions.denied(), record("RunInstances", errorCode="Client.UnauthorizedOperation")),
+    (questions.denied(), record("GetKey", errorCode="AccessDeniedException")),
+    (questions.denied(ROLE), record("RunInstances", errorCode="AccessDenied")),
+    (questions.failed_logins(), login("Failure")),
+    (questions.root(), record("GetUser", userIdentity={"type": "Root"})),
+    (questions.actor(ROLE, NINE, timedelta(hours=1)), record("RunInstances")),
+    (questions.actor(SESSION, NINE, timedelta(hours=1)), record("RunInstances")),
+    (questions.actor(SESSION, NINE, timedelta(0)), record("RunInstances")),
+    (questions.one_event("b31716e9-13e5-4fb5-9c60-1c723c59f5a6"), record("RunInstances")),
+    (questions.stops(), record("StopLogging", eventSource="cloudtrail.amazonaws.com")),
+]
+NOT_MEANT = [
+    (questions.who_terminated(INSTANCE), terminated("i-1", "i-2")),
+    (questions.who_terminated(INSTANCE), record("RunInstances", requestParameters=None)),
+    (
+        questions.who_changed_security_group(GROUP),
+        record("DescribeSecurityGroups", requestParameters={"groupId": GROUP}),
+    ),
+    (questions.outside(["203.0.113.0/24"]), record("RunInstances")),
+    (questions.outside(["203.0.113.0/24"]), record("X", sourceIPAddress="::ffff:203.0.113.7")),
+    (questions.outside(["10.0.0.0/8"]), record("X", sourceIPAddress="AWS Internal")),
+    (questions.denied(), record("RunInstances")),
+    (questions.denied(), record("RunInstances", errorCode="Client.RequestLimitExceeded")),
+    (questions.denied(f"{ROLE}2"), record("RunInstances", errorCode="AccessDenied")),
+    (questions.failed_logins(), login("Success")),
+    (questions.root(), record("X", userIdentity={"type": "Root", "invokedBy": "AWS Internal"})),
+    (questions.actor(ROLE, NINE + timedelta(hours=2), timedelta(hours=1)), record("X")),
+    (questions.one_event("another"), record("RunInstances")),
+]
+
+
+def answers(question, one):
+    fits = compiled(question.pattern).matches(event(one))
+    return fits and all(each.holds(one) for each in question.conditions)
+
+
+@pytest.mark.parametrize(("question", "one"), MEANT, ids=lambda one: getattr(one, "name", ""))
+def test_a_question_means_a_record(question, one):
+    assert answers(question, one)
+
+
+@pytest.mark.parametrize(("question", "one"), NOT_MEANT, ids=lambda one: getattr(one, "name", ""))
+def test_a_question_does_not_mean_a_near_miss(question, one):
+    assert not answers(question, one)
+
+
+def test_who_is_told_is_whom_an_exclusion_would_name():
+    assert questions.ACTOR.of(record("X")) == ROLE
+    assert questions.SESSION.of(record("X")) == SESSION
+    assert questions.ACTOR.of({"userIdentity": {"type": "AWSService"}}) == "AWSService"
+    assert questions.ACTOR.of({"userIdentity": None}) == ""
+
+
+@pytest.mark.parametrize(
+    ("fields", "reaches"),
+    [
+        ({"readOnly": True, "managementEvent": True}, False),
+        ({"readOnly": True}, False),
+        ({"readOnly": True, "managementEvent": False}, True),
+        ({"readOnly": False, "managementEvent": True}, True),
+        ({}, True),
+    ],
+)
+def test_what_only_reads_reaches_no_ordinary_rule(fields, reaches):
+    assert questions.Written().holds(fields) is reaches
+
+
+def test_a_detection_is_a_question_for_each_of_its_parts():
+    tampering = catalogue()["pipeline-tampering"]
+    asked = questions.of_detection(tampering, tampering.filled(SAMPLE))
+    assert [one.name for one in asked][:2] == [
+        "pipeline-tampering.events",
+        "pipeline-tampering.sns",
+    ]
+    (alone,) = questions.of_detection(catalogue()["assume-role"], catalogue()["assume-role"].parts)
+    assert (alone.name, alone.conditions) == ("assume-role", ())
+
+
+ENVELOPES = [
+    (two["source"], two["detail-type"], two["detail"])
+    for one in catalogue().values()
+    for two in (*one.examples.fires, *one.examples.quiet)
+    if two["source"].startswith("aws.") and "eventName" in two.get("detail", {})
+]
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [one for one in ENVELOPES if one[1] != "AWS Console Signin via CloudTrail"],
+    ids=lambda one: one[2].get("eventName", ""),
+)
+def test_what_stands_round_a_record_follows_from_it(wanted):
+    source, kind, detail = wanted
+    got = event(detail)
+    assert (got["source"], got["detail-type"]) == (source, kind)
