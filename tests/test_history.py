@@ -367,7 +367,11 @@ def test_ctrl_c_ends_it_at_once_and_it_can_be_asked_again(tmp_path):
         os.link(_written(tmp_path, zipped), tmp_path / f"{number}.json.gz")
     command = [sys.executable, "-c", "from ctwatch.cli import run; run()", "history"]
     with subprocess.Popen(
-        [*command, "--from", str(tmp_path)], stderr=subprocess.PIPE, start_new_session=True
+        [*command, "--from", str(tmp_path)],
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        # What runs in the background may have been told to ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     ) as running:
         try:
             _until(lambda: len(_family(running.pid)) > 2)
