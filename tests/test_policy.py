@@ -5,7 +5,7 @@ that has everything lives under its policies alone: what they do not allow is re
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -286,11 +286,19 @@ class Hand:
         sqs.send_message(QueueUrl=dead, MessageBody="an alert")
 
 
+RARE = {"down": ["sns:Unsubscribe"]}
+"""What is needed only for what an earlier config has left: else a subscription goes with its topic."""
+
+
 class OwnHand:
     """What a key is found by, past what is judged."""
 
     def __init__(self, client: Any) -> None:
         self.kms = client("kms")
+
+    def together(self, *calls: Callable[[], Any]) -> list[Any]:
+        """One after the other, as who looks here is in no hurry."""
+        return [call() for call in calls]
 
 
 @pytest.fixture(scope="module")
@@ -318,7 +326,7 @@ def test_under_its_policy_alone_each_command_does_its_work(story: Story) -> None
 def test_every_action_is_used(command: str, story: Story) -> None:
     used = story.used[command]
     unused = [one for one in story.allowed[command] if not any(fnmatchcase(x, one) for x in used)]
-    assert unused == [], unused
+    assert unused == RARE.get(command, []), unused
 
 
 @pytest.mark.exhaustive
