@@ -287,7 +287,7 @@ class Hand:
 
 
 RARE = {"down": ["sns:Unsubscribe"]}
-"""What is needed only for what an earlier config has left: else a subscription goes with its topic."""
+"""Needed for what an earlier config has left alone: else a subscription goes with its topic."""
 
 
 class OwnHand:
