@@ -108,13 +108,15 @@ def build(findings: Sequence[Finding], aws: Aws) -> Iterator[Step]:
 def clear(findings: Sequence[Finding], aws: Aws, *, keep_data: bool = True) -> Iterator[Step]:
     """Delete what carries our tag, in reverse order; yields each step as it happens.
 
-    What goes with another needs no call of its own: it has gone when that has.
+    What goes with another needs no call of its own: it has gone when that has, and it waits for
+    that where nobody knows whether it is there.
     """
     plans = {one.resource: _plan_clear(one, aws, keep_data=keep_data) for one in findings}
     graph: Graph = {one: [] for one in plans}
     for one, (step, work) in plans.items():
-        if work and one.goes_with in plans and plans[one.goes_with][1]:
-            graph[one].append(one.goes_with)
+        host = one.goes_with
+        if work and host in plans and plans[host][0].action in {Action.DELETED, Action.FAILED}:
+            graph[one].append(host)
             plans[one] = step, ()
             continue
         for need in one.needs:

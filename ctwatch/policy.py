@@ -205,7 +205,7 @@ def _down(about: Subject) -> Iterator[Grant]:
     yield from strays.search_needs(about.watch, thorough=True)
     yield from simulate.proving(about.watch)
     for one in about.resources:
-        if about.data or not one.data:
+        if (about.data or not one.data) and one.goes_with not in about.resources:
             yield from one.actions.delete
     yield from strays.removal_needs(about.watch, data=about.data)
 

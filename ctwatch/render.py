@@ -13,7 +13,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta, tzinfo
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -31,7 +31,7 @@ from ctwatch.notifier.inert import cut
 from ctwatch.prices import AS_OF, ASSUMPTIONS, cents
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress, ProgressColumn
     from rich.status import Status
 
     from ctwatch.alerts import Alert, Lost, Taken
@@ -49,6 +49,9 @@ if TYPE_CHECKING:
     from ctwatch.silence import Reason
     from ctwatch.simulate import Drill
     from ctwatch.techniques import Technique
+
+Bar = AbstractContextManager[Callable[[float], None]]
+"""Shows how far something is, when it is told."""
 
 _COLOURS = {
     Alarm.ARMED: "bold green",
@@ -228,48 +231,38 @@ class Screen:
             finally:
                 self._status = None
 
-    @contextmanager
-    def counting(self, what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    def counting(self, what: str, total: int | None) -> Bar:
         """Show how many are done, only where somebody watches; yields what tells how many.
 
         Args:
             what: is being done.
             total: of how many, None where nobody knows.
         """
-        from rich.progress import BarColumn, Progress, TextColumn
+        from rich.progress import TextColumn
 
-        if self.quiet or not (self.out.file.isatty() and self.err.file.isatty()):
-            yield lambda _: None
-            return
-        count = TextColumn("{task.completed:,.0f}", "progress.download")
-        columns = (TextColumn("{task.description}", markup=False), BarColumn(), count)
-        with Progress(*columns, console=self.err, transient=True) as bar:
-            task = bar.add_task(self._one_line(what).plain, total=total)
-            yield lambda done: bar.update(task, completed=done)
+        return self._bar(what, total, TextColumn("{task.completed:,.0f}", "progress.download"))
 
-    @contextmanager
-    def estimating(self, what: str, total: float) -> Iterator[Callable[[float], None]]:
+    def estimating(self, what: str, total: float) -> Bar:
         """The same with how long it will still take, by how fast it went lately.
 
         Args:
             what: is being done.
             total: of how much.
         """
-        from rich.progress import (
-            BarColumn,
-            Progress,
-            TaskProgressColumn,
-            TextColumn,
-            TimeRemainingColumn,
-        )
+        from rich.progress import TaskProgressColumn, TimeRemainingColumn
+
+        return self._bar(what, total, TaskProgressColumn(), TimeRemainingColumn())
+
+    @contextmanager
+    def _bar(
+        self, what: str, total: float | None, *more: "ProgressColumn"
+    ) -> Iterator[Callable[[float], None]]:
+        from rich.progress import BarColumn, Progress, TextColumn
 
         if self.quiet or not (self.out.file.isatty() and self.err.file.isatty()):
             yield lambda _: None
             return
-        columns = (
-            TextColumn("{task.description}", markup=False),
-            *(BarColumn(), TaskProgressColumn(), TimeRemainingColumn()),
-        )
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), *more)
         with Progress(*columns, console=self.err, transient=True) as bar:
             task = bar.add_task(self._one_line(what).plain, total=total)
             yield lambda done: bar.update(task, completed=done)
