@@ -41,6 +41,7 @@ POINTS = {
     "slow down": 24,
     "slow trail": 4,
     "slow canary": 5,
+    "slow probe": 2,
 }
 """The calls that each command is killed at, at the least; of `repair`, `rich` and slow ones writes.
 

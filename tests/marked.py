@@ -20,9 +20,11 @@ from typing import Any, Self
 from urllib.parse import quote
 
 import pytest
+from shared_clients import past_sockets
 from watch_world import EVERY_CHANNEL, PLAIN, PLAIN_SECRET, RICH, World, world_of
 
 from ctwatch import cli
+from ctwatch.clock import Clock
 from ctwatch.demo import _Story, confirmation_link
 from ctwatch.findings import Finding, Step
 from ctwatch.render import Screen
@@ -330,11 +332,24 @@ class Told:
 
 
 @contextmanager
-def narrating(folder: Path) -> Iterator[World]:
-    """A world whose sandbox tells of itself as `ctwatch sandbox` does."""
+def narrating(
+    folder: Path,
+    through: Callable[[Sandbox], Callable[[Any], None]] = past_sockets,
+    clock: Clock | None = None,
+) -> Iterator[World]:
+    """A world whose sandbox tells of itself as `ctwatch sandbox` does.
+
+    Args:
+        folder: for its config.
+        through: the wire to the sandbox.
+        clock: the sandbox's; None for that of this machine.
+    """
     story = _Story(Screen())
     story.screen.err.file = io.StringIO()
-    with Sandbox(narrate=story.tell) as story.sandbox, world_of(story.sandbox, folder) as here:
+    with (
+        Sandbox(narrate=story.tell, clock=clock) as story.sandbox,
+        world_of(story.sandbox, folder, through=through) as here,
+    ):
         yield here
 
 

@@ -24,7 +24,9 @@ import test_faults_down
 import test_faults_drills
 import test_faults_five_times
 import test_faults_slow
+import test_faults_slow_always
 import test_faults_slow_later
+import test_faults_slow_together
 import test_faults_together
 import test_faults_up
 import test_one_action_less
@@ -119,8 +121,9 @@ ALWAYS = (
 
 def test_readme_tells_how_many_faults_are_tried() -> None:
     """Each of these files holds that it tries as many at least: which calls are made varies."""
-    five_times = sum(test_faults_five_times.AT_LEAST.values())
-    always_tried = sum(sum(one.AT_LEAST.values()) for one in ALWAYS) + five_times
+    slowly, beside = test_faults_slow_always, test_faults_slow_together
+    five_times = sum(test_faults_five_times.AT_LEAST.values()) + sum(slowly.FIVE_TIMES.values())
+    always_tried = sum(sum(one.AT_LEAST.values()) for one in (*ALWAYS, slowly)) + five_times
     survived = sum(sum(one.SURVIVED.values()) for one in ALWAYS) + five_times
     single = (test_faults_up, test_faults_down, test_faults_slow)
     once = sum(one.AT_LEAST for one in single)
@@ -128,9 +131,10 @@ def test_readme_tells_how_many_faults_are_tried() -> None:
     less = [*test_one_action_less.TRIED.values(), *test_one_action_less_rich.TRIED.values()]
     done, said = (sum(numbers) for numbers in zip(*less, strict=True))
     strangers, offsets = len(test_faults_together.STRANGERS) + 1, len(test_faults_together.OFFSETS)
-    told = strangers + len(test_faults_together.TOLD)
+    told = strangers + len(test_faults_together.TOLD) + len(beside.TAKEN) + len(beside.TOLD)
     mended = offsets + len(test_faults_together.DRIFTS) - len(test_faults_together.TOLD)
-    faster = offsets * len(test_faults_together.ORDERS)
+    mended += len(beside.BUILDING) + len(beside.GONE) - len(beside.TOLD)
+    faster = (offsets + len(beside.CLEARING)) * len(test_faults_together.ORDERS)
     rows: list[tuple[int | str, ...]] = [
         (once, once, 0, 0),
         (always_tried, survived, always_tried - survived, 0),

@@ -198,7 +198,9 @@ DRIFTS: dict[str, Callable[[World, Resource], Any]] = {
 def of_kind(world: World, kind: str) -> tuple[Aws, Resource]:
     """A door of somebody else's, and the resource."""
     watch = world.open().watch
-    return Aws(hand(), watch.place.region), next(x for x in watch.resources if x.kind == kind)
+    return Aws(hand()._session, watch.place.region), next(
+        x for x in watch.resources if x.kind == kind
+    )
 
 
 TOLD = {"rule", "topic"}

@@ -15,6 +15,7 @@ COMMANDS = {
     "down": DOWN,
     "trail": ("simulate", "stop-logging", "--on", "trail", "--yes", "--timeout", "30"),
     "canary": ("simulate", "stop-logging", "--on", "canary", "--timeout", "30"),
+    "probe": ("simulate", "stop-logging", "--timeout", "30"),
 }
 
 

@@ -37,6 +37,19 @@ def test_another_process_can_go_by_the_same_clock(world: SlowWorld):
     assert far.now().timestamp() == pytest.approx(clock.now().timestamp(), abs=20)
 
 
+def test_what_is_logged_is_found_however_far_the_clock_has_leapt(world: SlowWorld):
+    """CloudWatch Logs takes nothing of more than two hours ahead of its own clock."""
+    logs, clock = world.client("logs"), world.sandbox.clock
+    clock.sleep(3 * 60 * 60)
+    stream = {"logGroupName": "/aws/lambda/any", "logStreamName": "one"}
+    logs.create_log_group(logGroupName=stream["logGroupName"])
+    logs.create_log_stream(**stream)
+    line = {"timestamp": int(clock.now().timestamp() * 1000), "message": "told"}
+    assert "rejectedLogEventsInfo" not in logs.put_log_events(**stream, logEvents=[line])
+    found = logs.filter_log_events(logGroupName=stream["logGroupName"])["events"]
+    assert [one["message"] for one in found] == ["told"]
+
+
 @pytest.mark.exhaustive
 def test_an_event_that_comes_twice_alerts_once(world: SlowWorld):
     world.use(WEBHOOK_ONLY)

@@ -12,7 +12,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import botocore.auth
@@ -28,6 +28,7 @@ from moto.core.config import default_user_config
 from moto.events.models import events_backends
 from moto.iam.access_control import PermissionResult
 from moto.kms import responses as kms_responses
+from moto.logs import models as logs_models
 from moto.s3 import notifications
 from moto.s3.models import FakeBucket, s3_backends
 from moto.sqs import models as sqs_models
@@ -48,6 +49,7 @@ _Responses: Any = responses
 _Kms: Any = kms_responses
 _Sqs: Any = sqs_models
 _CloudTrail: Any = cloudtrail_models
+_Logs: Any = logs_models
 _SEALED_SESSION = {
     # name: (configuration variable, environment variable, default, conversion): none is read
     "profile": (None, None, None, None),
@@ -106,7 +108,7 @@ class Cloud:
         it does a request's id, which it would draw letter by letter.
         """
         _Sqs.unix_time_millis = self._milliseconds
-        _CloudTrail.utcnow = lambda: self._utc() + timedelta(seconds=self._ahead())
+        _CloudTrail.utcnow = _Logs.utcnow = self._later
         _Responses.method_names_from_class = functools.cache(self._names)
         _Responses.gen_amzn_requestid_long = _request_id
         default_user_config["lambda"]["use_docker"] = False
@@ -127,7 +129,7 @@ class Cloud:
         _Notifications._send_event_bridge_message = self._announced  # noqa: SLF001 - as it was
         _Kms.validate_policy = self._judged_key
         _Sqs.unix_time_millis = self._now
-        _CloudTrail.utcnow = self._utc
+        _CloudTrail.utcnow = _Logs.utcnow = self._utc
 
     def reset(self) -> None:
         """Empty the account."""
@@ -157,6 +159,15 @@ class Cloud:
         if answer.status >= 400 and _is_page(answer):  # noqa: PLR2004 - HTTP's own line
             raise missing(environ)
         return answer
+
+    def _later(self) -> datetime:
+        """The time by which CloudTrail and CloudWatch Logs go.
+
+        Of what is more than two hours ahead of it, CloudWatch Logs would take no line.
+        https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html
+        """
+        now: datetime = self._utc()
+        return now + timedelta(seconds=self._ahead())
 
     def _milliseconds(self) -> float:
         """Unix time, by which messages are hidden and seen again."""
