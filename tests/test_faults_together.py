@@ -119,7 +119,8 @@ def said_why(ran: Ran, resources: Iterable[Resource]) -> bool:
     """
     titles = "|".join(re.escape(one.title) for one in resources)
     amiss = rf"(✗ failed|· skipped|•|Left:) ({titles})(?!:? confirmed)"
-    return bool(re.search(rf"\b[A-Z]\w+ answered |{amiss}", ran.text))
+    gone = rf"[!✗] (\S+ )?({titles}) does not exist"  # where the other was the last
+    return bool(re.search(rf"\b[A-Z]\w+ answered |{amiss}|{gone}", ran.text))
 
 
 @pytest.mark.parametrize("offset", OFFSETS)
