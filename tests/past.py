@@ -116,18 +116,19 @@ def _parameters(rng):
     return {
         "groupId": f"sg-{rng.getrandbits(68):017x}",
         "instancesSet": {"items": instances},
+        "clientToken": f"{rng.getrandbits(256):064x}",
         "filterSet": {"items": [{"name": "vpc-id", "valueSet": {"items": [{"value": "vpc-1"}]}}]},
         "maxResults": 100,
     }
 
 
-def records(seed, count, begin=BEGIN, step=timedelta(seconds=2)):
-    """So many records, in their order."""
+def records(seed, count, begin=BEGIN, step=timedelta(seconds=2), rate=0.001):
+    """So many records, in their order; `rate` of them are of what the catalogue tells."""
     rng = random.Random(seed)
     everyday = [one for one in EVERYDAY for _ in range(one[0])]
     told = [one for one in TOLD for _ in range(one[0])]
     for number in range(count):
-        call = rng.choice(told if rng.random() < 0.001 else everyday)
+        call = rng.choice(told if rng.random() < rate else everyday)
         region = "us-east-1" if call[1] in {"iam", "signin"} else REGIONS[number % len(REGIONS)]
         yield record(rng, call, begin + number * step, region)
 

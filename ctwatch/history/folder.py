@@ -9,14 +9,12 @@ from pathlib import Path
 
 from ctwatch.errors import ConfigError
 from ctwatch.history.questions import Column, Question
+from ctwatch.history.records import NAME
 from ctwatch.history.search import Search, Searcher
 
 ENDINGS = (".json.gz", ".json", ".jsonl.gz", ".jsonl", ".ndjson.gz", ".ndjson")
 """What a file's name ends in that is taken from a folder; one that is named may end in anything."""
 
-# As CloudTrail names them: ACCOUNT_CloudTrail_REGION_20261121T0905Z_UNIQUE.json.gz
-# https://docs.aws.amazon.com/awscloudtrail/latest/userguide/get-and-view-cloudtrail-log-files.html
-_NAME = re.compile(r"(\d{12})_CloudTrail(?:-Insight)?_([a-z0-9-]+)_(\d{8}T\d{4}Z)_[^/]*")
 _LATE = timedelta(hours=1)
 """How long before it was delivered the records of a file may be, and more: most are of minutes."""
 _PEEKED = 20
@@ -92,7 +90,7 @@ def may_hold(
     A file holds what happened some minutes before the time in its name, never what came after; a
     record may be late by hours, and so only what is a day too old is passed over.
     """
-    found = _NAME.fullmatch(name)
+    found = NAME.fullmatch(name)
     if not found:
         return True
     try:
@@ -111,7 +109,7 @@ def account(files: Iterable[Path]) -> str:
     first = Question("", {"detail": {"eventTime": [{"exists": True}]}}, columns=(whose,))
     searcher = Searcher(Search((first,)))
     for one in islice(files, _PEEKED):
-        if named := _NAME.fullmatch(one.name):
+        if named := NAME.fullmatch(one.name):
             return named[1]
         for found in searcher.files([one]).findings:
             if re.fullmatch(r"\d{12}", found.cells[0]):

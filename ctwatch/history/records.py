@@ -13,12 +13,15 @@ msgspec decodes and libdeflate inflates; both come with the extra `history`.
 """
 
 import json
+import re
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from operator import attrgetter
+from os import fstat
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -31,6 +34,9 @@ MOST = 64 * 1024 * 1024
 _BLOCK = 8 * 1024 * 1024
 _GZIP = b"\x1f\x8b"
 _MEMBER = b"\x1f\x8b\x08"
+# As CloudTrail names its files: ACCOUNT_CloudTrail_REGION_20261121T0905Z_UNIQUE.json.gz
+# https://docs.aws.amazon.com/awscloudtrail/latest/userguide/get-and-view-cloudtrail-log-files.html
+NAME = re.compile(r"(\d{12})_CloudTrail(?:-Insight)?_([a-z0-9-]+)_(\d{8}T\d{4}Z)_[^/]*")
 _TAIL = 4
 """Bytes at a gzip file's end that tell how long it is inflated."""
 
@@ -111,8 +117,12 @@ class Seen:
 # Bytes
 
 
-def inflated(data: bytes) -> bytes | bytearray:
+def inflated(data: bytes, *, sole: bool = False) -> bytes | bytearray:
     """What a file holds, all of it.
+
+    Args:
+        data: the file.
+        sole: whether it is sure that it is one gzip file, and not several behind each other.
 
     Raises:
         UnreadableError: it is cut, is no gzip, or is larger than `MOST`.
@@ -124,7 +134,7 @@ def inflated(data: bytes) -> bytes | bytearray:
             raise UnreadableError(TOO_LARGE)
         return data
     size = int.from_bytes(data[-_TAIL:], "little")
-    if size <= MOST and data.find(_MEMBER, len(_MEMBER)) < 0:
+    if size <= MOST and (sole or data.find(_MEMBER, len(_MEMBER)) < 0):
         try:
             content = deflate.gzip_decompress(data, size or 1)
             if len(content) == size:
@@ -162,22 +172,15 @@ def blocks(path: Path) -> Iterator[bytes | bytearray]:
         UnreadableError: as for `inflated`.
     """
     with path.open("rb") as file:
-        start = file.read(len(_GZIP))
-        file.seek(0)
-        gzipped = start == _GZIP
+        start = file.read(min(fstat(file.fileno()).st_size or _BLOCK, _BLOCK))
+        gzipped = start.startswith(_GZIP)
         if not gzipped and path.suffix == ".gz":
             raise UnreadableError(NOT_GZIP if start else CUT)
-        if gzipped and _inflated_size(path) <= MOST:
-            yield inflated(file.read())
+        if gzipped and len(start) < _BLOCK and int.from_bytes(start[-_TAIL:], "little") <= MOST:
+            yield inflated(start, sole=NAME.fullmatch(path.name) is not None)
             return
-        pieces = iter(partial(file.read, _BLOCK), b"")
+        pieces = chain([start], iter(partial(file.read, _BLOCK), b""))
         yield from _lines(_unzipped(pieces) if gzipped else pieces)
-
-
-def _inflated_size(path: Path) -> int:
-    with path.open("rb") as file:
-        file.seek(-min(_TAIL, path.stat().st_size), 2)
-        return max(int.from_bytes(file.read(), "little"), path.stat().st_size)
 
 
 def _unzipped(pieces: Iterator[bytes]) -> Iterator[bytes]:
@@ -312,21 +315,22 @@ class Reader:
 
     def _passed(self, keys: Sequence[Any]) -> list[tuple[int, tuple[int, ...]]]:
         """Which of some records pass, by their places."""
-        known = list(map(self._known.get, keys))
-        if None in known:
-            if len(self._known) > _MOST_KEYS:
-                self._known.clear()
-            for key in set(keys) - self._known.keys():
-                self._known[key] = self.sieve.passed(self._values(key))
-            known = list(map(self._known.get, keys))
-        if not any(known):
+        distinct, known = set(keys), self._known
+        if len(known) > _MOST_KEYS:
+            known.clear()
+        for key in distinct - known.keys():
+            known[key] = self.sieve.passed(self._values(key))
+        if not any(map(known.get, distinct)):
             return []
-        return [(at, places) for at, places in enumerate(known) if places]
+        return [(at, known[key]) for at, key in enumerate(keys) if known[key]]
 
     def _note(self, records: Sequence[Any]) -> None:
         times = list(map(_TIME, records))
         self.seen.records += len(records)
-        self.seen.spans(times if None not in times else [one for one in times if one])
+        try:
+            self.seen.spans(times)
+        except TypeError:  # one has none, which is too rare to be looked for
+            self.seen.spans([one for one in times if one])
         if self._hours:
             self._count((one.awsRegion or "", one.eventTime or "") for one in records)
 

@@ -32,6 +32,8 @@ BAR, MEMORY = 2.5, 200
 MANY = (20_000, 200_000)
 TOLD = ("StopLogging", "DeleteTrail", "UpdateTrail", "PutEventSelectors")
 CORES = 2
+RATE = 0.0002
+"""Of all records, those that the catalogue tells; a file that holds one is decoded once more."""
 LIMIT, OURS = "inflated by libdeflate, the limit", "ctwatch, the whole catalogue"
 
 
@@ -90,7 +92,8 @@ def write(folder: Path, count: int) -> list[Path]:
     for number in range(0, count, PER_FILE):
         at = BEGIN + timedelta(seconds=2 * number)
         path = folder / Path(key(at, "us-east-1", f"{number}")).name
-        path.write_bytes(zipped(records(number, min(PER_FILE, count - number), at)))
+        several = records(number, min(PER_FILE, count - number), at, rate=RATE)
+        path.write_bytes(zipped(several))
         files.append(path)
     return files
 
