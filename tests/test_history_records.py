@@ -128,7 +128,7 @@ RECORD = st.fixed_dictionaries(
 
 
 @pytest.mark.parametrize("asked", [EVERY, STANDING], ids=["catalogue", "standing"])
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(RECORD, max_size=4))
 def test_it_agrees_on_records_of_any_shape(asked, several):
     assert quickly(asked, document(several)) == slowly(asked, several)
@@ -136,7 +136,7 @@ def test_it_agrees_on_records_of_any_shape(asked, several):
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("asked", [EVERY, STANDING], ids=["catalogue", "standing"])
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=2000, deadline=None)
 @given(st.lists(RECORD, max_size=4))
 def test_it_agrees_on_very_many_records_of_any_shape(asked, several):
     assert quickly(asked, document(several)) == slowly(asked, several)
