@@ -142,6 +142,32 @@ def test_it_agrees_on_very_many_records_of_any_shape(asked, several):
     assert quickly(asked, document(several)) == slowly(asked, several)
 
 
+NOBODY = questions.Question(
+    "nobody", {"detail": {"eventName": ["X"], "errorCode": [{"exists": False}, None, "Bad"]}}
+)
+BAD = questions.Question("bad", {"detail": {"errorCode": ["Bad"]}})
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        {"eventName": "X", "userIdentity.type": "Root"},
+        {"eventName": "X", "userIdentity": {"type": "IAMUser"}, "userIdentity.type": "Root"},
+        {"eventName": "X"},
+        {"eventName": "X", "errorCode": None},
+        {"eventName": "X", "errorCode": "Bad"},
+        {"eventName": "X", "errorCode": ["Bad"]},
+        {"eventName": "X", "errorCode": "Good"},
+        {"eventName": ["Y", "X"], "errorCode": "Bad"},
+    ],
+    ids=str,
+)
+def test_it_agrees_on_each_way_past_a_first_test(one):
+    asked = (questions.root(), NOBODY, BAD)
+    several = [{"eventName": "Y"}, one, {"eventName": "Y"}]
+    assert quickly(asked, document(several)) == slowly(asked, several)
+
+
 # Files
 
 STOP = {"eventName": "StopLogging", "eventSource": "cloudtrail.amazonaws.com", "eventTime": "2026"}
