@@ -2,6 +2,7 @@
 
 import gc
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -46,6 +47,27 @@ SLOWEST = (
 )
 
 
+# Where one case after another tries the same at the next point, the ordinary run takes every n-th,
+# and `pytest -m exhaustive` all others.
+EVERY_NTH = {
+    "guard.py::test_whatever_is_cut_is_told_by_the_way_that_is_left": 6,
+    "laws.py::test_a_strangers_thing_is_not_taken_for_ours": 4,
+    "laws.py::test_one_up_is_enough_after_one_that_was_killed": 3,
+    "listening.py::test_either_end_cut_is_deaf_and_up_mends_it": 4,
+    "channels.py::test_a_channel_that_fails_keeps_back_no_other_and_the_retry_tells_it_alone": 3,
+    "channels.py::test_one_channel_of_any_type_may_stand_in_the_function_s_environment": 4,
+    "sabotage.py::test_status_names_each_path_and_up_mends_and_names_it": 4,
+    "sabotage_options.py::test_a_sabotage_shows_where_it_is_means_what_it_says_and_mends": 4,
+    "striking.py::test_a_canary_is_made_struck_and_deleted_and_the_own_trail_is_left_alone": 4,
+    "striking.py::test_a_canary_that_was_left_over_is_found_and_removed": 4,
+    "striking.py::test_the_own_trail_is_struck_mended_and_heard": 3,
+    "striking.py::test_what_cannot_be_mended_is_the_last_thing_said": 3,
+    "techniques.py::test_a_call_that_could_is_caught": 4,
+    "techniques.py::test_no_probe_could_change_anything_real": 4,
+    "webhooks.py::test_one_that_is_gone_or_leads_elsewhere_is_mute": 2,
+}
+
+
 def pytest_configure() -> None:
     look_away()
     # What tests start as a process of its own, and each worker, would compile all of ours anew.
@@ -53,10 +75,23 @@ def pytest_configure() -> None:
     gc.set_threshold(20_000, 20, 50)  # botocore's and moto's models make each collection long
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The files that take longest come first, so that no worker is left alone with one."""
+    """Thin out; and what takes longest comes first, so that no worker is left alone with it."""
+    _thin_out(items)
     order = {f"test_{name}": place for place, name in enumerate(SLOWEST)}
     items.sort(key=lambda item: order.get(item.path.stem, len(order)))
+
+
+def _thin_out(items: list[pytest.Item]) -> None:
+    """Mark all but every n-th of what EVERY_NTH names."""
+    met: Counter[str] = Counter()
+    for item in items:
+        name = item.nodeid.partition("[")[0].rpartition("/test_")[2]
+        if name in EVERY_NTH and not item.get_closest_marker("exhaustive"):
+            if met[name] % EVERY_NTH[name]:
+                item.add_marker(pytest.mark.exhaustive)
+            met[name] += 1
 
 
 def pytest_collection_finish() -> None:
