@@ -96,7 +96,7 @@ def _said(one: Finding, zone: tzinfo) -> str:
 
 def _when(time: str, zone: tzinfo) -> str:
     found = moment(time)
-    return f"{found.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}" if found else time
+    return f"{found.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}" if found else one_line(time, _LONGEST)
 
 
 def answer_view(answer: Rows, zone: tzinfo, language: Language) -> Iterator[RenderableType]:

@@ -64,12 +64,13 @@ class FakeDiscord(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.answers = list(answers)
         self.requests: list[Request] = []
-        self.over = threading.Event()
+        self.over, self.hung_up = threading.Event(), threading.Event()
         self.address = f"http://127.0.0.1:{self.server_port}"
         self.url = self.address + WEBHOOK
 
     def handle_error(self, *_: Any) -> None:
-        """The client hung up, as it should."""
+        """The client hung up before all was said."""
+        self.hung_up.set()
 
     def shutdown_request(self, request: Any) -> None:
         # A plain close, without a shutdown before it, is what lets a linger of 0 reset.

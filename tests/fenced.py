@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from shared_clients import lead, sharing, without_socket
-from watch_world import World, world_of
+from watch_world import World, hurry, world_of
 
 from ctwatch.demo import leading_to
 from ctwatch.sandbox import runtime
@@ -172,6 +172,7 @@ def fenced_world(folder: Path) -> Iterator[World]:
     """A sandbox that is started within the fence, and clients that have their sockets."""
     with fenced() as beyond, containers_noted(folder), pytest.MonkeyPatch.context() as patch:
         lead(patch, sharing())
+        hurry(patch)
         with Sandbox() as sandbox, leading_to(sandbox):
             yield World(sandbox, folder / "config.yaml")
     assert beyond == []

@@ -34,6 +34,7 @@ COMMANDS = {
     "status": [],
     "simulate": ["stop-logging", "--timeout", "3"],
     "alerts": [],
+    "history": ["--since", "2h"],
     "down": ["--yes", "--delete-logs", "--wait", "0"],
 }
 """What each is called with."""

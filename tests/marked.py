@@ -4,13 +4,11 @@ What is looked for is the token of a webhook, its beginning alone, and what an e
 whoever finds a half of it has found too much.
 """
 
-import base64
 import gzip
 import io
 import json
 import logging
 import os
-import re
 import traceback
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +18,7 @@ from typing import Any, Self
 from urllib.parse import quote
 
 import pytest
+from needles import needles
 from shared_clients import past_sockets
 from watch_world import EVERY_CHANNEL, PLAIN, PLAIN_SECRET, RICH, World, world_of
 
@@ -36,6 +35,8 @@ EVERY = (
     "simulate stop-logging --on canary --json",
     *("simulate stop-logging --on trail --yes", "simulate --heal", "simulate --list"),
     *("alerts", "alerts --json", "policy", "detections", "detections --lint"),
+    *("history --since 2h", "history --since 2h --json", "history --from bucket --since 2h"),
+    *("history ask root --since 2h", "history ask gaps --from bucket --since 2h"),
     "policy --scp --except arn:aws:iam::123456789012:role/a",
     "down --yes --wait 0 --delete-logs",
 )
@@ -49,21 +50,6 @@ KINDS: dict[str, dict[str, Any]] = {
     "formatted": {**EVERY_CHANNEL, **MAILS, "route": "formatted"},
 }
 """Every kind of keeping a secret, and of telling it on."""
-
-_HALF = 16  # characters that give it away
-
-
-def needles(secret: str) -> set[str]:
-    """What of a webhook's URL must occur nowhere: each long part of it, as it is or encoded."""
-    found: set[str] = set()
-    for part in re.findall(r"[\w-]{20,}", secret):
-        middle = part[len(part) // 2 :] + part[: len(part) // 2]
-        for one in (part, middle, part[::-1]):
-            found |= {one[:_HALF], one[-_HALF:]}
-        for shift in range(3):  # base64 of any text that it stands in
-            coded = base64.b64encode(b"-" * shift + part.encode()).decode()
-            found.add(coded[4 : 4 + _HALF])
-    return found
 
 
 class Witness:

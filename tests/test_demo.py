@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from fenced import fenced, real_world
-from marked import needles
+from needles import needles
 
 from ctwatch.cli import main
 from ctwatch.demo import (

@@ -1,10 +1,14 @@
 """`ctwatch history` of what AWS keeps: its event history, and the log bucket."""
 
 import json
+import os
+import random
+import stat
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
+import past
 import pytest
 from botocore.exceptions import ClientError
 from lacking import listed
@@ -17,6 +21,7 @@ from ctwatch.history.lookup import Lookup
 from ctwatch.history.search import Search, Searching
 
 DAY = timedelta(days=1)
+RNG = random.Random(7)
 REGIONS = [PLACE.region, "us-east-1", "eu-west-1"]
 
 
@@ -28,7 +33,6 @@ def world(running, tmp_path_factory) -> Iterator[World]:
         pytest.MonkeyPatch.context() as patch,
     ):
         patch.setattr("ctwatch.sandbox.server._BY_DEFAULT", REGIONS)  # all that the account has
-        patch.setattr("ctwatch.history.lookup._TURN", 0.0)  # the sandbox does not count
         world.use(PLAIN)
         assert world.run("up").code == 0
         assert world.run("simulate", "stop-logging", "delete-trail").code in {0, 3}
@@ -113,6 +117,33 @@ def test_a_cache_fetches_nothing_twice(world, tmp_path):
     assert json.loads(first.out)["detections"] == json.loads(second.out)["detections"]
     assert [one for one in calls if one.operation == "GetObject"] == []
     assert all(one.name.endswith(".json.gz") for one in tmp_path.rglob("*") if one.is_file())
+
+
+def test_what_a_cache_keeps_is_private_whatever_the_umask(world, tmp_path):
+    cache, before = tmp_path / "of mine" / "cache", os.umask(0)
+    try:
+        words = ("history", "--from", "bucket", "--since", "2h", "--cache", str(cache))
+        assert world.run(*words).code == 0
+    finally:
+        os.umask(before)
+    kinds = {(one.is_dir(), stat.S_IMODE(one.stat().st_mode)) for one in tmp_path.rglob("*")}
+    assert kinds == {(True, 0o700), (False, 0o600)}
+
+
+def test_a_file_whose_name_leads_out_of_the_cache_is_read_and_not_kept(world, tmp_path):
+    watch = world.open().watch
+    now = datetime.now(UTC)
+    day = f"AWSLogs/{watch.place.account}/CloudTrail/us-east-1/{now:%Y/%m/%d}"
+    key = f"{day}/../../../../../../../../out.json"
+    body = json.dumps({"Records": [past.record(RNG, past.EVERYDAY[0], now, "us-east-1")]})
+    world.client("s3").put_object(Bucket=watch.bucket.name, Key=key, Body=body.encode())
+    cache = tmp_path / "cache"
+    with world.sandbox.recording() as calls:
+        ran = world.run("history", "--from", "bucket", "--since", "2h", "--cache", str(cache))
+    assert ran.code == 0
+    assert key in [one.call.params["Key"] for one in calls if one.operation == "GetObject"]
+    assert [*tmp_path.iterdir()] == [cache]
+    assert not [*cache.rglob("out.json")]
 
 
 def test_a_cache_that_cannot_be_written_is_told(world, tmp_path):

@@ -68,6 +68,8 @@ COMMANDS = {
     "simulate": ("simulate", "stop-logging", "--timeout", "0.1"),
     "alerts": ("alerts",),
     "confirm": ("confirm", f"{_PAGE}?TopicArn={_TOPIC}&Token=2336412f37"),
+    "history": ("history", "--since", "2h"),
+    "history of the bucket": ("history", "ask", "root", "--from", "bucket", "--since", "2h"),
     "down": ("down", "--yes"),
 }
 
@@ -114,7 +116,7 @@ TELLING: list[tuple[str, dict[str, Any]]] = [
     ("GetTrailStatus", {"LatestDeliveryError": ACTING}),
 ]
 # command -> of how many of the answers, at least, something is printed
-READING = {"plan": 15, "status": 9, "status as JSON": 9, "status of the logs": 1}
+READING = {"plan": 15, "status": 9, "status as JSON": 9, "status of the logs": 1, "history": 1}
 
 
 @pytest.mark.parametrize(("operation", "more"), TELLING)

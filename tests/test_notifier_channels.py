@@ -479,6 +479,18 @@ def test_slack_has_taken_it_only_when_it_says_ok(fake, answer):
 
 
 @pytest.mark.parametrize("channel", HOOKS)
+@pytest.mark.parametrize("status", [200, 500])
+def test_of_an_answer_without_end_only_the_beginning_is_read(fake, channel, status):
+    endless = Answer(status, b"x" * 32 * 1024 * 1024)  # more than lies in any socket's buffers
+    if status == 500 or channel == "slack":
+        with pytest.raises(DeliveryError, match=f"answered {status}"):
+            post(fake, channel, endless)
+    else:
+        assert post(fake, channel, endless).status == 200
+    assert fake.hung_up.wait(5)
+
+
+@pytest.mark.parametrize("channel", HOOKS)
 def test_no_channels_error_tells_its_webhook(fake, channel):
     token = next(part for part in re.split("[/=&?]", HOOKS[channel]) if "SECRET" in part)
     echoed = (f"{fake.address}{HOOKS[channel]}", HOOKS[channel], f"unknown {token}!")

@@ -46,6 +46,7 @@ TRIED = {
     "status": (0, 36),
     "simulate": (37, 3),
     "alerts": (0, 4),
+    "history": (0, 2),
     "down": (1, 59),
 }
 """How many actions of each are taken away: those without which it is done, and those told.

@@ -8,12 +8,12 @@ fetched again, as CloudTrail does not change a file that it has delivered.
     https://docs.aws.amazon.com/awscloudtrail/latest/userguide/get-and-view-cloudtrail-log-files.html
 """
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 from ctwatch.aws import TROUBLE, Aws, complaint, unless
@@ -83,7 +83,7 @@ class Bucket:
             yield found.size, found
 
     def _fetched(self, one: _Object) -> Piece | None:
-        place = self.cache / self.where.bucket / one.key if self.cache else None
+        place = self._place(one.key)
         if place and place.exists():
             return place
         try:
@@ -97,18 +97,32 @@ class Bucket:
             raise complaint(error, f"fetching s3://{self.where.bucket}/{one.key}") from error
         return _kept(place, content) if place else Blob(one.key, content)
 
+    def _place(self, key: str) -> Path | None:
+        """Where it is kept; one whose name leads out of the folder is kept nowhere."""
+        parts = key.split("/")
+        if not self.cache or {"", ".", ".."}.intersection(parts):
+            return None
+        return self.cache.joinpath(self.where.bucket, *parts)
+
 
 def _kept(place: Path, content: bytes) -> Path:
-    """Keep a file, whole or not at all."""
-    unfinished = place.with_name(f".{place.name}.{os.getpid()}")
+    """Keep a file, whole or not at all, for its user alone."""
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_bytes(content)
-        unfinished.replace(place)
+        _make_private(place.parent)
+        with NamedTemporaryFile(dir=place.parent, prefix=".", delete=False) as unfinished:  # 0600
+            unfinished.write(content)
+        Path(unfinished.name).replace(place)
     except OSError as error:
         hint = "Name another folder, or leave --cache out."
         raise CtwatchError(f"--cache: {place} cannot be written: {error.strerror}", hint) from error
     return place
+
+
+def _make_private(folder: Path) -> None:
+    """Make a folder, and those above it, where they are not there yet."""
+    if not folder.exists():
+        _make_private(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def bucket(  # noqa: PLR0913 - all by name
