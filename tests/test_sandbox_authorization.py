@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import boto3.session
@@ -242,6 +242,53 @@ def test_a_boundary_allows_nothing_and_limits(eve: Client, iam: Any, let: Any) -
     assert said.endswith("because no permissions boundary allows the events:ListRules action")
     iam.delete_user_permissions_boundary(UserName="eve")
     assert "Rules" in eve("events").list_rules()
+
+
+GRANTS = [
+    ({"AWS": EVE}, None, True),
+    ({"AWS": [ACCOUNT, EVE]}, None, True),
+    ("*", None, True),
+    ("*", {"StringEquals": {"aws:PrincipalArn": EVE}}, True),
+    ("*", {"StringEquals": {"AWS:SourceOwner": ACCOUNT}}, False),
+    ({"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, None, False),
+    ({"AWS": ACCOUNT}, None, False),
+    ({"Service": "events.amazonaws.com"}, None, False),
+]
+
+
+@pytest.mark.parametrize(("principal", "condition", "may"), GRANTS)
+def test_what_a_topic_grants_to_her_she_needs_not_be_allowed(
+    eve: Client, client: Client, principal: Any, condition: Any, may: bool
+) -> None:
+    """But what it grants to her account is for that account's own policies to hand on."""
+    topic = client("sns").create_topic(Name="t")["TopicArn"]
+    granted = {**allow("sns:Publish", topic), "Principal": principal}
+    granted |= {"Condition": condition} if condition else {}
+    put = {"AttributeName": "Policy", "AttributeValue": document(granted)}
+    client("sns").set_topic_attributes(TopicArn=topic, **put)
+    publish = partial(eve("sns").publish, TopicArn=topic, Message="hello")
+    assert bool(publish()) if may else code(publish) == "AuthorizationError"
+    assert code(eve("sns").get_topic_attributes, TopicArn=topic) == "AuthorizationError"
+
+
+def test_neither_a_deny_nor_a_boundary_of_hers_is_granted_away(
+    eve: Client, client: Client, iam: Any, let: Any
+) -> None:
+    queue = client("sqs").create_queue(QueueName="q")["QueueUrl"]
+    arn = f"arn:aws:sqs:{SEOUL}:{ACCOUNT}:q"
+    policy = document({**allow("sqs:SendMessage", arn), "Principal": {"AWS": EVE}})
+    client("sqs").set_queue_attributes(QueueUrl=queue, Attributes={"Policy": policy})
+    send = partial(eve("sqs").send_message, QueueUrl=queue, MessageBody="hello")
+    assert send()["MessageId"]
+    let(deny("sqs:SendMessage"))
+    assert refused(send)[1].endswith("with an explicit deny in an identity-based policy")
+    let(allow("sns:*"))
+    assert send()["MessageId"]
+    narrow = iam.create_policy(PolicyName="b", PolicyDocument=document(allow("sns:*")))["Policy"]
+    iam.put_user_permissions_boundary(UserName="eve", PermissionsBoundary=narrow["Arn"])
+    assert refused(send)[1].endswith(
+        "because no permissions boundary allows the sqs:sendmessage action"
+    )
 
 
 def test_a_boundary_that_is_not_there_is_refused(eve: Client, iam: Any) -> None:

@@ -7,14 +7,16 @@
 
 The sandbox's own user and the root user may do everything, as far as no service control policy
 and no policy of the thing itself (`resource_policies`) forbids it; a user that was made in the
-sandbox may do nothing until a policy allows it, and so it is with a role's session. What the
-policies of buckets, topics, queues, functions and keys grant to a user is not looked at here:
-whoever shall use them has to be allowed by his own.
+sandbox may do nothing until a policy allows it, and so it is with a role's session. Where the
+policy of a bucket, a topic, a queue or a bus names him, he needs no allow of his own. What those of
+functions and keys grant is not looked at: who shall use those has to be allowed by his own.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic_policy-eval-basics-id-rdp.html
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from ctwatch.sandbox import asking, belongings, policies, resource_policies
@@ -26,6 +28,13 @@ from ctwatch.sandbox.roles import Roles
 
 ADMINISTRATORS = frozenset({ACCESS_KEY, ROOT_KEY})
 """The keys whose callers are asked for nothing."""
+
+_OWN = "an identity-based policy"
+"""Whom a thing's own policy names needs no allow in one.
+
+Nor in a boundary, where it names a user, nor in a session's, where it names that: here these bind
+everybody.
+"""
 
 _EVERYTHING: Document = {"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
 
@@ -111,7 +120,7 @@ class Authorization:
         if call.access_key in ADMINISTRATORS:
             return
         held = self._roles.held(identity.principal)
-        yield "an identity-based policy", held.documents or []
+        yield _OWN, held.documents or []
         if held.boundary is not None:
             yield "a permissions boundary", [held.boundary]
         if identity.session_policies:
@@ -153,7 +162,8 @@ def _lacking(call: Call, identity: Identity, layers: Sequence[Layer], one: Asked
         if decision.denied:
             return f"with an explicit deny in {kind}"
     for kind, decision in decided:
-        if not decision.allowed:
+        named = partial(resource_policies.granted, call.account, one.arn, **asked)
+        if not decision.allowed and not (kind == _OWN and named()):
             return f"because no {kind.partition(' ')[2]} allows the {{action}} action"
     return ""
 

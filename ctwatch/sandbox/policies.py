@@ -9,7 +9,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-l
 import ipaddress
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -95,6 +95,30 @@ def statements(document: Document) -> list[dict[str, Any]]:
         return []
     found = parsed.get("Statement", []) if isinstance(parsed, dict) else []
     return [one for one in _listed(found) if isinstance(one, dict)]
+
+
+def grants_itself(
+    document: Document, *, principal: str, action: str, resource: str, context: Mapping[str, str]
+) -> bool:
+    """Whether a resource policy gives somebody of the resource's own account a right by itself.
+
+    A statement that names the account, or its root, only leaves it to the account's own policies.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
+    """
+    account = _account(principal)
+    whole = {account, f"arn:aws:iam::{account}:root"}
+    own = [_without(one, whole) for one in statements(document) if one.get("Effect") == "Allow"]
+    asked: Any = {"principal": principal, "action": action, "resource": resource}
+    return explain({"Statement": own}, **asked, context=context).allowed
+
+
+def _without(statement: dict[str, Any], principals: Container[str]) -> dict[str, Any]:
+    named = statement.get("Principal")
+    if not isinstance(named, dict):
+        return statement
+    left = [one for one in _texts(named.get("AWS", [])) if one not in principals]
+    return {**statement, "Principal": {**named, "AWS": left}}
 
 
 def without_conditioned_grants(document: Document, service: str) -> dict[str, Any]:

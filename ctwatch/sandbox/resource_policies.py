@@ -1,8 +1,8 @@
-"""The policies that hang on things (a bucket, a topic, a queue, a bus), and what they forbid.
+"""The policies that hang on things (a bucket, a topic, a queue, a bus): what they forbid and grant.
 
-Who has the right by his own policies needs no grant in the thing's, within one account; but what
-that denies him, he may not do. A function's policy can only grant: `lambda:AddPermission` knows no
-deny, and so there is nothing to ask it here.
+Within one account either will do: a right by one's own policies, or a grant in the thing's to
+oneself; but what that denies, nobody may do. A function's policy is not asked here: it can deny
+nothing, as `lambda:AddPermission` knows no deny, and what it grants is for services to invoke it.
 
 Policies are read from moto's own memory, as every call asks for one.
 
@@ -53,6 +53,17 @@ def forbidden(
     return policies.forbids(
         attached(account, arn), principal=principal, action=action, resource=arn, context=context
     )
+
+
+def granted(
+    account: str, arn: str, *, principal: str, action: str, context: Mapping[str, str]
+) -> bool:
+    """Whether the policy of what an ARN names gives somebody the right that he has not.
+
+    The arguments are those of `forbidden`.
+    """
+    asked: Any = {"principal": principal, "action": action, "context": context}
+    return policies.grants_itself(attached(account, arn), resource=arn, **asked)
 
 
 def can_deny(account: str, arn: str) -> bool:
