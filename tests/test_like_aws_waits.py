@@ -11,7 +11,7 @@ from watch_world import CONFIGS, PLAIN
 
 from ctwatch.aws import Aws
 from ctwatch.resources.rule import Rule
-from ctwatch.sandbox.slowness import UPDATING
+from ctwatch.sandbox.slowness import BUCKET_GONE, TOPIC_GONE, UPDATING
 from ctwatch.watch import Watch
 
 pytestmark = pytest.mark.exhaustive
@@ -63,15 +63,18 @@ def test_a_refusal_that_is_believed_at_once_ends_a_run(world, monkeypatch, refus
     assert (code, refusal in said) == (1, True)
 
 
-@pytest.mark.parametrize("refusal", ["StaleTag", "OperationAborted"])
+@pytest.mark.parametrize(
+    ("refusal", "lag"), [("StaleTag", TOPIC_GONE), ("OperationAborted", BUCKET_GONE)]
+)
 def test_one_who_does_not_wait_for_the_old_to_go_needs_to_wait_for_its_name(
-    tmp_path, monkeypatch, refusal
+    world, monkeypatch, refusal, lag
 ):
-    with slow_world(tmp_path, seed=2) as world:
-        world.use(PLAIN)
-        monkeypatch.setattr("ctwatch.verbs.down._SHOWN", 0)
-        believe_at_once(monkeypatch, refusal)
-        assert refusal in ended(world, UP, DOWN, UP)[-1][1]
+    world.use(PLAIN)
+    monkeypatch.setattr("ctwatch.verbs.down._SHOWN", 0)
+    for bound in ("least", "most"):
+        monkeypatch.setitem(vars(lag), bound, 30)
+    believe_at_once(monkeypatch, refusal)
+    assert refusal in ended(world, UP, DOWN, UP)[-1][1]
 
 
 def test_up_that_believes_its_first_look_says_not_yet(world, monkeypatch):
@@ -136,11 +139,18 @@ def test_a_function_that_was_just_changed_cannot_be_deleted_at_once(world, monke
     assert (code, "ResourceConflictException" in said) == (1, True)
 
 
-def test_a_rule_whose_targets_are_listed_once_stays(world, monkeypatch):
-    world.use(PLAIN)
-    listed = Rule.listed
-    known = {}
-    monkeypatch.setattr(
-        Rule, "listed", lambda self, aws: known.setdefault(self.name, listed(self, aws))
-    )
-    assert [code for code, _ in ended(world, UP, DOWN)] == [0, 1]
+@pytest.mark.parametrize(("again", "expected"), [(True, 0), (False, 1)])
+def test_a_target_that_came_after_the_look_goes_by_looking_again(
+    world, monkeypatch, again, expected
+):
+    late = [{"Id": "late", "Arn": standing(world).receipts.arn}]
+    untie = Rule.untie
+
+    def beset(self, aws, live):
+        untie(self, aws, live)
+        world.client("events").put_targets(Rule=self.name, Targets=late)
+
+    monkeypatch.setattr(Rule, "untie", beset)
+    if not again:
+        monkeypatch.setattr(Rule, "_remove_all", lambda *_: None)
+    assert [code for code, _ in ended(world, DOWN)] == [expected]
