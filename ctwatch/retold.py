@@ -198,3 +198,6 @@ def not_asked_lines(past: Past) -> Iterator[str]:
     if past.asked.unrecorded:
         names = ", ".join(past.asked.unrecorded)
         yield f"Not known, as CloudTrail does not record what they are told by: {names}."
+    if past.asked.unheld:
+        names = ", ".join(past.asked.unheld)
+        yield f"Not asked, as Athena's table does not hold what they go by: {names}."

@@ -3,7 +3,7 @@
 Pure.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ctwatch.detections import Detection, Names
@@ -19,11 +19,13 @@ class Asked:
         questions: with the detection that each is a part of.
         ours: detections that mean a watch's own resources, where no watch is known.
         unrecorded: detections that CloudTrail has no records of.
+        unheld: detections that go by what the source does not tell.
     """
 
     questions: tuple[tuple[Detection, Question], ...]
     ours: tuple[str, ...] = ()
     unrecorded: tuple[str, ...] = ()
+    unheld: tuple[str, ...] = ()
 
     @property
     def detections(self) -> list[Detection]:
@@ -32,7 +34,10 @@ class Asked:
 
 
 def asked(
-    known: Mapping[str, Detection], names: Names | None, conditions: Sequence[Condition] = ()
+    known: Mapping[str, Detection],
+    names: Names | None,
+    conditions: Sequence[Condition] = (),
+    holds: Callable[[Question], bool] = lambda _: True,
 ) -> Asked:
     """What some detections ask of the past.
 
@@ -40,10 +45,12 @@ def asked(
         known: which, by id.
         names: what the words in their patterns stand for; None where no watch is known.
         conditions: that hold for all of them.
+        holds: whether the source tells what a question goes by.
     """
     questions: list[tuple[Detection, Question]] = []
     ours: list[str] = []
     unrecorded: list[str] = []
+    unheld: list[str] = []
     for one in known.values():
         if one.scope == "own" and names is None:
             ours.append(one.id)
@@ -52,5 +59,8 @@ def asked(
         mine = [each for each in of_detection(one, parts) if Sieve([each]).every]
         if parts and not mine:
             unrecorded.append(one.id)
+        if not all(map(holds, mine)):
+            unheld.append(one.id)
+            continue
         questions += [(one, each.only(*conditions)) for each in mine]
-    return Asked(tuple(questions), tuple(ours), tuple(unrecorded))
+    return Asked(tuple(questions), tuple(ours), tuple(unrecorded), tuple(unheld))

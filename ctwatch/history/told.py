@@ -89,6 +89,7 @@ def past_json(past: Past) -> dict[str, Any]:
         "not_asked": {
             "without_a_watch": list(past.asked.ours),
             "not_recorded": list(past.asked.unrecorded),
+            "not_held": list(past.asked.unheld),
         },
     }
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ctwatch.history.records import Seen
     from ctwatch.history.search import Finding
     from ctwatch.history.sources import Source
+    from ctwatch.history.statements import Scope
     from ctwatch.history.told import Past
     from ctwatch.opening import Opened
 
@@ -39,11 +40,12 @@ class Where:
     """Where to look, as the options say.
 
     Attributes:
-        places: folders and files; or "lookup" or "bucket" alone.
+        places: folders and files; or "lookup", "bucket" or "athena" alone.
         since: what was typed, or None.
         until: the same.
         regions: none for all.
         cache: where to keep what is fetched, or None.
+        sql: whether to print Athena's statement, and to ask nobody.
         language: of what is shown, or None for the reader's.
     """
 
@@ -52,6 +54,7 @@ class Where:
     until: str | None
     regions: tuple[str, ...]
     cache: Path | None
+    sql: bool
     language: Literal["en", "ko"] | None
 
     @property
@@ -71,7 +74,8 @@ def _looking(command: Callable[..., Any]) -> Callable[..., Any]:
         default=("lookup",),
         show_default=True,
         help="lookup: CloudTrail's own event history, of every region. bucket: the log bucket of "
-        "the watch's trail. Else a folder of log files, or a file; may be given several times.",
+        "the watch's trail. athena: the same bucket, read by Athena, which costs $5 a terabyte. "
+        "Else a folder of log files, or a file; may be given several times.",
     )
     @click.option(
         "--since",
@@ -93,6 +97,7 @@ def _looking(command: Callable[..., Any]) -> Callable[..., Any]:
         type=click.Path(path_type=Path, file_okay=False),
         help="With --from bucket: keep the files there, and fetch none twice.",
     )
+    @click.option("--sql", is_flag=True, help="Print the statement for Athena, and ask nothing.")
     @click.option("--language", type=click.Choice(_LANGUAGES), default=None, help="en or ko.")
     @json_option
     @config_option
@@ -139,13 +144,14 @@ def history(
 
     So that you know it before you switch one on: how often, the last three, the noisiest actors,
     and what an `except` in the config would leave out. What lies in files is read on this machine
-    alone; AWS is asked only by --from lookup, at two calls a second in each region, and by --from
-    bucket.
+    alone; AWS is asked only by --from lookup, at two calls a second in each region, by --from
+    bucket, and by --from athena, which says beforehand what it costs.
 
     \b
     ctwatch history --since 30d                  of CloudTrail's event history
     ctwatch history --from logs/                 of files that lie in a folder
     ctwatch history ask root --from bucket       a question; ctwatch history ask --help
+    ctwatch history ask denied --sql             the same for Athena, to run yourself
 
     \b
     Exit code 0: done.  1: AWS would not say, or something could not be read.
@@ -159,6 +165,8 @@ def _past(options: Options, where: Where, wanted: Sequence[str], html: Path | No
     from ctwatch.history.told import Past, past_json
     from ctwatch.retold import not_asked_lines, past_view
 
+    if where.sql:
+        return _tally_statement(options, where, wanted)
     look = _opened(options, where)
     asked = _asked(look, wanted)
     tallies = _tallies(asked, look.zone)
@@ -220,6 +228,7 @@ class Look:
         known: the detections, by id.
         names: what the words in patterns stand for; None where no watch is known.
         regions: none for all.
+        holds: whether the source tells what a question goes by.
     """
 
     source: "Source"
@@ -229,6 +238,7 @@ class Look:
     known: "Mapping[str, Detection]"
     names: "Names | None"
     regions: tuple[str, ...]
+    holds: "Callable[[Question], bool]" = lambda _: True
 
 
 def _opened(options: Options, where: Where) -> Look:
@@ -245,10 +255,6 @@ def _opened(options: Options, where: Where) -> Look:
         raise click.UsageError(f"--from {min(remote)} stands alone.")
     if where.cache and "bucket" not in remote:
         raise click.UsageError("--cache goes with --from bucket.")
-    if "athena" in remote:
-        raise click.UsageError(
-            "--from athena is not there yet: --from bucket reads the same files."
-        )
     return _of_aws(options, where) if remote else _of_files(options, where)
 
 
@@ -269,26 +275,34 @@ def _of_aws(options: Options, where: Where) -> Look:
     aws, zone = watch.aws, _zone(watch.config)
     now = aws.time()
     since, until = _times(where, now, zone, KEPT)
-    span = since or now - KEPT, until or now + timedelta(seconds=1)  # AWS's are whole seconds
+    # AWS tells whole seconds, and what has just happened counts, too.
+    span = since or now - KEPT, until or now + timedelta(seconds=1)
     with options.screen.working("Looking what there is"):
         keys = {one.name: arn for one in watch.watch.keys if (arn := one.found(aws))}
-        source = (
-            _bucket(watch, where, span) if "bucket" in where.places else _lookup(watch, where, span)
-        )
+        source = _REMOTE[where.places[0]](options, watch, where, span)
     names = names_of(watch.config, watch.watch.place, keys, watch.existing)
-    return Look(source, *span, zone, watch.config.known, names, where.regions)
+    known, regions = watch.config.known, where.regions
+    return Look(source, *span, zone, known, names, regions, _holding(where))
 
 
 _Span = tuple[datetime, datetime]
 
 
-def _lookup(watch: "Opened", where: Where, span: _Span) -> "Source":
+def _holding(where: Where) -> "Callable[[Question], bool]":
+    from ctwatch.history.sql import asked
+
+    if "athena" in where.places or where.sql:
+        return lambda question: not asked(question).unknown
+    return lambda _: True
+
+
+def _lookup(_: Options, watch: "Opened", where: Where, span: _Span) -> "Source":
     from ctwatch.history.lookup import Lookup
 
     return Lookup(watch.aws, where.regions or watch.aws.regions(), *span)
 
 
-def _bucket(watch: "Opened", where: Where, span: _Span) -> "Source":
+def _bucket(_: Options, watch: "Opened", where: Where, span: _Span) -> "Source":
     from ctwatch.delivered import deliveries
     from ctwatch.history.bucket import bucket
 
@@ -297,6 +311,84 @@ def _bucket(watch: "Opened", where: Where, span: _Span) -> "Source":
     return bucket(
         watch.aws, delivered, since=since, until=until, regions=where.regions, cache=where.cache
     )
+
+
+def _athena(options: Options, watch: "Opened", where: Where, span: _Span) -> "Source":
+    """Athena, of which is said beforehand what it is going to read, and what was made for it."""
+    from ctwatch.delivered import deliveries
+    from ctwatch.history import athena
+
+    place, aws = watch.watch.place, watch.aws
+    delivered = deliveries(watch.watch.trail.arn, place.account, aws)
+    labels = dict(watch.config.tags)
+    logs = athena.Logs.of(delivered, place, watch.watch.name, aws.regions(), labels)
+    scope = athena.scoped(logs, *span, where.regions)
+    estimate = athena.scan_estimate(logs, aws, scope)
+    options.screen.talk(athena.forecast(estimate))
+    for title in athena.prepare(logs, aws):
+        options.screen.talk(f"Made for it: {title}. It costs nothing, and ctwatch down removes it.")
+    return athena.Athena(logs, aws, scope, estimate)
+
+
+_REMOTE: "Mapping[str, Callable[[Options, Opened, Where, _Span], Source]]" = {
+    "athena": _athena,
+    "bucket": _bucket,
+    "lookup": _lookup,
+}
+
+
+# What Athena would be asked
+
+
+def _tally_statement(options: Options, where: Where, wanted: Sequence[str]) -> int:
+    """Print the statement that counts the detections by day."""
+    from ctwatch.history import statements
+    from ctwatch.history.catalogue import asked
+    from ctwatch.listening import names_of
+    from ctwatch.opening import opened
+    from ctwatch.verbs.detections import named
+
+    watch = opened(options.choice)
+    aws, known = watch.aws, watch.config.known
+    keys = {one.name: arn for one in watch.watch.keys if (arn := one.found(aws))}
+    names = names_of(watch.config, watch.watch.place, keys, watch.existing)
+    chosen = [named(one, known) for one in wanted] if wanted else list(known.values())
+    found = asked({one.id: one for one in chosen}, names, (), _holding(where))
+    detections: dict[str, list[Question]] = {}
+    for detection, question in found.questions:
+        detections.setdefault(detection.id, []).append(question)
+    scope = _scope(where, watch.config, aws.time())
+    options.screen.statement(statements.tally(scope, detections))
+    return AS_PROMISED
+
+
+def _answer_statement(options: Options, where: Where, question: "Question") -> int:
+    """Print the statement that answers a question; for that AWS is not asked for anything."""
+    from ctwatch.config import load
+    from ctwatch.history import statements
+
+    scope = _scope(where, load(options.config), datetime.now(UTC))
+    options.screen.statement(statements.answer(scope, question))
+    return AS_PROMISED
+
+
+def _hours_statement(options: Options, where: Where) -> int:
+    """Print the statement that counts the records of each hour."""
+    from ctwatch.config import load
+    from ctwatch.history import statements
+
+    scope = _scope(where, load(options.config), datetime.now(UTC))
+    options.screen.statement(statements.hours(scope))
+    return AS_PROMISED
+
+
+def _scope(where: Where, config: "Config", now: datetime) -> "Scope":
+    from ctwatch.history.lookup import KEPT
+    from ctwatch.history.statements import Scope
+    from ctwatch.resources.athena import table_name
+
+    since, until = _times(where, now, ZoneInfo(config.alerts.timezone), KEPT)
+    return Scope(table_name(config.name), since or now - KEPT, until or now, where.regions)
 
 
 def _of_files(options: Options, where: Where) -> Look:
@@ -372,7 +464,8 @@ def _asked(look: Look, wanted: Sequence[str]) -> "Asked":
 
     known = look.known
     chosen = [named(one, known) for one in wanted] if wanted else list(known.values())
-    return asked({one.id: one for one in chosen}, look.names, _regional(look))
+    conditions = _regional(look)
+    return asked({one.id: one for one in chosen}, look.names, conditions, look.holds)
 
 
 def _search(
@@ -442,6 +535,8 @@ def _answered(options: Options, where: Where, question: "Question", *more: "Cond
     from ctwatch.history.told import answer_json
     from ctwatch.retold import answer_view
 
+    if where.sql:
+        return _answer_statement(options, where, question.only(*more))
     look = _opened(options, where)
     question = question.only(*more, *_regional(look))
     answer, screen = Rows(question), options.screen
@@ -621,6 +716,10 @@ def _gaps(options: Options, where: Where) -> int:
     from ctwatch.history.told import gaps_json
     from ctwatch.retold import gaps_view
 
+    if where.sql:
+        return _hours_statement(options, where)
+    if "athena" in where.places:
+        raise click.UsageError("gaps: Athena is not asked for it; take --from bucket.")
     look = _opened(options, where)
     question = stops().only(*_regional(look))
     stopped, screen = Rows(question), options.screen
