@@ -86,14 +86,40 @@ def test_only_the_statement_asks_nothing(world):
     assert 'FROM "ctwatch_history"."cloudtrail" WHERE "timestamp" BETWEEN' in ran.out
 
 
-def test_gaps_has_a_statement_and_athena_is_not_asked_for_them(world):
+def test_gaps_are_those_of_the_bucket_and_are_read_twice(world):
+    told, right = (_gaps(world, source) for source in ("athena", "bucket"))
+    assert told["gaps"] == right["gaps"] != []
+    assert sorted(told["stops"], key=str) == sorted(right["stops"], key=str) != []
+    names = ("records", "first", "last")
+    assert [told[one] for one in names] == [right[one] for one in names]
+    assert told["digests"] == []
+
+
+def _gaps(world, source):
+    ran = world.run("history", "ask", "gaps", "--from", source, "--since", "5h", "--json")
+    assert ran.code == 3, ran
+    if source == "athena":
+        (said,) = re.findall(r"about (.*) in \d+ files, twice, which costs", ran.err)
+        assert f"Athena read {_twice(said)}, which costs" in ran.err
+    return json.loads(ran.out)
+
+
+def _twice(said):
+    number, unit = said.split()
+    assert unit == "KB"
+    return f"{int(number) * 2} KB"
+
+
+def test_gaps_has_statements(world):
     with world.sandbox.recording() as calls:
-        statement = world.run("history", "ask", "gaps", "--sql")
-        refused = world.run("history", "ask", "gaps", "--from", "athena")
-    assert statement.out.startswith("SELECT awsregion AS region, substr(eventtime, 1, 13) AS hour")
-    assert refused.code == 2
-    assert "take --from bucket" in refused.err
+        ran = world.run("history", "ask", "gaps", "--sql")
+    hours, stops, end = ran.out.replace('"ctwatch_history"."cloudtrail"', "logs").split(";")
+    assert not end.strip()
     assert not calls
+    logs = Table([], [], keys=("region", "timestamp"))
+    for one in (hours, stops):
+        assert logs.connection.execute(duck.spelled(one)).fetchall() == []
+    assert [one[0] for one in logs.connection.description][:2] == ["time", "event"]
 
 
 def test_the_statement_of_the_tally_is_one_that_runs(world):

@@ -380,11 +380,12 @@ def test_grouped_rows_are_counted(days, scope):
 
 
 def test_hours_are_counted_by_region(days, scope):
-    right = {}
+    times = {}
     for one in _in_scope(days.records, scope):
         hour = (one["awsRegion"], one["eventTime"][:13])
-        right[hour] = right.get(hour, 0) + 1
-    assert {row[:2]: row[2] for row in days.ask(statements.hours(scope))} == right
+        times.setdefault(hour, []).append(one["eventTime"])
+    right = {hour: (len(them), min(them), max(them)) for hour, them in times.items()}
+    assert {row[:2]: row[2:] for row in days.ask(statements.hours(scope))} == right
 
 
 def test_only_the_days_and_regions_asked_for_are_read(scope):

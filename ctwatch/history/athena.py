@@ -3,6 +3,7 @@
     scan_estimate   how much it would read, from the sizes of the files of the days asked for
     prepare         workgroup, database and table, made when they are first needed
     records         the statement, its progress, its rows: as the records that they were
+    counted         how many records each hour has, so that those without one can be told
 
 A query that nobody waits for any more is stopped: by Ctrl-C, by an error, by whoever asked ending
 early. What it has read until then is paid for.
@@ -21,7 +22,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from ctwatch.aws import TROUBLE, Aws, Place, complaint, listing_regions
 from ctwatch.delivered import Deliveries
@@ -29,24 +30,16 @@ from ctwatch.errors import AwsError, CtwatchError, ForeignError
 from ctwatch.history import sql, statements
 from ctwatch.history.events import Record
 from ctwatch.history.questions import Question
+from ctwatch.history.records import Seen
 from ctwatch.history.search import Found, Search, Searching
 from ctwatch.history.statements import Scope
 from ctwatch.history.table import columns, record
 from ctwatch.inert import one_line
 from ctwatch.parallel import side_by_side
 from ctwatch.permissions import Grant, allow
-from ctwatch.prices import cents, per
+from ctwatch.prices import athena_query, cents
 from ctwatch.resources.athena import Catalog, Workgroup, database_name, table_name, workgroup_name
 from ctwatch.resources.base import Resource
-
-TERABYTE = 10**12
-PRICE = "5.00"
-"""Dollars a terabyte read; in a few regions it is up to twice as much.
-
-https://aws.amazon.com/athena/pricing/
-"""
-LEAST = 10_000_000
-"""Bytes that a query is billed for at least; the same page."""
 
 _PAGE = 1000
 """Rows of a page of results: https://docs.aws.amazon.com/athena/latest/APIReference/API_GetQueryResults.html."""
@@ -158,12 +151,7 @@ class Estimate:
     @property
     def dollars(self) -> Decimal:
         """What one query of that costs."""
-        return cost(self.size)
-
-
-def cost(size: int) -> Decimal:
-    """What it costs to have read some bytes, in dollars."""
-    return per(TERABYTE, max(size, LEAST), PRICE)
+        return athena_query(self.size)
 
 
 def scan_estimate(logs: Logs, aws: Aws, scope: Scope) -> Estimate:
@@ -286,6 +274,7 @@ def unanswerable(question: Question) -> tuple[str, ...]:
 
 
 Cells = list[str | None]
+_Row = TypeVar("_Row")
 
 
 def answered(
@@ -298,11 +287,30 @@ def answered(
     if len(statement.encode()) > statements.LONGEST:
         hint = "Ask for fewer detections at once: --detection."
         raise CtwatchError("Athena takes no question that long", hint)
-    doing = f"asking Athena in {logs.place.region}"
+    yield from _told(logs, aws, statement)
+
+
+def counted(logs: Logs, aws: Aws, scope: Scope) -> Iterator[Progress | Seen]:
+    """How far the query is, again and again, and then what there is of each region's hours.
+
+    Raises:
+        AwsError: AWS refused, or the query failed.
+    """
+    for one in _told(logs, aws, statements.hours(scope)):
+        yield one if isinstance(one, Progress) else _seen(one)
+
+
+def _seen(cells: Cells) -> Seen:
+    region, hour, count, first, last = (one or "" for one in cells)
+    return Seen(records=int(count), first=first, last=last, hours={(region, hour): int(count)})
+
+
+def _told(logs: Logs, aws: Aws, statement: str) -> Iterator[Progress | Cells]:
+    """What `_run` yields; what AWS refuses is said in a sentence."""
     try:
         yield from _run(logs, aws, statement)
     except TROUBLE as error:
-        raise complaint(error, doing) from error
+        raise complaint(error, f"asking Athena in {logs.place.region}") from error
 
 
 def _run(logs: Logs, aws: Aws, statement: str) -> Iterator[Progress | Cells]:
@@ -408,18 +416,23 @@ _BATCH = 500
 class Athena:
     """Athena as a source.
 
+    Where hours are counted there are two queries, each of which reads all files: one counts, and
+    the other tells what was asked beside.
+
     Attributes:
         logs: which.
         aws: the account, seen from the watch's region.
         scope: when and where.
-        estimate: how much it will read.
+        estimate: how much one query will read.
+        queries: how many there will be, 1 or 2.
     """
 
     logs: Logs
     aws: Aws
     scope: Scope
     estimate: Estimate
-    _read: int = 0
+    queries: int = 1
+    _read: list[int] = field(default_factory=list)
     _doubts: list[str] = field(default_factory=list)
 
     @property
@@ -435,12 +448,23 @@ class Athena:
     @property
     def total(self) -> float:
         """Bytes that it will read."""
-        return self.estimate.size
+        return self.estimate.size * self.queries
+
+    @property
+    def forecast(self) -> str:
+        """What is said before it is asked."""
+        files = f"{shown(self.estimate.size)} in {self.estimate.files:,} files"
+        often = ", twice" if self.queries > 1 else ""
+        dollars = money(self.estimate.dollars * self.queries)
+        return f"Athena will read about {files}{often}, which costs {dollars}."
 
     @property
     def notes(self) -> Sequence[str]:
         """How much it has read, and what that costs."""
-        return [f"Athena read {shown(self._read)}, which costs {money(cost(self._read))}."]
+        if not self._read:
+            return ["Athena was asked nothing, which costs nothing."]
+        dollars = sum(map(athena_query, self._read), Decimal(0))
+        return [f"Athena read {shown(sum(self._read))}, which costs {money(dollars)}."]
 
     @property
     def doubts(self) -> Sequence[str]:
@@ -451,26 +475,42 @@ class Athena:
         """Ask; what comes is asked again by the engine here.
 
         Raises:
-            CtwatchError: hours are to be counted, or no question can be asked.
-            AwsError: AWS refused, or the query failed.
+            CtwatchError: that is more than a statement may hold.
+            AwsError: AWS refused, or a query failed.
         """
+        if searching.search.hours:
+            yield from self._hours()
         batch: list[Record] = []
-        for one in answered(self.logs, self.aws, self.scope, self._asked(searching.search)):
-            if isinstance(one, Progress):
-                yield one.size - self._read, Found()
-                self._read = one.size
+        rows = answered(self.logs, self.aws, self.scope, self._asked(searching.search))
+        for further, row in self._reading(rows):
+            if row is None:
+                yield further, Found()
                 continue
-            batch.append(record(one))
+            batch.append(record(row))
             if len(batch) == _BATCH:
                 yield 0, _searched(searching, batch)
                 batch = []
         yield 0, _searched(searching, batch)
 
+    def _hours(self) -> Iterator[tuple[float, Found]]:
+        for further, seen in self._reading(counted(self.logs, self.aws, self.scope)):
+            yield further, Found(seen or Seen())
+
+    def _reading(self, answers: Iterator[Progress | _Row]) -> Iterator[tuple[float, _Row | None]]:
+        """Of a query how much further it is, or a row of its answer."""
+        begun = False
+        for one in answers:
+            if not isinstance(one, Progress):
+                yield 0, one
+                continue
+            if not begun:
+                self._read.append(0)
+                begun = True
+            further, self._read[-1] = one.size - self._read[-1], one.size
+            yield further, None
+
     def _asked(self, search: Search) -> list[Question]:
         """The questions that the table can answer."""
-        if search.hours:
-            hint = "Take --from bucket."
-            raise CtwatchError("Athena is not asked which hours have no record", hint)
         asked = []
         for one in search.questions:
             if fields := unanswerable(one):
@@ -482,13 +522,9 @@ class Athena:
 
 
 def _searched(searching: Searching, batch: Sequence[Record]) -> Found:
-    return searching.document("Athena", json.dumps({"Records": batch}).encode())
-
-
-def forecast(estimate: Estimate) -> str:
-    """What is said before it is asked."""
-    files = f"{shown(estimate.size)} in {estimate.files:,} files"
-    return f"Athena will read about {files}, which costs {money(estimate.dollars)}."
+    """What is found in some rows; which are none of the records that were counted by hours."""
+    found = searching.document("Athena", json.dumps({"Records": batch}).encode())
+    return Found(findings=found.findings) if searching.search.hours else found
 
 
 def shown(size: int) -> str:

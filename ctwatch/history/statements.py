@@ -120,11 +120,16 @@ def tally(scope: Scope, detections: Mapping[str, Sequence[Question]]) -> str:
 
 
 def hours(scope: Scope) -> str:
-    """How many records each region has of each hour, in UTC; an hour that is left out has none."""
+    """How many records each region has of each hour, in UTC, and the times of the first and last.
+
+    An hour that is left out has none.
+    """
     columns = [
         "awsregion AS region",
         "substr(eventtime, 1, 13) AS hour",
         "count(*) AS records",
+        'min(eventtime) AS "first"',
+        'max(eventtime) AS "last"',
     ]
     return _statement(columns, scope, [], ["GROUP BY 1, 2", "ORDER BY 1, 2"])
 

@@ -241,8 +241,13 @@ class Look:
     holds: "Callable[[Question], bool]" = lambda _: True
 
 
-def _opened(options: Options, where: Where) -> Look:
+def _opened(options: Options, where: Where, *, hours: bool = False) -> Look:
     """Open what --from says.
+
+    Args:
+        options: of the command.
+        where: it says so.
+        hours: whether hours are to be counted, too.
 
     Raises:
         CtwatchError: it cannot be, or what reads records is not installed.
@@ -255,7 +260,7 @@ def _opened(options: Options, where: Where) -> Look:
         raise click.UsageError(f"--from {min(remote)} stands alone.")
     if where.cache and "bucket" not in remote:
         raise click.UsageError("--cache goes with --from bucket.")
-    return _of_aws(options, where) if remote else _of_files(options, where)
+    return _of_aws(options, where, hours=hours) if remote else _of_files(options, where)
 
 
 def _zone(config: "Config | None") -> tzinfo:
@@ -265,7 +270,7 @@ def _zone(config: "Config | None") -> tzinfo:
     return ZoneInfo(config.alerts.timezone) if config else UTC
 
 
-def _of_aws(options: Options, where: Where) -> Look:
+def _of_aws(options: Options, where: Where, *, hours: bool) -> Look:
     """Open the event history, or the log bucket, of the account that a watch is in."""
     from ctwatch.history.lookup import KEPT
     from ctwatch.listening import names_of
@@ -279,13 +284,23 @@ def _of_aws(options: Options, where: Where) -> Look:
     span = since or now - KEPT, until or now + timedelta(seconds=1)
     with options.screen.working("Looking what there is"):
         keys = {one.name: arn for one in watch.watch.keys if (arn := one.found(aws))}
-        source = _REMOTE[where.places[0]](options, watch, where, span)
+        source = _REMOTE[where.places[0]](_Asking(options, where, span, hours), watch)
     names = names_of(watch.config, watch.watch.place, keys, watch.existing)
     known, regions = watch.config.known, where.regions
     return Look(source, *span, zone, known, names, regions, _holding(where))
 
 
 _Span = tuple[datetime, datetime]
+
+
+@dataclass(frozen=True)
+class _Asking:
+    """What AWS is asked for: the options, the time, and whether hours are to be counted."""
+
+    options: Options
+    where: Where
+    span: _Span
+    hours: bool
 
 
 def _holding(where: Where) -> "Callable[[Question], bool]":
@@ -296,24 +311,24 @@ def _holding(where: Where) -> "Callable[[Question], bool]":
     return lambda _: True
 
 
-def _lookup(_: Options, watch: "Opened", where: Where, span: _Span) -> "Source":
+def _lookup(asking: _Asking, watch: "Opened") -> "Source":
     from ctwatch.history.lookup import Lookup
 
-    return Lookup(watch.aws, where.regions or watch.aws.regions(), *span)
+    return Lookup(watch.aws, asking.where.regions or watch.aws.regions(), *asking.span)
 
 
-def _bucket(_: Options, watch: "Opened", where: Where, span: _Span) -> "Source":
+def _bucket(asking: _Asking, watch: "Opened") -> "Source":
     from ctwatch.delivered import deliveries
     from ctwatch.history.bucket import bucket
 
     delivered = deliveries(watch.watch.trail.arn, watch.watch.place.account, watch.aws)
-    since, until = span
+    where, (since, until) = asking.where, asking.span
     return bucket(
         watch.aws, delivered, since=since, until=until, regions=where.regions, cache=where.cache
     )
 
 
-def _athena(options: Options, watch: "Opened", where: Where, span: _Span) -> "Source":
+def _athena(asking: _Asking, watch: "Opened") -> "Source":
     """Athena, of which is said beforehand what it is going to read, and what was made for it."""
     from ctwatch.delivered import deliveries
     from ctwatch.history import athena
@@ -322,15 +337,17 @@ def _athena(options: Options, watch: "Opened", where: Where, span: _Span) -> "So
     delivered = deliveries(watch.watch.trail.arn, place.account, aws)
     labels = dict(watch.config.tags)
     logs = athena.Logs.of(delivered, place, watch.watch.name, aws.regions(), labels)
-    scope = athena.scoped(logs, *span, where.regions)
+    scope = athena.scoped(logs, *asking.span, asking.where.regions)
     estimate = athena.scan_estimate(logs, aws, scope)
-    options.screen.talk(athena.forecast(estimate))
+    source = athena.Athena(logs, aws, scope, estimate, queries=2 if asking.hours else 1)
+    talk = asking.options.screen.talk
+    talk(source.forecast)
     for title in athena.prepare(logs, aws):
-        options.screen.talk(f"Made for it: {title}. It costs nothing, and ctwatch down removes it.")
-    return athena.Athena(logs, aws, scope, estimate)
+        talk(f"Made for it: {title}. It costs nothing, and ctwatch down removes it.")
+    return source
 
 
-_REMOTE: "Mapping[str, Callable[[Options, Opened, Where, _Span], Source]]" = {
+_REMOTE: "Mapping[str, Callable[[_Asking, Opened], Source]]" = {
     "athena": _athena,
     "bucket": _bucket,
     "lookup": _lookup,
@@ -372,13 +389,15 @@ def _answer_statement(options: Options, where: Where, question: "Question") -> i
     return AS_PROMISED
 
 
-def _hours_statement(options: Options, where: Where) -> int:
-    """Print the statement that counts the records of each hour."""
+def _gaps_statements(options: Options, where: Where) -> int:
+    """Print the statement that counts the records of each hour, and that which tells the stops."""
     from ctwatch.config import load
     from ctwatch.history import statements
+    from ctwatch.history.questions import stops
 
     scope = _scope(where, load(options.config), datetime.now(UTC))
-    options.screen.statement(statements.hours(scope))
+    options.screen.statement(f"{statements.hours(scope)};\n")
+    options.screen.statement(f"{statements.answer(scope, stops())};")
     return AS_PROMISED
 
 
@@ -387,7 +406,7 @@ def _scope(where: Where, config: "Config", now: datetime) -> "Scope":
     from ctwatch.history.statements import Scope
     from ctwatch.resources.athena import table_name
 
-    since, until = _times(where, now, ZoneInfo(config.alerts.timezone), KEPT)
+    since, until = _times(where, now, _zone(config), KEPT)
     return Scope(table_name(config.name), since or now - KEPT, until or now, where.regions)
 
 
@@ -705,7 +724,8 @@ def _gaps(options: Options, where: Where) -> int:
     """When nothing was recorded: hours without a record, what stopped the logging, broken digests.
 
     A region counts by itself where most of its hours have records. The digest files, by which
-    CloudTrail vouches for what it delivered, are checked with --from bucket.
+    CloudTrail vouches for what it delivered, are checked with --from bucket alone, as that takes
+    every log file.
 
     \b
     Exit code 0: no gap.  3: there is one.  1: not all could be found out.
@@ -717,10 +737,8 @@ def _gaps(options: Options, where: Where) -> int:
     from ctwatch.retold import gaps_view
 
     if where.sql:
-        return _hours_statement(options, where)
-    if "athena" in where.places:
-        raise click.UsageError("gaps: Athena is not asked for it; take --from bucket.")
-    look = _opened(options, where)
+        return _gaps_statements(options, where)
+    look = _opened(options, where, hours=True)
     question = stops().only(*_regional(look))
     stopped, screen = Rows(question), options.screen
     seen = _search(options, look, [question], stopped.add, hours=True)
@@ -735,6 +753,8 @@ def _gaps(options: Options, where: Where) -> int:
         screen.json(gaps_json(found, stopped, digests, look.source.what, seen))
     else:
         screen.data(*gaps_view(found, stopped, digests, look.zone, where.tongue))
+        if "bucket" not in where.places:
+            screen.talk("Digest files are not checked: that takes every log file, --from bucket.")
         if not (found or stopped.count or digests):
             screen.talk("No gap.")
     for one in unknown:
