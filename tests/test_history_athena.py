@@ -50,7 +50,7 @@ def written(number: int, region: str) -> list[dict[str, Any]]:
         for event in (*one.fires_on(SAMPLE), *one.examples.quiet)
         if "eventType" in event["detail"]
     ]
-    records = dice.sample(events, 40) + [dice.record() for _ in range(20)]
+    records = dice.sample(events, 25) + [dice.record() for _ in range(10)]
     return [
         {
             **one,
@@ -272,9 +272,13 @@ def test_a_query_that_fails_says_why_and_what_to_do(world, aws, prepared):
 
 
 @pytest.mark.parametrize(
-    "operation", ["StartQueryExecution", "GetQueryExecution", "GetQueryResults"]
+    ("operation", "code"),
+    [
+        ("StartQueryExecution", "TooManyRequestsException"),
+        ("GetQueryExecution", "AccessDeniedException"),
+        ("GetQueryResults", "AccessDeniedException"),
+    ],
 )
-@pytest.mark.parametrize("code", ["AccessDeniedException", "TooManyRequestsException"])
 def test_what_is_refused_is_said_in_a_sentence(world, aws, prepared, operation, code):
     world.refuse = lambda _, called, __: (code, "No.") if called == operation else None
     with pytest.raises(AwsError, match=f"asking Athena in .*{operation} answered {code}: No") as it:

@@ -39,7 +39,7 @@ def examples():
 def anything():
     """Records of CloudTrail's shape that hold anything."""
     dice = Dice(7)
-    return Table([dice.record() for _ in range(250)])
+    return Table([dice.record() for _ in range(120)])
 
 
 def test_a_row_gives_the_record_that_it_was():
@@ -72,7 +72,7 @@ def test_a_detection_without_a_trail_is_no_question_for_the_table():
 
 def test_whatever_is_asked_no_match_is_lost_and_none_is_added(anything):
     dice = Dice(11)
-    assert not list(anything.disagreements([dice.pattern() for _ in range(160)]))
+    assert not list(anything.disagreements([dice.pattern() for _ in range(60)]))
 
 
 _OPERANDS = {
@@ -85,16 +85,27 @@ _OPERANDS = {
 }
 
 
+@pytest.mark.parametrize(
+    ("field", "words"),
+    [
+        ("eventName", WORDS[::3]),
+        ("requestParameters", WORDS[::5]),
+        *(
+            pytest.param(field, WORDS, marks=pytest.mark.exhaustive)
+            for field in ("eventName", "requestParameters")
+        ),
+    ],
+    ids=lambda one: one if isinstance(one, str) else str(len(one)),
+)
 @pytest.mark.parametrize("operator", _OPERANDS)
-@pytest.mark.parametrize("field", ["eventName", "requestParameters"])
-def test_each_operator_on_each_word(operator, field):
+def test_each_operator_on_each_word(operator, field, words):
     operand = _OPERANDS[operator]
     records = [
         {"eventType": "AwsApiCall", "eventName": word, "requestParameters": {"a": [word, 5]}}
-        for word in WORDS
+        for word in words
     ]
     leaf = (lambda one: one) if field == "eventName" else (lambda one: {"a": one})
-    asked = [{"detail": {field: leaf([{operator: operand(word)}])}} for word in WORDS]
+    asked = [{"detail": {field: leaf([{operator: operand(word)}])}} for word in words]
     assert all(sql.where(one).exact for one in asked)
     assert not list(Table(records).disagreements(asked))
 

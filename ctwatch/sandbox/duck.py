@@ -83,7 +83,7 @@ def connect() -> Any:
         duckdb = importlib.import_module("duckdb")
     except ImportError:
         raise MissingError from None
-    connection = duckdb.connect(config={"threads": 2})
+    connection = duckdb.connect(config={"threads": 1})
     connection.execute(_MACROS)
     return connection
 
