@@ -81,6 +81,48 @@ def test_it_agrees_on_records_of_everyday(count):
         assert quickly(asked, document(several)) == found
 
 
+def compact(several):
+    """As CloudTrail writes it."""
+    return json.dumps({"Records": several}, separators=(",", ":")).encode()
+
+
+NESTED = {
+    "eventVersion": "1",
+    "eventName": "StopLogging",
+    "eventSource": "cloudtrail.amazonaws.com",
+}
+
+
+@pytest.mark.parametrize(
+    "places", [[0], [99], [49], [50], [3, 96], [40, 41, 99], range(100)], ids=str
+)
+@pytest.mark.parametrize(
+    "nested", [None, [{}, NESTED, NESTED], [[{"a": [{}, *[NESTED] * 50]}] * 9]]
+)
+def test_those_that_match_are_found_wherever_they_stand(places, nested):
+    """Also where what lies within a record looks like the space between two of them."""
+    several = list(past.records("places", 100, rate=0))
+    for at, one in enumerate(several):
+        one["eventName"] = "StopLogging" if at in places else one["eventName"]
+        one["eventSource"] = "cloudtrail.amazonaws.com"
+        one["requestParameters"] = {"name": f"{at}", "nested": nested}
+    found = quickly((questions.stops(),), compact(several))
+    assert found == slowly((questions.stops(),), several)
+    assert len(found) == len(places)
+
+
+@pytest.mark.parametrize("more", [b',"x":[{},%s]}', b',"Records":[%s]}'])
+@pytest.mark.parametrize("first", [True, False])
+def test_what_stands_beside_the_records_is_no_record(more, first):
+    """Whatever is said twice, the last counts, as JSON's readers have it."""
+    several = list(past.records("beside", 40, rate=0))
+    several[30 if first else 2] |= NESTED
+    data = compact(several)
+    data = data[:-1] + more % compact([{**NESTED, "eventID": "x"}] * 40)[12:-2]
+    right = json.loads(data)["Records"]
+    assert quickly((questions.stops(),), data) == slowly((questions.stops(),), right)
+
+
 # Values that hide from a test on text alone: other types, nothing, dots, lists of objects.
 NAMES = ("StopLogging", "AssumeRole", "ConsoleLogin", "PutBucketPolicy", "TerminateInstances", "X")
 TEXTS = st.sampled_from(
