@@ -213,6 +213,26 @@ def test_an_event_is_told_whole(ran):
     assert ran("ask", "event", ROOT["eventID"], "--json").document["records"] == [ROOT]
 
 
+EXCEPT = """
+rules:
+  - {name: mine, detection: trail-tampering, except: {actors: ["arn:aws:iam::{account}:role/c*"]}}
+  - {name: all, detection: trail-tampering}
+"""
+
+
+def test_what_a_rule_leaves_out_already_is_told(ran, tmp_path):
+    (tmp_path / "config.yaml").write_text(CONFIG[1:-1].replace("}, ", "}\n") + EXCEPT)
+    html = tmp_path / "page.html"
+    ran("--json", "--html", str(html), "--detection", "trail-tampering")
+    [found] = ran.document["detections"]
+    by_ci = found["actors"].get(f"arn:aws:iam::{past.ACCOUNT}:role/ci", 0)
+    assert 0 < by_ci < found["count"] == 10
+    assert found["rules"] == [{"rule": "mine", "leaves_out": by_ci}]
+    assert f"The except of the rule mine leaves out {by_ci}" in html.read_text("utf-8")
+    ran("--detection", "trail-tampering")
+    assert f"the except of the rule mine leaves out {by_ci} of 10" in ran.out
+
+
 def test_what_a_stranger_chose_cannot_act(ran, tmp_path):
     evil = {
         **FAILED,

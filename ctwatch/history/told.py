@@ -4,7 +4,7 @@ Pure.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, tzinfo
 from typing import Any
 
@@ -32,6 +32,7 @@ class Past:
         asked: what.
         seen: what was gone through.
         tallies: by the detections' ids.
+        rules: of the detections' ids, how many each rule's `except` leaves out, by its name.
     """
 
     source: str
@@ -41,6 +42,7 @@ class Past:
     asked: Asked
     seen: Seen
     tallies: Mapping[str, Tally]
+    rules: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @property
     def days(self) -> tuple[date, date] | None:
@@ -107,6 +109,10 @@ def _detection_json(one: Detection, past: Past) -> dict[str, Any]:
         "exclusions": [
             {"except": {each.key: [each.value]}, "would_leave_out": each.saved}
             for each in tally.exclusions()
+        ],
+        "rules": [
+            {"rule": name, "leaves_out": count}
+            for name, count in past.rules.get(one.id, {}).items()
         ],
     }
 

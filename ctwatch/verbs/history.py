@@ -20,7 +20,7 @@ from ctwatch.verbs.common import (
 )
 
 if TYPE_CHECKING:
-    from ctwatch.config import Config
+    from ctwatch.config import Config, RuleConfig
     from ctwatch.detections import Detection, Names
     from ctwatch.digests import Looked
     from ctwatch.history.catalogue import Asked
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ctwatch.history.search import Finding
     from ctwatch.history.sources import Source
     from ctwatch.history.statements import Scope
+    from ctwatch.history.tally import Tally
     from ctwatch.history.told import Past
     from ctwatch.opening import Opened
 
@@ -170,14 +171,18 @@ def _past(options: Options, where: Where, wanted: Sequence[str], html: Path | No
     look = _opened(options, where)
     asked = _asked(look, wanted)
     tallies = _tallies(asked, look.zone)
-    ids = [one.id for one, _ in asked.questions]
+    keys = [*((one.id, "") for one, _ in asked.questions), *(one[:2] for one in asked.rules)]
     seen = _search(
         options,
         look,
-        [question for _, question in asked.questions],
-        lambda one: tallies[ids[one.question]].add(one),
+        [*(one for _, one in asked.questions), *(one for _, _, one in asked.rules)],
+        lambda one: tallies[keys[one.question]].add(one),
     )
-    past = Past(look.source.what, look.since, look.until, look.zone, asked, seen, tallies)
+    told = {one.id: tallies[one.id, ""] for one in asked.detections}
+    rules: dict[str, dict[str, int]] = {}
+    for one, rule, _ in asked.rules:
+        rules.setdefault(one, {})[rule] = told[one].count - tallies[one, rule].count
+    past = Past(look.source.what, look.since, look.until, look.zone, asked, seen, told, rules)
     screen = options.screen
     if options.as_json:
         screen.json(past_json(past))
@@ -208,12 +213,16 @@ def _write(file: Path, past: "Past", language: Literal["en", "ko"]) -> None:
         raise CtwatchError(f"--html: {file} cannot be written: {error.strerror}") from error
 
 
-def _tallies(asked: "Asked", zone: tzinfo) -> dict[str, Any]:
+def _tallies(asked: "Asked", zone: tzinfo) -> "dict[tuple[str, str], Tally]":
+    """By a detection's id and the name of a rule, or "" for the detection itself."""
     from ctwatch.history.questions import WHO_DID
     from ctwatch.history.tally import Tally
 
     columns = tuple(one.name for one in WHO_DID)
-    return {one.id: Tally(columns, zone) for one in asked.detections}
+    return {
+        **{(one.id, ""): Tally(columns, zone) for one in asked.detections},
+        **{one[:2]: Tally(columns, zone, keep=0) for one in asked.rules},
+    }
 
 
 @dataclass(frozen=True)
@@ -229,6 +238,7 @@ class Look:
         names: what the words in patterns stand for; None where no watch is known.
         regions: none for all.
         holds: whether the source tells what a question goes by.
+        rules: of the config.
     """
 
     source: "Source"
@@ -239,6 +249,7 @@ class Look:
     names: "Names | None"
     regions: tuple[str, ...]
     holds: "Callable[[Question], bool]" = lambda _: True
+    rules: "Sequence[RuleConfig]" = ()
 
 
 def _opened(options: Options, where: Where, *, hours: bool = False) -> Look:
@@ -286,8 +297,8 @@ def _of_aws(options: Options, where: Where, *, hours: bool) -> Look:
         keys = {one.name: arn for one in watch.watch.keys if (arn := one.found(aws))}
         source = _REMOTE[where.places[0]](_Asking(options, where, span, hours), watch)
     names = names_of(watch.config, watch.watch.place, keys, watch.existing)
-    known, regions = watch.config.known, where.regions
-    return Look(source, *span, zone, known, names, regions, _holding(where))
+    known, rules = watch.config.known, watch.config.rules
+    return Look(source, *span, zone, known, names, where.regions, _holding(where), rules)
 
 
 _Span = tuple[datetime, datetime]
@@ -418,9 +429,12 @@ def _of_files(options: Options, where: Where) -> Look:
     zone = _zone(config)
     since, until = _times(where, datetime.now(UTC), zone, None)
     found = listed([Path(one) for one in where.places], since, until, where.regions)
-    names = _names(config, account(found.files)) if config else None
+    whose = account(found.files) if config else ""
+    filled = config.filled(account=whose) if config and whose else config
+    names = _names(filled, whose) if filled and whose else None
     source = Files(", ".join(where.places), found)
-    return Look(source, since, until, zone, _known(config), names, where.regions)
+    known, rules = _known(filled), filled.rules if filled else ()
+    return Look(source, since, until, zone, known, names, where.regions, rules=rules)
 
 
 def _config(options: Options) -> "Config | None":
@@ -439,15 +453,12 @@ def _known(config: "Config | None") -> "Mapping[str, Detection]":
     return config.known if config else catalogue()
 
 
-def _names(config: "Config", account: str) -> "Names | None":
-    """What a watch of the config owns in an account; None where nobody knows which that is."""
+def _names(config: "Config", account: str) -> "Names":
+    """What a watch of the config, filled for an account, owns there."""
     from ctwatch.aws import Place
     from ctwatch.listening import names_of, partition_of
 
-    if not account:
-        return None
-    place = Place(partition_of(config.region), account, config.region)
-    return names_of(config.filled(account=account), place)
+    return names_of(config, Place(partition_of(config.region), account, config.region))
 
 
 def _times(
@@ -484,7 +495,8 @@ def _asked(look: Look, wanted: Sequence[str]) -> "Asked":
     known = look.known
     chosen = [named(one, known) for one in wanted] if wanted else list(known.values())
     conditions = _regional(look)
-    return asked({one.id: one for one in chosen}, look.names, conditions, look.holds)
+    ids = {one.id: one for one in chosen}
+    return asked(ids, look.names, conditions, look.holds, rules=look.rules)
 
 
 def _search(
