@@ -15,6 +15,7 @@ from lacking import listed
 from permitted import Judge, judged
 from watch_world import PLACE, PLAIN, World, world_of
 
+from ctwatch.history import questions
 from ctwatch.sandbox import duck
 
 RNG = random.Random(7)
@@ -263,6 +264,29 @@ def test_what_it_will_read_is_said_beforehand_and_what_it_has_read_at_the_end(wo
     assert lines[after].startswith(f"Athena read {said[1]}, which costs less than a cent")
 
 
+def test_ctrl_c_stops_its_query_and_it_can_be_asked_again(world):
+    asked_about = []
+
+    def interrupted(_, operation, __):
+        asked_about.append(operation)
+        if asked_about.count("GetQueryExecution") == 2:
+            world.refuse = lambda *_: None
+            raise KeyboardInterrupt
+
+    words = ("history", "ask", "denied", "--from", "athena", "--since", "2h")
+    right = world.run(*words)
+    world.refuse = interrupted
+    with world.sandbox.recording() as calls:
+        ran = world.run(*words)
+    assert (ran.code, ran.out) == (130, "")
+    [started] = [one for one in calls if one.operation == "StartQueryExecution"]
+    [stopped] = [one for one in calls if one.operation == "StopQueryExecution"]
+    assert stopped.call.params["QueryExecutionId"]
+    assert started.call.params["WorkGroup"] == "ctwatch-history"
+    again = world.run(*words)
+    assert (again.code, again.out) == (right.code, right.out)
+
+
 def test_only_the_statement_asks_nothing(world):
     with world.sandbox.recording() as calls:
         ran = world.run("history", "ask", "denied", "--since", "2d", "--sql")
@@ -289,6 +313,27 @@ def _gaps(world, source):
         [read] = re.findall(r"Athena read (\d+) KB, which costs", ran.err)
         assert abs(int(read) - 2 * int(said)) <= 1
     return json.loads(ran.out)
+
+
+EACH = {
+    "who-terminated": ["i-0123456789abcdef0"],
+    "who-changed-security-group": ["sg-0123456789abcdef0"],
+    "outside": ["--allow", "10.0.0.0/8"],
+    "denied": ["--by", ACTOR],
+    "actor": [ACTOR, "--around", "1h"],
+    "event": ["b31716e9"],
+}
+
+
+def test_each_question_has_a_statement_that_runs(world):
+    logs = Table([], [], keys=("region", "timestamp"))
+    with world.sandbox.recording() as calls:
+        for name in questions.NAMES:
+            ran = world.run("history", "ask", name, *EACH.get(name, ()), "--sql")
+            assert ran.code == 0, ran
+            for one in ran.out.replace('"ctwatch_history"."cloudtrail"', "logs").split(";"):
+                logs.connection.execute(duck.spelled(one))
+    assert not calls
 
 
 def test_gaps_has_statements(world):
