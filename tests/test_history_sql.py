@@ -3,6 +3,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import sqlglot
 from agreeing import NUMBERS, SOURCES, WORDS, Dice, Table
 
 from ctwatch import patterns
@@ -373,6 +374,23 @@ ASKED = [
     questions.stops(),
     questions.one_event("id-1"),
 ]
+
+
+def test_another_parser_takes_each_statement_for_athenas():
+    """Whatever DuckDB makes of it: it is spelled for it first."""
+    dice = Dice(13)
+    asked = {
+        name: questions.of_detection(one, one.filled(SAMPLE)) for name, one in catalogue().items()
+    }
+    patterns = [Question("any", dice.pattern()) for _ in range(20)]
+    for said in (
+        statements.tally(NOVEMBER, asked),
+        statements.hours(NOVEMBER),
+        *(statements.rows(NOVEMBER, [one]) for one in patterns),
+        *(statements.answer(NOVEMBER, one) for one in ASKED),
+    ):
+        [parsed] = sqlglot.parse(said, dialect="athena")
+        assert isinstance(parsed, sqlglot.exp.Select)
 
 
 @pytest.mark.parametrize("question", ASKED, ids=lambda one: one.name)

@@ -11,6 +11,16 @@ is refused. Where the two differ in what ctwatch's statements use:
     U&'\0007'                            'a' || chr(7)
     any_match                           NULL when nothing is true and something NULL: a macro
 
+What it cannot stand in for, as nobody has asked Athena itself:
+
+    the SerDe        writes JSON into a column of strings in its own spacing and order; here as
+                     Python does, without spaces
+    numbers in JSON  are written anew by json_format, 5.0 and 1e300 each in its own way; they are
+                     compared as DOUBLE, and integers beyond that as they are written
+    regular          are Joni's there and RE2's here: only classes, alternatives, repeats, \A and \z
+    expressions      are used, which mean the same in both
+    letters          of any case are spelled out, as lower() does not know the same in both
+
     https://trino.io/docs/current/functions/array.html#any_match
     https://trino.io/docs/current/functions/json.html
     https://duckdb.org/docs/stable/sql/functions/lambda.html
