@@ -264,12 +264,13 @@ def test_what_it_will_read_is_said_beforehand_and_what_it_has_read_at_the_end(wo
     assert lines[after].startswith(f"Athena read {said[1]}, which costs less than a cent")
 
 
-def test_ctrl_c_stops_its_query_and_it_can_be_asked_again(world):
+@pytest.mark.parametrize("call", [("StartQueryExecution", 1), ("GetQueryExecution", 2)], ids=str)
+def test_ctrl_c_stops_its_query_and_it_can_be_asked_again(world, call):
     asked_about = []
 
     def interrupted(_, operation, __):
         asked_about.append(operation)
-        if asked_about.count("GetQueryExecution") == 2:
+        if operation == call[0] and asked_about.count(operation) == call[1]:
             world.refuse = lambda *_: None
             raise KeyboardInterrupt
 

@@ -316,12 +316,13 @@ def _told(logs: Logs, aws: Aws, statement: str) -> Iterator[Progress | Cells]:
 def _run(logs: Logs, aws: Aws, statement: str) -> Iterator[Progress | Cells]:
     """Run a statement; it is stopped when nobody waits for it any more."""
     athena = aws.client("athena")
-    query = athena.start_query_execution(
+    query = _started(
+        athena,
         QueryString=statement,
         ClientRequestToken=secrets.token_hex(32),
         QueryExecutionContext={"Database": logs.catalog.name},
         WorkGroup=logs.workgroup.name,
-    )["QueryExecutionId"]
+    )
     done = False
     try:
         yield from _finishing(athena, aws, query)
@@ -330,6 +331,20 @@ def _run(logs: Logs, aws: Aws, statement: str) -> Iterator[Progress | Cells]:
     finally:
         if not done:
             _stop(athena, query)
+
+
+def _started(athena: Any, **asked: Any) -> str:
+    """Start a query, and tell its id.
+
+    Where Ctrl-C comes before AWS's answer, it may run already, and nobody knows its id; to ask with
+    the same token again tells that.
+    """
+    try:
+        return str(athena.start_query_execution(**asked)["QueryExecutionId"])
+    except KeyboardInterrupt:
+        with contextlib.suppress(*TROUBLE):
+            _stop(athena, athena.start_query_execution(**asked)["QueryExecutionId"])
+        raise
 
 
 def _finishing(athena: Any, aws: Aws, query: str) -> Iterator[Progress]:
