@@ -81,7 +81,7 @@ def sparkline(counts: Sequence[int]) -> str:
 def _details(tally: Tally, zone: tzinfo, language: Language) -> Iterator[RenderableType]:
     for one in tally.newest:
         yield Hanging(Text("  · "), Text(_said(one, zone)))
-    noisy = [f"{who} {count:,}" for who, count in tally.actors.most_common(NOISIEST)]
+    noisy = [f"{who} {count:,}" for who, count in tally.noisiest]
     if noisy:
         words = ", ".join(one_line(one, 2 * _LONGEST) for one in noisy)
         yield Hanging(Text(f"  {_WORDS['noisiest'][language]}: "), Text(words))
@@ -214,4 +214,5 @@ def not_asked_lines(past: Past) -> Iterator[str]:
         yield f"Not known, as CloudTrail does not record what they are told by: {names}."
     if past.asked.unheld:
         names = ", ".join(past.asked.unheld)
-        yield f"Not asked, as Athena's table does not hold what they go by: {names}."
+        why = "as Athena's table does not hold what they go by (--from bucket does)"
+        yield f"Not asked, {why}: {names}."

@@ -251,7 +251,10 @@ def test_athena_answers_what_the_bucket_answers(world, words):
 def test_what_it_will_read_is_said_beforehand_and_what_it_has_read_at_the_end(world):
     ran = world.run("history", "--from", "athena", "--since", "2h")
     assert ran.code == 0
-    assert "Not asked, as Athena's table does not hold what they go by: insight." in ran.err
+    assert (
+        "Not asked, as Athena's table does not hold what they go by (--from bucket does): insight."
+        in ran.err
+    )
     lines = ran.err_lines
     before = next(
         i for i, one in enumerate(lines) if re.match(r"Athena will read about .* in", one)

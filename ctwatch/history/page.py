@@ -150,7 +150,7 @@ def _details(tally: Tally, past: Past, language: Language) -> Iterator[str]:
         f"{told['address']} {told['region']}"
         for told in map(finding_values, tally.newest)
     ]
-    noisy = [f"{who} {count:,}" for who, count in tally.actors.most_common(NOISIEST)]
+    noisy = [f"{who} {count:,}" for who, count in tally.noisiest]
     yield from _listed(_WORDS["last"][language], last)
     yield from _listed(_WORDS["noisiest"][language], noisy)
     for one in tally.exclusions()[:NOISIEST]:

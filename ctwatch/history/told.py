@@ -15,7 +15,7 @@ from ctwatch.history.gaps import Gap
 from ctwatch.history.questions import WHO_DID
 from ctwatch.history.records import Seen
 from ctwatch.history.search import Finding
-from ctwatch.history.tally import NOISIEST, Rows, Tally, series
+from ctwatch.history.tally import Rows, Tally, series
 
 _COLUMNS = tuple(one.name for one in WHO_DID)
 
@@ -105,7 +105,7 @@ def _detection_json(one: Detection, past: Past) -> dict[str, Any]:
         "count": tally.count,
         "days": {day.isoformat(): count for day, count in sorted(tally.days.items())},
         "last": [finding_values(each) for each in tally.newest],
-        "actors": dict(tally.actors.most_common(NOISIEST)),
+        "actors": dict(tally.noisiest),
         "exclusions": [
             {"except": {each.key: [each.value]}, "would_leave_out": each.saved}
             for each in tally.exclusions()
