@@ -139,9 +139,9 @@ def answer_json(answer: Rows, source: str, seen: Seen) -> dict[str, Any]:
 
 
 def gaps_json(
-    found: Sequence[Gap], stopped: Rows, digests: Sequence[Looked], source: str, seen: Seen
+    found: Sequence[Gap], stopped: Rows, digests: Sequence[Looked] | None, source: str, seen: Seen
 ) -> dict[str, Any]:
-    """When nothing was recorded, for programs."""
+    """When nothing was recorded, for programs; `digests` is null where they were not checked."""
     names = [one.name for one in stopped.question.columns]
     return {
         "question": "gaps",
@@ -157,7 +157,7 @@ def gaps_json(
             for one in found
         ],
         "stops": [dict(zip(names, one.cells, strict=True)) for one in stopped.rows],
-        "digests": [vars(one) for one in digests],
+        "digests": None if digests is None else [vars(one) for one in digests],
     }
 
 

@@ -764,11 +764,11 @@ def _gaps(options: Options, where: Where) -> int:
     if options.as_json:
         screen.json(gaps_json(found, stopped, digests, look.source.what, seen))
     else:
-        screen.data(*gaps_view(found, stopped, digests, look.zone, where.tongue))
-        if "bucket" not in where.places:
-            screen.talk("Digest files are not checked: that takes every log file, --from bucket.")
+        screen.data(*gaps_view(found, stopped, digests or (), look.zone, where.tongue))
         if not (found or stopped.count or digests):
             screen.talk("No gap.")
+    if digests is None:
+        screen.talk("Digest files are not checked: that takes every log file, --from bucket.")
     for one in unknown:
         screen.talk(one, "yellow")
     code = _end(options, look, seen)
@@ -777,14 +777,14 @@ def _gaps(options: Options, where: Where) -> int:
     return NOT_AS_PROMISED if found or digests else AS_PROMISED
 
 
-def _digests(look: Look) -> "tuple[list[Looked], list[str]]":
-    """What is amiss with the digest files, and what could not be found out of them."""
+def _digests(look: Look) -> "tuple[list[Looked] | None, list[str]]":
+    """What is amiss with the digest files, None where nobody looks, and what they do not tell."""
     from ctwatch.delivered import reports
     from ctwatch.history.bucket import Bucket
 
     source = look.source
     if not (isinstance(source, Bucket) and look.since and look.until):
-        return [], []
+        return None, []
     found = [
         one
         for one in reports(source.where, source.aws, look.since, look.until)
