@@ -219,6 +219,16 @@ def asked(world: World, source: str, *words: str):
     return json.loads(ran.out)
 
 
+def test_where_no_file_is_of_that_time_athena_is_not_asked(world):
+    with world.sandbox.recording() as calls:
+        words = ("ask", "gaps", "--from", "athena", "--since", "40d", "--until", "30d")
+        ran = world.run("history", *words)
+    assert not [one for one in calls if one.call.service in {"athena", "glue"}]
+    assert "There is no log file of that time in s3-cloudtrail-monitor" in ran.err
+    assert "Athena was asked nothing, and that costs nothing." in ran.err
+    assert (ran.code, "no record" in ran.out) == (3, True)  # ten days of no record
+
+
 ACTOR = f"arn:aws:iam::{PLACE.account}:user/sandbox"
 QUESTIONS = [
     (),

@@ -468,6 +468,8 @@ class Athena:
     @property
     def forecast(self) -> str:
         """What is said before it is asked."""
+        if not self.estimate.files:
+            return f"There is no log file of that time in {self.logs.bucket}: Athena is not asked."
         files = f"{shown(self.estimate.size)} in {self.estimate.files:,} files"
         often = ", twice" if self.queries > 1 else ""
         dollars = money(self.estimate.dollars * self.queries)
@@ -477,7 +479,7 @@ class Athena:
     def notes(self) -> Sequence[str]:
         """How much it has read, and what that costs."""
         if not self._read:
-            return ["Athena was asked nothing, which costs nothing."]
+            return ["Athena was asked nothing, and that costs nothing."]
         dollars = sum(map(athena_query, self._read), Decimal(0))
         return [f"Athena read {shown(sum(self._read))}, which costs {money(dollars)}."]
 
@@ -487,12 +489,14 @@ class Athena:
         return self._doubts
 
     def through(self, searching: Searching) -> Iterator[tuple[float, Found]]:
-        """Ask; what comes is asked again by the engine here.
+        """Ask, if there is a file to read; what comes is asked again by the engine here.
 
         Raises:
             CtwatchError: that is more than a statement may hold.
             AwsError: AWS refused, or a query failed.
         """
+        if not self.estimate.files:
+            return
         if searching.search.hours:
             yield from self._hours()
         batch: list[Record] = []

@@ -353,7 +353,7 @@ def _athena(asking: _Asking, watch: "Opened") -> "Source":
     source = athena.Athena(logs, aws, scope, estimate, queries=2 if asking.hours else 1)
     talk = asking.options.screen.talk
     talk(source.forecast)
-    for title in athena.prepare(logs, aws):
+    for title in athena.prepare(logs, aws) if estimate.files else ():
         talk(f"Made for it: {title}. It costs nothing, and ctwatch down removes it.")
     return source
 
