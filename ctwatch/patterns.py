@@ -167,7 +167,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _comparable(value: Any) -> bool:
+def comparable(value: Any) -> bool:
     """Whether the engine can compare this scalar as a number: +-5e9, six decimals.
 
     Source:
@@ -186,7 +186,7 @@ def _number(value: Any, path: str, complaint: str) -> int | float:
         raise PatternError(complaint, path)
     if not -_LIMIT <= value <= _LIMIT:
         raise PatternError("Value must be between -5.0E9 and 5.0E9, inclusive", path)
-    if not _comparable(value):
+    if not comparable(value):
         raise PatternError("Only values upto 6 decimals are supported", path)
     return value  # type: ignore[no-any-return]  # JSON: a number by the lines above
 
@@ -204,7 +204,7 @@ _Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 @functools.lru_cache(maxsize=4096)
-def _address(text: str) -> _Address | None:
+def address_of(text: str) -> _Address | None:
     """The IP address that `text` spells, if it does; IPv4 mapped into IPv6 is IPv4."""
     try:
         if _V4.fullmatch(text):
@@ -220,11 +220,11 @@ def _address(text: str) -> _Address | None:
 def _equals(value: Any) -> Test:
     """A bare value: equal, and of the same JSON type; 5 is 5.0, an address any spelling of it."""
     if isinstance(value, str):
-        address = _address(value)
+        address = address_of(value)
         if address is None:
             return lambda scalar: isinstance(scalar, str) and scalar == value
-        return lambda scalar: isinstance(scalar, str) and _address(scalar) == address
-    if _comparable(value):
+        return lambda scalar: isinstance(scalar, str) and address_of(scalar) == address
+    if comparable(value):
         return lambda scalar: _is_number(scalar) and scalar == value
     # None, true, false; and numbers too large to compare (account ids) match as they are written.
     kind = type(value)
@@ -278,7 +278,7 @@ def _suffix(operand: Any, path: str) -> Test:
     return lambda scalar: isinstance(scalar, str) and scalar.endswith(text)
 
 
-def _wildcard_parts(text: str, path: str) -> list[str]:
+def wildcard_parts(text: str, path: str = "") -> list[str]:
     """The literal stretches between the wildcards, escapes resolved."""
     parts = [""]
     at = 0
@@ -300,7 +300,7 @@ def _wildcard_parts(text: str, path: str) -> list[str]:
 def _wildcard(operand: Any, path: str) -> Test:
     """Stretch by stretch, leftmost first: linear, where a regular expression could backtrack."""
     text = _string(operand, path, "wildcard match pattern must be a string")
-    first, *between = _wildcard_parts(text, path)
+    first, *between = wildcard_parts(text, path)
     if not between:
         return lambda scalar: isinstance(scalar, str) and scalar == first
     *between, last = between
@@ -323,7 +323,7 @@ def _cidr(operand: Any, path: str) -> Test:
     network = _network(_string(operand, path, "prefix match pattern must be a string"), path)
 
     def test(scalar: Any) -> bool:
-        address = _address(scalar) if isinstance(scalar, str) else None
+        address = address_of(scalar) if isinstance(scalar, str) else None
         return address is not None and address.version == network.version and address in network
 
     return test
@@ -336,7 +336,7 @@ def _network(text: str, path: str) -> ipaddress.IPv4Network | ipaddress.IPv6Netw
         raise PatternError("Malformed CIDR, one '/' required", path)
     if not re.fullmatch(r"[+-]?[0-9]{1,9}", masks[0]):
         raise PatternError("Malformed CIDR, mask bits must be an integer", path)
-    bits, address = int(masks[0]), _address(place)
+    bits, address = int(masks[0]), address_of(place)
     if bits < 0:
         raise PatternError("Malformed CIDR, mask bits must not be negative", path)
     if address is None:
@@ -368,14 +368,14 @@ def _numeric(operand: Any, path: str) -> Test:
     if len(operand) == _COMPARISON_TERMS:
         if (operator, bound) in {("<", -_LIMIT), ("<=", -_LIMIT), (">", _LIMIT), (">=", _LIMIT)}:
             raise PatternError("Bottom must be less than top", path)
-        return lambda scalar: _comparable(scalar) and compare(scalar, bound)
+        return lambda scalar: comparable(scalar) and compare(scalar, bound)
     if operator not in {">", ">="}:
         raise PatternError("Too many elements in numeric expression", path)
     upper, top = _upper_bound(operand, path)
     if bound >= top:
         raise PatternError("Bottom must be less than top", path)
     below = _COMPARISONS[upper]
-    return lambda scalar: _comparable(scalar) and compare(scalar, bound) and below(scalar, top)
+    return lambda scalar: comparable(scalar) and compare(scalar, bound) and below(scalar, top)
 
 
 def _comparison(terms: list[Any], path: str) -> tuple[str, int | float]:
@@ -524,7 +524,7 @@ def _field(name: str, values: list[Any], path: str) -> _Field:
 
 def _any_of(values: list[Any], tests: list[Test]) -> Test:
     """One test for all alternatives: plain strings by one look into a set."""
-    plain = [isinstance(value, str) and _address(value) is None for value in values]
+    plain = [isinstance(value, str) and address_of(value) is None for value in values]
     strings = frozenset(value for value, easy in zip(values, plain, strict=True) if easy)
     others = tuple(test for test, easy in zip(tests, plain, strict=True) if not easy)
     if not others:
@@ -734,7 +734,7 @@ class Pattern:
     __slots__ = ("_always", "_branches")
 
     def __init__(self, branches: list[_Branch]) -> None:
-        ordered = [tuple(branch[path] for path in sorted(branch)) for branch in branches]
+        ordered = [tuple(_sorted(branch)) for branch in branches]
         first, *others = ordered
         # What every branch asks is asked once, first; the envelope's own fields before its detail.
         shared = [field for field in first if all(field in other for other in others)]
@@ -791,6 +791,39 @@ def compile_pattern(pattern: Mapping[str, Any] | str) -> Pattern:
             looked at: see `size`.
     """
     return Pattern(_branches(_load(pattern), [{}]))
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Asked:
+    """What a pattern asks of one field, for those who say it in another language.
+
+    Attributes:
+        path: names joined by dots, as in "detail.eventName".
+        values: the alternatives as they were written, of which one must fit.
+        test: whether one scalar there will do.
+        absent: whether the want of any scalar there will do.
+    """
+
+    path: str
+    values: tuple[Any, ...]
+    test: Test
+    absent: bool
+
+
+def ways(pattern: Mapping[str, Any] | str) -> list[list[Asked]]:
+    """The ways through the `$or`s of a pattern: what each asks, in order of their paths.
+
+    Raises:
+        PatternError: AWS would refuse the pattern.
+    """
+    return [
+        [Asked(one.path, tuple(_plain(one.values)), one.test, one.absent) for one in _sorted(way)]
+        for way in _branches(_load(pattern), [{}])
+    ]
+
+
+def _sorted(branch: _Branch) -> list[_Field]:
+    return [branch[path] for path in sorted(branch)]
 
 
 def check(pattern: Mapping[str, Any] | str) -> None:
@@ -904,7 +937,7 @@ def _canonical_exception(operand: Any) -> Any:
 
 
 def _canonical_number(value: Any) -> Any:
-    whole = isinstance(value, float) and _comparable(value) and value.is_integer()
+    whole = isinstance(value, float) and comparable(value) and value.is_integer()
     return int(value) if whole else value
 
 

@@ -33,7 +33,7 @@ from ctwatch.blows import On
 from ctwatch.config import Config
 from ctwatch.errors import ConfigError
 from ctwatch.existing import ExistingTrail
-from ctwatch.history import lookup
+from ctwatch.history import athena, lookup
 from ctwatch.permissions import ANY, Condition, Grant
 from ctwatch.resources.base import Resource
 from ctwatch.resources.key import GivenKey, decrypting
@@ -70,6 +70,7 @@ class Subject:
         on: what `simulate` strikes.
         logs: whether `status` checks the log files, too, and `history` reads them.
         existing: as far as it is known, the trail that the config calls existing.
+        athena: whether `history` asks Athena, too.
     """
 
     config: Config
@@ -78,6 +79,7 @@ class Subject:
     on: On = On.PROBE
     logs: bool = False
     existing: ExistingTrail | None = None
+    athena: bool = False
 
     @property
     def bucket(self) -> str:
@@ -104,6 +106,7 @@ def subject(  # noqa: PLR0913 - all by name
     data: bool = False,
     on: On = On.PROBE,
     logs: bool = False,
+    with_athena: bool = False,
 ) -> Subject:
     """What the policies of a config at a place are for; asks nobody for anything.
 
@@ -114,11 +117,12 @@ def subject(  # noqa: PLR0913 - all by name
         data: as for `Subject`.
         on: as for `Subject`.
         logs: as for `Subject`.
+        with_athena: `athena` of `Subject`.
     """
     filled = config.filled(account=place.account)
     secrets = dict.fromkeys(one.name for one in filled.channels)
     watch = plan(filled.everywhere, place, secrets, existing=existing)
-    return Subject(filled, watch, data, on, logs, existing)
+    return Subject(filled, watch, data, on, logs, existing, with_athena)
 
 
 def policy(command: str | None, about: Subject) -> list[Document]:
@@ -167,16 +171,24 @@ def _status_logs(about: Subject) -> Iterator[Grant]:
 def _reading_logs(about: Subject) -> Iterator[Grant]:
     """Of whose files alone the trail knows the key where that is not its own."""
     trail, place = about.watch.trail, about.watch.place
-    name = about.watch.bucket.name if about.watch.bucket else about.bucket
-    yield from delivered.needs(trail.arn, place.bucket_arn(name), place)
+    yield from delivered.needs(trail.arn, _log_bucket(about), place)
     yield from decrypting(trail.key if isinstance(trail, Trail) else about.key)
 
 
+def _log_bucket(about: Subject) -> str:
+    """The ARN of the bucket that the trail delivers into."""
+    name = about.watch.bucket.name if about.watch.bucket else about.bucket
+    return about.watch.place.bucket_arn(name)
+
+
 def _history(about: Subject) -> Iterator[Grant]:
-    """To ask the event history; with `--logs`, to read the log bucket, too."""
-    yield from (*_opening(about), *lookup.needs(about.watch.place))
-    if about.logs:
+    """To ask the event history; to read the log bucket, or to have Athena read it, too."""
+    watch = about.watch
+    yield from (*_opening(about), *lookup.needs(watch.place))
+    if about.logs or about.athena:
         yield from _reading_logs(about)
+    if about.athena:
+        yield from athena.needs(watch.place, watch.name, _log_bucket(about))
 
 
 def _plan(about: Subject) -> Iterator[Grant]:
@@ -208,6 +220,7 @@ def _down(about: Subject) -> Iterator[Grant]:
         if (about.data or not one.data) and one.goes_with not in about.resources:
             yield from one.actions.delete
     yield from strays.removal_needs(about.watch, data=about.data)
+    yield from strays.asked_for_needs(about.watch)
 
 
 _NEEDS = {

@@ -9,6 +9,7 @@ https://aws.amazon.com/s3/pricing/
 https://aws.amazon.com/kms/pricing/
 https://aws.amazon.com/cloudwatch/pricing/
 https://aws.amazon.com/eventbridge/pricing/
+https://aws.amazon.com/athena/pricing/
 """
 
 from collections.abc import Iterable
@@ -82,6 +83,20 @@ def per(number: int, amount: Decimal | int, dollars: str) -> Decimal:
 def cents(dollars: Decimal) -> Decimal:
     """Rounded to cents."""
     return dollars.quantize(Decimal("0.01"), ROUND_HALF_UP)
+
+
+_TERABYTE = 10**12
+_LEAST = 10_000_000
+"""Bytes for which a query of Athena's is billed at least."""
+
+
+def athena_query(size: int) -> Decimal:
+    """What one query of Athena's costs that reads so many bytes, in dollars.
+
+    That is no part of what a watch costs a month: it is paid when `ctwatch history` asks. In a few
+    regions it is up to twice as much.
+    """
+    return per(_TERABYTE, max(size, _LEAST), "5.00")
 
 
 def second_copy() -> Price:

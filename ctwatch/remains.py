@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ctwatch.aws import Place
+from ctwatch.resources.athena import Catalog, Workgroup
 from ctwatch.resources.base import Resource
 from ctwatch.resources.bucket import Bucket
 from ctwatch.resources.function import Function
@@ -59,6 +60,14 @@ class Remains:
 
     def _mine(self, name: str) -> dict[str, Any]:
         return {"name": name, "place": self.place, "watch": self.watch, "away": self.away}
+
+    def workgroup(self, name: str) -> Workgroup:
+        """A workgroup of Athena's."""
+        return Workgroup(**self._mine(name))
+
+    def catalog(self, name: str) -> Catalog:
+        """A database of Glue's."""
+        return Catalog(**self._mine(name))
 
     def bucket(self, name: str) -> Bucket:
         """A bucket."""
@@ -121,7 +130,9 @@ _Shape = tuple[str, Callable[[Remains, str], Resource]]
 _AWAY: dict[str, _Shape] = {"events": ("rule/", Remains.rule), "sqs": ("", Remains.queue)}
 _AT_HOME: dict[str, _Shape] = {
     **_AWAY,
+    "athena": ("workgroup/", Remains.workgroup),
     "cloudtrail": ("trail/", Remains.trail),
+    "glue": ("database/", Remains.catalog),
     "lambda": ("function:", Remains.function),
     "logs": ("log-group:", Remains.log_group),
     "s3": ("", Remains.bucket),

@@ -150,6 +150,11 @@ class Screen:
         with self._still():
             self.out.print(self._as_json(document, indent=2), soft_wrap=True)
 
+    def statement(self, text: str) -> None:
+        """Print what another program takes, letter by letter; it holds nothing to be obeyed."""
+        with self._still():
+            self.out.print(Text(text), soft_wrap=True)
+
     def json_lines(self, documents: Iterable[Any]) -> None:
         """Print documents that a program reads as they come, each on a line of its own."""
         for one in documents:

@@ -34,6 +34,10 @@ _WORDS: Mapping[str, Mapping[Language, str]] = {
         "en": 'except: {{{0}: ["{1}"]}} would leave out {2:,} of {3:,}',
         "ko": 'except: {{{0}: ["{1}"]}} 이면 {3:,}건 중 {2:,}건이 빠집니다',
     },
+    "leaves out": {
+        "en": "the except of the rule {0} leaves out {1:,} of {2:,}",
+        "ko": "규칙 {0}의 except 이 {2:,}건 중 {1:,}건을 뺍니다",
+    },
     "count": {"en": "times", "ko": "횟수"},
     "first": {"en": "first", "ko": "처음"},
     "last": {"en": "last", "ko": "마지막"},
@@ -58,6 +62,7 @@ def past_view(past: Past, language: Language) -> Iterator[RenderableType]:
         if tally.count:
             yield Hanging(Text("  "), Text(sparkline(past.line(one, _PLACES)), "yellow"))
             yield from _details(tally, past.zone, language)
+            yield from _left_out(past.rules.get(one.id, {}), tally, language)
 
 
 def _often(tally: Tally, language: Language) -> str:
@@ -76,13 +81,22 @@ def sparkline(counts: Sequence[int]) -> str:
 def _details(tally: Tally, zone: tzinfo, language: Language) -> Iterator[RenderableType]:
     for one in tally.newest:
         yield Hanging(Text("  · "), Text(_said(one, zone)))
-    noisy = [f"{who} {count:,}" for who, count in tally.actors.most_common(NOISIEST)]
+    noisy = [f"{who} {count:,}" for who, count in tally.noisiest]
     if noisy:
         words = ", ".join(one_line(one, 2 * _LONGEST) for one in noisy)
         yield Hanging(Text(f"  {_WORDS['noisiest'][language]}: "), Text(words))
     for each in tally.exclusions()[:NOISIEST]:
         said = _WORDS["saves"][language].format(each.key, each.value, each.saved, tally.count)
         yield Hanging(Text("  → ", "cyan"), Text(said, "cyan"))
+
+
+def _left_out(
+    rules: Mapping[str, int], tally: Tally, language: Language
+) -> Iterator[RenderableType]:
+    """What the rules of the config do not tell of it."""
+    for name, count in rules.items():
+        said = _WORDS["leaves out"][language].format(name, count, tally.count)
+        yield Hanging(Text("  · "), Text(said))
 
 
 def _said(one: Finding, zone: tzinfo) -> str:
@@ -198,3 +212,7 @@ def not_asked_lines(past: Past) -> Iterator[str]:
     if past.asked.unrecorded:
         names = ", ".join(past.asked.unrecorded)
         yield f"Not known, as CloudTrail does not record what they are told by: {names}."
+    if past.asked.unheld:
+        names = ", ".join(past.asked.unheld)
+        why = "as Athena's table does not hold what they go by (--from bucket does)"
+        yield f"Not asked, {why}: {names}."

@@ -32,6 +32,7 @@ from ctwatch.findings import Finding
 from ctwatch.parallel import abreast
 from ctwatch.permissions import Grant, allow
 from ctwatch.remains import Remains
+from ctwatch.resources.athena import database_name, workgroup_name
 from ctwatch.resources.base import TAG, Resource, if_tagged, pairs
 from ctwatch.resources.function import said_of_function
 from ctwatch.resources.given import GivenTrail
@@ -165,7 +166,8 @@ class _Search:
         found: list[Resource] = []
         view = self.aws.at(remains.place.region)
         self._asked(what, partial(_gather, found, way, view, remains))
-        looks = self.aws.crew.map(partial(self._looked, view), filter(self._is_new, found))
+        wanted = [one for one in found if self.thorough or not one.asked_for]
+        looks = self.aws.crew.map(partial(self._looked, view), filter(self._is_new, wanted))
         return [one for one in looks if one]
 
     def _is_new(self, one: Resource) -> bool:
@@ -399,6 +401,8 @@ def search_needs(watch: Watch, *, thorough: bool) -> Iterator[Grant]:
     for one in _kinds(watch):
         yield from one.actions.read
     if thorough:
+        for one in _asked_for(watch):
+            yield from one.actions.read
         yield allow("cloudtrail", "ListTags", watch.place.arn("cloudtrail", "trail/*"))
         yield from (allow(service, call) for service, call in _LISTED)
 
@@ -418,6 +422,17 @@ def removal_needs(watch: Watch, *, data: bool) -> Iterator[Grant]:
             named = one.name.startswith((watch.name, f"/{watch.name}/"))
             ours = one.actions.delete
             yield from ours if named else (each.only_if(if_tagged(watch.name)) for each in ours)
+
+
+def asked_for_needs(watch: Watch) -> Iterator[Grant]:
+    """What it takes to delete what commands made when they needed it."""
+    for one in _asked_for(watch):
+        yield from one.actions.delete
+
+
+def _asked_for(watch: Watch) -> tuple[Resource, ...]:
+    here = Remains(watch.name, watch.place, watch.place.region)
+    return here.workgroup(workgroup_name(watch.name)), here.catalog(database_name(watch.name))
 
 
 def _kinds(watch: Watch) -> Iterator[Resource]:

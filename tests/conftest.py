@@ -13,6 +13,7 @@ import coverage
 import pytest
 import yaml
 from botocore.session import Session
+from browser import BROWSER, WITHOUT
 from hypothesis import HealthCheck, settings
 from shared_clients import lead, past_sockets, sharing
 from unmeasured import look_away
@@ -92,6 +93,12 @@ def _thin_out(items: list[pytest.Item]) -> None:
             if met[name] % EVERY_NTH[name]:
                 item.add_marker(pytest.mark.exhaustive)
             met[name] += 1
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was not there to be tried."""
+    if BROWSER is None:
+        terminalreporter.write_line(WITHOUT, yellow=True)
 
 
 def pytest_collection_finish() -> None:

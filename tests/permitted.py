@@ -94,6 +94,7 @@ class Judge:
             "data": data,
             "on": On(on),
             "logs": "--logs" in self.arguments or "bucket" in self.arguments,
+            "with_athena": "athena" in self.arguments,
         }
         existing = existing_of(configured(file, text := file.read_text("utf-8"), region))
         return printed(file, text, region, existing, **extent)

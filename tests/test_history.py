@@ -22,7 +22,7 @@ from ctwatch.history.events import event
 from ctwatch.history.questions import stops
 from ctwatch.history.records import Seen
 from ctwatch.history.search import Blob, Search, Searching
-from ctwatch.history.tally import Tally
+from ctwatch.history.tally import Rows, Tally
 from ctwatch.lint import exclusions
 from ctwatch.patterns import compiled
 
@@ -213,6 +213,26 @@ def test_an_event_is_told_whole(ran):
     assert ran("ask", "event", ROOT["eventID"], "--json").document["records"] == [ROOT]
 
 
+EXCEPT = """
+rules:
+  - {name: mine, detection: trail-tampering, except: {actors: ["arn:aws:iam::{account}:role/c*"]}}
+  - {name: all, detection: trail-tampering}
+"""
+
+
+def test_what_a_rule_leaves_out_already_is_told(ran, tmp_path):
+    (tmp_path / "config.yaml").write_text(CONFIG[1:-1].replace("}, ", "}\n") + EXCEPT)
+    html = tmp_path / "page.html"
+    ran("--json", "--html", str(html), "--detection", "trail-tampering")
+    [found] = ran.document["detections"]
+    by_ci = found["actors"].get(f"arn:aws:iam::{past.ACCOUNT}:role/ci", 0)
+    assert 0 < by_ci < found["count"] == 10
+    assert found["rules"] == [{"rule": "mine", "leaves_out": by_ci}]
+    assert f"The except of the rule mine leaves out {by_ci}" in html.read_text("utf-8")
+    ran("--detection", "trail-tampering")
+    assert f"the except of the rule mine leaves out {by_ci} of 10" in ran.out
+
+
 def test_what_a_stranger_chose_cannot_act(ran, tmp_path):
     evil = {
         **FAILED,
@@ -358,6 +378,22 @@ def test_an_exclusion_would_save_what_it_says(logs):
         pattern = exclusions(question.pattern, **{each.key: [each.value]})
         left = sum(compiled(pattern).matches(event(record)) for record in several)
         assert each.saved == tally.count - left > 0
+
+
+def test_the_order_in_which_records_come_changes_nothing():
+    question = stops()
+    several = [one(STOP, timedelta(minutes=number // 4)) for number in range(40)]
+    told = []
+    for _ in range(5):
+        RNG.shuffle(several)
+        with Searching(Search((question,)), 0) as searching:
+            found = searching.document("x", json.dumps({"Records": several}).encode()).findings
+        tally, rows = Tally(tuple(each.name for each in question.columns)), Rows(question)
+        for each in found:
+            tally.add(each)
+            rows.add(each)
+        told.append((tally.newest, tally.noisiest, tally.exclusions(), rows.rows))
+    assert all(each == told[0] for each in told)
 
 
 def test_ctrl_c_ends_it_at_once_and_it_can_be_asked_again(tmp_path):

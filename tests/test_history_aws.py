@@ -1,26 +1,23 @@
-"""`ctwatch history` of what AWS keeps: its event history, and the log bucket."""
+"""`ctwatch history` of what AWS keeps: its event history, the log bucket, and that by Athena."""
 
 import json
 import os
 import random
+import re
 import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 
 import past
 import pytest
-from botocore.exceptions import ClientError
+from agreeing import Table
 from lacking import listed
 from permitted import Judge, judged
 from watch_world import PLACE, PLAIN, World, world_of
 
-from ctwatch.clock import Clock
 from ctwatch.history import questions
-from ctwatch.history.lookup import Lookup
-from ctwatch.history.search import Search, Searching
+from ctwatch.sandbox import duck
 
-DAY = timedelta(days=1)
 RNG = random.Random(7)
 REGIONS = [PLACE.region, "us-east-1", "eu-west-1"]
 
@@ -33,9 +30,13 @@ def world(running, tmp_path_factory) -> Iterator[World]:
         pytest.MonkeyPatch.context() as patch,
     ):
         patch.setattr("ctwatch.sandbox.server._BY_DEFAULT", REGIONS)  # all that the account has
+        patch.setattr("ctwatch.history.athena._FIRST_PAUSE", 0.01)
         world.use(PLAIN)
         assert world.run("up").code == 0
-        assert world.run("simulate", "stop-logging", "delete-trail").code in {0, 3}
+        cloudtrail = world.client("cloudtrail")
+        for strike in (cloudtrail.stop_logging, cloudtrail.delete_trail):
+            with pytest.raises(cloudtrail.exceptions.TrailNotFoundException):
+                strike(Name="ctwatch-probe-0")
         running.deliver_logs(running.clock.now())
         yield world
 
@@ -58,7 +59,10 @@ def test_a_drill_is_in_the_past(world, source):
         assert found["pipeline-tampering"]["count"] > 0
 
 
-@pytest.mark.parametrize("source", ["lookup", "bucket"])
+@pytest.mark.parametrize(
+    "source",
+    ["bucket", *(pytest.param(one, marks=pytest.mark.exhaustive) for one in ("lookup", "athena"))],
+)
 def test_an_event_of_an_alert_is_found(world, source):
     ran = world.run("history", "--from", source, "--json", "--detection", "trail-tampering")
     [detection] = json.loads(ran.out)["detections"]
@@ -93,7 +97,7 @@ def test_only_the_events_that_can_be_meant_are_looked_up(world):
     assert looked_up("ask", "failed-logins") == {"ConsoleLogin"}
     tampering = {"StopLogging", "DeleteTrail", "UpdateTrail", "PutEventSelectors"}
     assert looked_up("--detection", "trail-tampering") == tampering
-    assert looked_up("ask", "root") == looked_up() == set()
+    assert looked_up("ask", "root") == set()
 
 
 def test_of_the_bucket_only_the_time_and_the_regions_are_fetched(world):
@@ -102,8 +106,9 @@ def test_of_the_bucket_only_the_time_and_the_regions_are_fetched(world):
             assert world.run("history", "--from", "bucket", *words).code == 0
         return [one.call.params["Key"] for one in calls if one.operation == "GetObject"]
 
-    assert fetched("--since", "2h")
-    assert all("/CloudTrail/" in one for one in fetched("--since", "2h"))
+    every = fetched("--since", "2h")
+    assert every
+    assert all("/CloudTrail/" in one for one in every)
     assert all("/us-east-1/" in one for one in fetched("--since", "2h", "--region", "us-east-1"))
     assert fetched("--since", "30d", "--until", "20d") == []
 
@@ -136,10 +141,12 @@ def test_a_file_whose_name_leads_out_of_the_cache_is_read_and_not_kept(world, tm
     day = f"AWSLogs/{watch.place.account}/CloudTrail/us-east-1/{now:%Y/%m/%d}"
     key = f"{day}/../../../../../../../../out.json"
     body = json.dumps({"Records": [past.record(RNG, past.EVERYDAY[0], now, "us-east-1")]})
-    world.client("s3").put_object(Bucket=watch.bucket.name, Key=key, Body=body.encode())
+    s3, where = world.client("s3"), {"Bucket": watch.bucket.name, "Key": key}
+    s3.put_object(**where, Body=body.encode())
     cache = tmp_path / "cache"
     with world.sandbox.recording() as calls:
         ran = world.run("history", "--from", "bucket", "--since", "2h", "--cache", str(cache))
+    s3.delete_object(**where)  # Athena takes no file that is not as CloudTrail writes it
     assert ran.code == 0
     assert key in [one.call.params["Key"] for one in calls if one.operation == "GetObject"]
     assert [*tmp_path.iterdir()] == [cache]
@@ -148,7 +155,8 @@ def test_a_file_whose_name_leads_out_of_the_cache_is_read_and_not_kept(world, tm
 
 def test_a_cache_that_cannot_be_written_is_told(world, tmp_path):
     (tmp_path / f"{world.open().watch.bucket.name}").write_text("in the way")
-    ran = world.run("history", "--from", "bucket", "--since", "2h", "--cache", str(tmp_path))
+    words = ("--from", "bucket", "--since", "2h", "--cache", str(tmp_path))
+    ran = world.run("history", "ask", "root", *words)
     assert ran.code == 1
     assert "--cache:" in ran.err
 
@@ -202,77 +210,189 @@ def test_a_digest_that_was_deleted_is_a_gap(world):
     assert (ran.code, fault["fault"]) == (3, "is missing: it was deleted")
 
 
-class Pages:
-    """A client of CloudTrail's with pages for one region, that counts when it was asked."""
-
-    def __init__(self, clock, pages, refusals=0):
-        self.clock, self.pages, self.refusals = clock, list(pages), refusals
-        self.asked = []
-
-    def lookup_events(self, **params):
-        self.asked.append(self.clock.monotonic())
-        if self.refusals:
-            self.refusals -= 1
-            error = {"Error": {"Code": "ThrottlingException", "Message": "Rate exceeded"}}
-            raise ClientError(error, "LookupEvents")
-        at = int(params.get("NextToken", 0))
-        more = {"NextToken": str(at + 1)} if at + 1 < len(self.pages) else {}
-        return {"Events": self.pages[at], **more}
+# By Athena
 
 
-class Account:
-    """An account of which nothing is known but each region's pages."""
-
-    def __init__(self, clock, regions):
-        self.clock, self.regions = clock, regions
-
-    def at(self, region):
-        view = type("View", (), {})()
-        view.cloudtrail = self.regions[region]
-        return view
+def asked(world: World, source: str, *words: str):
+    ran = world.run("history", *words, "--from", source, "--since", "2h", "--json")
+    assert ran.code == 0, ran
+    return json.loads(ran.out)
 
 
-def events(*names):
-    now = Clock().now()
-    record = {"eventTime": "2026", "userIdentity": {"type": "Root"}}
-    return [
-        {
-            "EventTime": now,
-            "CloudTrailEvent": json.dumps({**record, "eventName": one, "eventID": f"{at}{one}"}),
-        }
-        for at, one in enumerate(names)
-    ]
+def test_where_no_file_is_of_that_time_athena_is_not_asked(world):
+    with world.sandbox.recording() as calls:
+        words = ("ask", "gaps", "--from", "athena", "--since", "40d", "--until", "30d")
+        ran = world.run("history", *words)
+    assert not [one for one in calls if one.call.service in {"athena", "glue"}]
+    assert "There is no log file of that time in s3-cloudtrail-monitor" in ran.err
+    assert "Athena was asked nothing, and that costs nothing." in ran.err
+    assert (ran.code, "no record" in ran.out) == (3, True)  # ten days of no record
 
 
-EVERYTHING = questions.root()
+ACTOR = f"arn:aws:iam::{PLACE.account}:user/sandbox"
+QUESTIONS = [
+    (),
+    ("ask", "actor", ACTOR, "--around", "1m"),
+    *(
+        pytest.param(one, marks=pytest.mark.exhaustive)
+        for one in (
+            *(("ask", "denied"), ("ask", "denied", "--by", ACTOR), ("ask", "root")),
+            *(("ask", "outside", "--allow", "10.0.0.0/8"), ("ask", "failed-logins")),
+            ("ask", "who-terminated", "i-0123456789abcdef0"),
+            ("ask", "who-changed-security-group", "sg-0123456789abcdef0"),
+            ("ask", "event", "b31716e9"),
+        )
+    ),
+]
 
 
-def test_a_region_is_asked_twice_a_second_at_the_most_and_again_where_it_was_too_often(world):
-    clock = Clock(speed=50)
-    regions = {
-        "a": Pages(clock, [events("A"), events("B"), events("C")], refusals=2),
-        "b": Pages(clock, [[]]),
-    }
-    now = clock.now()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ctwatch.history.lookup._TURN", 0.5)
-        source = Lookup(Account(clock, regions), list(regions), now - 90 * DAY, now)
-        with Searching(Search((EVERYTHING,)), source.size) as searching:
-            parts = list(source.through(searching))
-    assert len([one for _, found in parts for one in found.findings]) == 3
-    assert sum(progress for progress, _ in parts) == pytest.approx(source.total)
-    asked = regions["a"].asked
-    assert len(asked) == 5
-    assert all(later - before >= 0.5 for before, later in pairwise(asked))
-    assert not source.doubts
+@pytest.mark.parametrize("words", QUESTIONS, ids=" ".join)
+def test_athena_answers_what_the_bucket_answers(world, words):
+    told, right = (asked(world, source, *words) for source in ("athena", "bucket"))
+    if words:
+        assert sorted(told["rows"], key=str) == sorted(right["rows"], key=str)
+        return
+    assert told["not_asked"].pop("not_held") == ["insight"]
+    assert told["detections"] == [one for one in right["detections"] if one["id"] != "insight"]
+    counts = {one["id"]: one["count"] for one in told["detections"]}
+    assert counts["trail-tampering"] == 2
 
 
-def test_a_region_that_will_not_answer_is_told_of_and_the_others_are_searched():
-    clock = Clock(speed=5000)
-    regions = {"a": Pages(clock, [events("X")], refusals=1000), "b": Pages(clock, [events("X")])}
-    source = Lookup(Account(clock, regions), list(regions), clock.now() - DAY, clock.now())
-    with Searching(Search((EVERYTHING,)), source.size) as searching:
-        records = sum(found.seen.records for _, found in source.through(searching))
-    assert records == 1
-    [doubt] = source.doubts
-    assert doubt.startswith("a is not told of")
+def test_what_it_will_read_is_said_beforehand_and_what_it_has_read_at_the_end(world):
+    ran = world.run("history", "--from", "athena", "--since", "2h")
+    assert ran.code == 0
+    assert (
+        "Not asked, as Athena's table does not hold what they go by (--from bucket does): insight."
+        in ran.err
+    )
+    lines = ran.err_lines
+    before = next(
+        i for i, one in enumerate(lines) if re.match(r"Athena will read about .* in", one)
+    )
+    after = next(i for i, one in enumerate(lines) if one.startswith("Athena read "))
+    assert before < after
+    assert lines[before].endswith("less than a cent.")
+    said = re.search(r"about (.*) in [1-9]\d* files", lines[before])
+    assert said
+    assert lines[after].startswith(f"Athena read {said[1]}, which costs less than a cent")
+
+
+@pytest.mark.parametrize("call", [("StartQueryExecution", 1), ("GetQueryExecution", 2)], ids=str)
+def test_ctrl_c_stops_its_query_and_it_can_be_asked_again(world, call):
+    asked_about = []
+
+    def interrupted(_, operation, __):
+        asked_about.append(operation)
+        if operation == call[0] and asked_about.count(operation) == call[1]:
+            world.refuse = lambda *_: None
+            raise KeyboardInterrupt
+
+    words = ("history", "ask", "denied", "--from", "athena", "--since", "2h")
+    right = world.run(*words)
+    world.refuse = interrupted
+    with world.sandbox.recording() as calls:
+        ran = world.run(*words)
+    assert (ran.code, ran.out) == (130, "")
+    [started] = [one for one in calls if one.operation == "StartQueryExecution"]
+    [stopped] = [one for one in calls if one.operation == "StopQueryExecution"]
+    assert stopped.call.params["QueryExecutionId"]
+    assert started.call.params["WorkGroup"] == "ctwatch-history"
+    again = world.run(*words)
+    assert (again.code, again.out) == (right.code, right.out)
+
+
+def test_only_the_statement_asks_nothing(world):
+    with world.sandbox.recording() as calls:
+        ran = world.run("history", "ask", "denied", "--since", "2d", "--sql")
+    assert ran.code == 0
+    assert not calls
+    assert ran.out.startswith("SELECT")
+    assert 'FROM "ctwatch_history"."cloudtrail" WHERE "timestamp" BETWEEN' in ran.out
+
+
+def test_gaps_are_those_of_the_bucket_and_are_read_twice(world):
+    told, right = (_gaps(world, source) for source in ("athena", "bucket"))
+    assert told["gaps"] == right["gaps"] != []
+    assert sorted(told["stops"], key=str) == sorted(right["stops"], key=str) != []
+    names = ("records", "first", "last")
+    assert [told[one] for one in names] == [right[one] for one in names]
+    assert told["digests"] is None  # nobody looked
+
+
+def _gaps(world, source):
+    ran = world.run("history", "ask", "gaps", "--from", source, "--since", "5h", "--json")
+    assert ran.code == 3, ran
+    if source == "athena":
+        [said] = re.findall(r"about (\d+) KB in \d+ files, twice, which costs", ran.err)
+        [read] = re.findall(r"Athena read (\d+) KB, which costs", ran.err)
+        assert abs(int(read) - 2 * int(said)) <= 1
+    return json.loads(ran.out)
+
+
+EACH = {
+    "who-terminated": ["i-0123456789abcdef0"],
+    "who-changed-security-group": ["sg-0123456789abcdef0"],
+    "outside": ["--allow", "10.0.0.0/8"],
+    "denied": ["--by", ACTOR],
+    "actor": [ACTOR, "--around", "1h"],
+    "event": ["b31716e9"],
+}
+
+
+def test_each_question_has_a_statement_that_runs(world):
+    logs = Table([], [], keys=("region", "timestamp"))
+    with world.sandbox.recording() as calls:
+        for name in questions.NAMES:
+            ran = world.run("history", "ask", name, *EACH.get(name, ()), "--sql")
+            assert ran.code == 0, ran
+            for one in ran.out.replace('"ctwatch_history"."cloudtrail"', "logs").split(";"):
+                logs.connection.execute(duck.spelled(one))
+    assert not calls
+
+
+def test_gaps_has_statements(world):
+    with world.sandbox.recording() as calls:
+        ran = world.run("history", "ask", "gaps", "--sql")
+    hours, stops, end = ran.out.replace('"ctwatch_history"."cloudtrail"', "logs").split(";")
+    assert not end.strip()
+    assert not calls
+    logs = Table([], [], keys=("region", "timestamp"))
+    for one in (hours, stops):
+        assert logs.connection.execute(duck.spelled(one)).fetchall() == []
+    assert [one[0] for one in logs.connection.description][:2] == ["time", "event"]
+
+
+def test_the_statement_of_the_tally_is_one_that_runs(world):
+    with world.sandbox.recording() as calls:
+        ran = world.run("history", "--since", "2d", "--sql", "--detection", "trail-tampering")
+    assert ran.code == 0
+    assert not [one for one in calls if one.call.service in {"athena", "glue"}]
+    statement = ran.out.replace('"ctwatch_history"."cloudtrail"', "logs")
+    logs = Table([], [], keys=("region", "timestamp"))
+    assert logs.connection.execute(duck.spelled(statement)).fetchall() == []
+
+
+def test_its_policy_is_enough(world):
+    world.client("athena").delete_work_group(
+        WorkGroup="ctwatch-history", RecursiveDeleteOption=True
+    )
+    world.client("glue").delete_database(Name="ctwatch_history")
+    words = ("history", "ask", "root", "--from", "athena", "--since", "2h")
+    with judged(Judge([*words, "--config", str(world.config)])) as judge:
+        assert world.run(*words).code == 0
+    assert judge.outside == []
+    assert {"athena:CreateWorkGroup", "glue:CreateTable", "athena:GetQueryResults"} <= judge.used
+
+
+def test_up_leaves_it_and_down_takes_it_away(world):
+    assert asked(world, "athena", "ask", "root")
+    athena = world.client("athena")
+    assert world.run("up").code == 0
+    assert athena.get_work_group(WorkGroup="ctwatch-history")
+    ran = world.run("down", "--yes", "--wait", "0")
+    assert ran.code == 0, ran
+    with pytest.raises(athena.exceptions.InvalidRequestException, match="not found"):
+        athena.get_work_group(WorkGroup="ctwatch-history")
+    glue = world.client("glue")
+    with pytest.raises(glue.exceptions.EntityNotFoundException):
+        glue.get_database(Name="ctwatch_history")

@@ -1,7 +1,7 @@
 """The page of `ctwatch history --html`: whole in itself, and nothing in it acts.
 
-It is read by a parser of HTML in any case. Where a Chromium is on the PATH, that opens it, too:
-then there is one test more, which sees what is shown, and that nothing is asked of the network.
+It is read by a parser of HTML in any case. Where a browser is on the PATH, that opens it, too: then
+there is one test more, which sees what is shown, and that nothing is asked of the network.
 """
 
 import functools
@@ -9,7 +9,6 @@ import http.server
 import json
 import random
 import re
-import shutil
 import subprocess
 import threading
 from datetime import timedelta
@@ -18,12 +17,10 @@ from xml.etree import ElementTree as ET
 
 import past
 import pytest
+from browser import BROWSER
 
 from ctwatch.cli import main
 
-BROWSER = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
 RNG = random.Random("page")
 EVIL = '"><script>document.title="owned"</script><img src=http://127.0.0.1:PORT/x onerror=alert(1)>'
 VOID = {"meta"}

@@ -45,6 +45,10 @@ _WORDS: Mapping[str, Mapping[Language, str]] = {
     "last": {"en": "The last", "ko": "마지막"},
     "noisiest": {"en": "Most by", "ko": "가장 잦은 주체"},
     "saves": {"en": "would leave out {:,}", "ko": "이면 {:,}건이 빠집니다"},
+    "leaves out": {
+        "en": "The except of the rule {} leaves out {:,}",
+        "ko": "규칙 {}의 except 이 {:,}건을 뺍니다",
+    },
     "not recorded": {"en": "Not recorded by CloudTrail", "ko": "CloudTrail에 기록되지 않음"},
     "unreadable": {"en": "Not read", "ko": "읽지 못한 파일"},
 }
@@ -105,6 +109,7 @@ def _section(one: Detection, past: Past, language: Language) -> Iterator[str]:
     if tally.count:
         yield _timeline(one, past)
         yield from _details(tally, past, language)
+        yield from _left_out(past.rules.get(one.id, {}), language)
     yield "</section>"
 
 
@@ -145,13 +150,18 @@ def _details(tally: Tally, past: Past, language: Language) -> Iterator[str]:
         f"{told['address']} {told['region']}"
         for told in map(finding_values, tally.newest)
     ]
-    noisy = [f"{who} {count:,}" for who, count in tally.actors.most_common(NOISIEST)]
+    noisy = [f"{who} {count:,}" for who, count in tally.noisiest]
     yield from _listed(_WORDS["last"][language], last)
     yield from _listed(_WORDS["noisiest"][language], noisy)
     for one in tally.exclusions()[:NOISIEST]:
         line = f'except: {{{one.key}: ["{one.value}"]}}'
         saves = _WORDS["saves"][language].format(one.saved)
         yield f"<p><code>{_text(line)}</code> {_text(saves)}</p>"
+
+
+def _left_out(rules: Mapping[str, int], language: Language) -> Iterator[str]:
+    for name, count in rules.items():
+        yield f"<p>{_text(_WORDS['leaves out'][language].format(name, count))}</p>"
 
 
 def _listed(head: str, items: Sequence[str]) -> Iterator[str]:

@@ -17,6 +17,7 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
@@ -253,6 +254,7 @@ class Reader:
         self._key, self._values = shape.key, shape.values
         self._known: dict[Any, tuple[int, ...]] = {}
         self._partly = msgspec.json.Decoder(_batch(shape.record))
+        self._one = msgspec.json.Decoder(shape.record)
         self._lines = msgspec.json.Decoder(Shape(sieve.fields, noted, alone=True).record)
         self._raw = msgspec.json.Decoder(_batch(msgspec.Raw))
         self._whole = msgspec.json.Decoder()
@@ -292,25 +294,83 @@ class Reader:
 
     def _quickly(self, data: bytes | bytearray) -> list[Passed] | None:
         """The same where all is as CloudTrail writes it; else None, and nothing is noted."""
-        whole: Callable[[], Sequence[Any]]
+        apart: Callable[[Sequence[Any], Sequence[int]], Sequence[Any]]
         try:
             try:
-                records, whole = self._partly.decode(data).Records, partial(self._apart, data)
+                records, apart = self._partly.decode(data).Records, partial(self._apart, data)
             except self._invalid:
-                records, whole = self._lines.decode_lines(data), partial(_split, data)
+                records, apart = self._lines.decode_lines(data), partial(_lines_apart, data)
                 if not all(map(_TIME, records)):  # it may be something else
                     return None
             passed = self._passed(list(map(self._key, records)))
-            raw = whole() if passed else ()
-            found = [(places, self._whole.decode(raw[at])) for at, places in passed]
+            raw = apart(records, [at for at, _ in passed]) if passed else ()
+            found = [
+                (places, self._whole.decode(one))
+                for (_, places), one in zip(passed, raw, strict=True)
+            ]
         except self._invalid:
             return None
         self._note(records)
         return [one for one in found if self._in_time(one[1])]
 
-    def _apart(self, data: bytes | bytearray) -> Sequence[Any]:
-        """The records of a document, each as it is written."""
-        records: Sequence[Any] = self._raw.decode(data).Records
+    def _apart(
+        self, data: bytes | bytearray, records: Sequence[Any], wanted: Sequence[int]
+    ) -> Sequence[Any]:
+        """Some records of a document, each as it is written.
+
+        Args:
+            data: the document.
+            records: all of them, decoded partly.
+            wanted: the places of those that are wanted, in their order.
+        """
+        with suppress(IndexError, *self._invalid):
+            found = list(self._from_both_ends(data, len(records), wanted))
+            if all(
+                self._one.decode(one) == records[at] for at, one in zip(wanted, found, strict=True)
+            ):
+                return found
+        whole = self._raw.decode(data).Records
+        return [whole[at] for at in wanted]
+
+    def _from_both_ends(
+        self, data: bytes | bytearray, count: int, wanted: Sequence[int]
+    ) -> Iterator[Any]:
+        """The same from the beginning and the end of a document, as little of both as can be.
+
+        It is cut between two records, a few further than they are expected by their share of all.
+        What is left of it, with its brackets, is a document only if it was cut between elements of
+        `Records` indeed; so these are counted from that end of it which is as it was.
+
+        Raises:
+            IndexError: they are not in that part.
+            MsgspecError: it was not cut there.
+        """
+        few = count // _FEWER + _FEW
+        ends = [0, *(at + 1 for at in wanted)], [*(count - at for at in wanted), 0]
+        split = min(range(len(wanted) + 1), key=lambda at: ends[0][at] + ends[1][at])
+        if head := wanted[:split]:
+            end = _between(data, (head[-1] + few) / count) + len(_CLOSED)
+            part = self._with(data, slice(end), slice(end - len(_CLOSED), end), _CLOSED)
+            yield from (part[at] for at in head)
+        if tail := wanted[split:]:
+            start = _between(data, (tail[0] - few) / count) + 1 - len(_OPENED)
+            part = self._with(data, slice(start, None), slice(start, start + len(_OPENED)), _OPENED)
+            yield from (part[at - count] for at in tail)
+
+    def _with(
+        self, data: bytes | bytearray, part: slice, place: slice, brackets: bytes
+    ) -> Sequence[Any]:
+        """The records of a part of a document in which brackets stand at a place for a moment.
+
+        So no copy is made, which would take longer than it takes to read it.
+        """
+        whole = data if isinstance(data, bytearray) else bytearray(data)
+        before = whole[place]
+        whole[place] = brackets
+        try:
+            records: Sequence[Any] = self._raw.decode(memoryview(whole)[part]).Records
+        finally:
+            whole[place] = before
         return records
 
     def _passed(self, keys: Sequence[Any]) -> list[tuple[int, tuple[int, ...]]]:
@@ -393,6 +453,31 @@ class Reader:
         names = self.seen.troubles.setdefault(reason, [])
         if name not in names[-1:]:
             names.append(name)
+
+
+_FEWER, _FEW = 20, 4
+_OPENED, _CLOSED = b'{"Records":[', b"]}"
+_NEXT = b'},{"eventVersion":'
+"""Between two records, as CloudTrail writes them."""
+
+
+def _between(data: bytes | bytearray, share: float) -> int:
+    """Where the first record ends that does so behind that share of a document.
+
+    Raises:
+        IndexError: none seems to.
+    """
+    found = data.find(_NEXT, max(int(len(data) * share), len(_OPENED)))
+    if found < 0:
+        raise IndexError
+    return found + 1
+
+
+def _lines_apart(
+    data: bytes | bytearray, _: Sequence[Any], wanted: Sequence[int]
+) -> Sequence[bytes | bytearray]:
+    lines = _split(data)
+    return [lines[at] for at in wanted]
 
 
 def _split(data: bytes | bytearray) -> list[bytes | bytearray]:
@@ -515,4 +600,5 @@ def _dotted(tree: dict[str, Any], before: str = "") -> Iterator[str]:
 def _batch(record: Any) -> Any:
     import msgspec  # noqa: PLC0415 - an extra
 
-    return msgspec.defstruct("Batch", [("Records", list[record])])
+    fields = [("Records", list[record])]
+    return msgspec.defstruct("Batch", fields, forbid_unknown_fields=True)

@@ -170,7 +170,7 @@ class Searching(AbstractContextManager["Searching"]):
     """
 
     def __init__(self, search: Search, size: int, workers: int | None = None) -> None:
-        self._search, self._size = search, size
+        self.search, self._size = search, size
         self._workers = workers or _cores()
         self._pool: ProcessPoolExecutor | None = None
         self._searcher = Searcher(search)
@@ -182,7 +182,7 @@ class Searching(AbstractContextManager["Searching"]):
                 self._workers,
                 mp_context=_context(),
                 initializer=_begin,
-                initargs=(self._search,),
+                initargs=(self.search,),
             )
             with _deaf():
                 self._pool.submit(_warm)  # which starts them all, where they are forked
@@ -191,7 +191,7 @@ class Searching(AbstractContextManager["Searching"]):
     @property
     def named(self) -> tuple[str, tuple[str, ...]] | None:
         """A field, and the few values of which whatever is looked for has one; None for no such."""
-        return None if self._search.hours else self._searcher.sieve.named
+        return None if self.search.hours else self._searcher.sieve.named
 
     def __exit__(
         self,

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, tzinfo
-from heapq import heappush, heappushpop
+from heapq import heappush, heappushpop, nsmallest
 
 from ctwatch.history.questions import ACTOR, ADDRESS, Question
 from ctwatch.history.search import Finding
@@ -64,7 +64,7 @@ class Tally:
     actors: Counter[str] = field(default_factory=Counter)
     addresses: Counter[str] = field(default_factory=Counter)
     repeated: int = 0
-    _newest: list[tuple[str, int, Finding]] = field(default_factory=list)
+    _newest: list[tuple[str, str, int, Finding]] = field(default_factory=list)
     _ids: set[int] = field(default_factory=set)
 
     def add(self, finding: Finding) -> None:
@@ -78,7 +78,7 @@ class Tally:
         told = dict(zip(self.columns, finding.cells, strict=True))
         _count(self.actors, told.get(ACTOR.name, ""))
         _count(self.addresses, told.get(ADDRESS.name, ""))
-        entry = (finding.time, self.count, finding)
+        entry = (finding.time, finding.id, self.count, finding)
         if len(self._newest) < self.keep:
             heappush(self._newest, entry)
         elif self.keep:
@@ -97,7 +97,12 @@ class Tally:
     @property
     def newest(self) -> list[Finding]:
         """The last of them, the newest first."""
-        return [one for _, _, one in sorted(self._newest, reverse=True)]
+        return [one for *_, one in sorted(self._newest, reverse=True)]
+
+    @property
+    def noisiest(self) -> list[tuple[str, int]]:
+        """The actors with the most, and how many."""
+        return _most(self.actors)
 
     def exclusions(self) -> list[Exclusion]:
         """What leaving out the noisiest would save, the most first.
@@ -107,10 +112,15 @@ class Tally:
         found = [
             Exclusion(key, value, saved)
             for key, counted in (("actors", self.actors), ("ips", self.addresses))
-            for value, saved in counted.most_common(NOISIEST)
+            for value, saved in _most(counted)
             if _may_stand(key, value)
         ]
-        return sorted(found, key=lambda one: -one.saved)
+        return sorted(found, key=lambda one: (-one.saved, one.key, one.value))
+
+
+def _most(counter: Counter[str]) -> list[tuple[str, int]]:
+    """The most frequent; of those that are equally so, whichever order they came in, the same."""
+    return nsmallest(NOISIEST, counter.items(), key=lambda one: (-one[1], one[0]))
 
 
 def _count(counter: Counter[str], name: str) -> None:
@@ -164,7 +174,7 @@ class Rows:
     count: int = 0
     repeated: int = 0
     _groups: dict[tuple[str, ...], Group] = field(default_factory=dict)
-    _rows: list[tuple[str, int, Finding]] = field(default_factory=list)
+    _rows: list[tuple[str, str, int, Finding]] = field(default_factory=list)
     _ids: set[int] = field(default_factory=set)
 
     def add(self, finding: Finding) -> None:
@@ -179,9 +189,9 @@ class Rows:
         if self.question.grouped:
             self._group(finding)
         elif len(self._rows) < _MOST:
-            heappush(self._rows, (finding.time, self.count, finding))
+            heappush(self._rows, (finding.time, finding.id, self.count, finding))
         else:
-            heappushpop(self._rows, (finding.time, self.count, finding))
+            heappushpop(self._rows, (finding.time, finding.id, self.count, finding))
 
     def _group(self, finding: Finding) -> None:
         found = self._groups.get(finding.cells)
@@ -200,7 +210,7 @@ class Rows:
     @property
     def rows(self) -> list[Finding]:
         """The oldest first."""
-        return [one for _, _, one in sorted(self._rows, key=lambda one: one[:2])]
+        return [one for *_, one in sorted(self._rows, key=lambda one: one[:3])]
 
     @property
     def left_out(self) -> int:

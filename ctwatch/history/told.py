@@ -4,7 +4,7 @@ Pure.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, tzinfo
 from typing import Any
 
@@ -15,7 +15,7 @@ from ctwatch.history.gaps import Gap
 from ctwatch.history.questions import WHO_DID
 from ctwatch.history.records import Seen
 from ctwatch.history.search import Finding
-from ctwatch.history.tally import NOISIEST, Rows, Tally, series
+from ctwatch.history.tally import Rows, Tally, series
 
 _COLUMNS = tuple(one.name for one in WHO_DID)
 
@@ -32,6 +32,7 @@ class Past:
         asked: what.
         seen: what was gone through.
         tallies: by the detections' ids.
+        rules: of the detections' ids, how many each rule's `except` leaves out, by its name.
     """
 
     source: str
@@ -41,6 +42,7 @@ class Past:
     asked: Asked
     seen: Seen
     tallies: Mapping[str, Tally]
+    rules: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @property
     def days(self) -> tuple[date, date] | None:
@@ -89,6 +91,7 @@ def past_json(past: Past) -> dict[str, Any]:
         "not_asked": {
             "without_a_watch": list(past.asked.ours),
             "not_recorded": list(past.asked.unrecorded),
+            "not_held": list(past.asked.unheld),
         },
     }
 
@@ -102,10 +105,14 @@ def _detection_json(one: Detection, past: Past) -> dict[str, Any]:
         "count": tally.count,
         "days": {day.isoformat(): count for day, count in sorted(tally.days.items())},
         "last": [finding_values(each) for each in tally.newest],
-        "actors": dict(tally.actors.most_common(NOISIEST)),
+        "actors": dict(tally.noisiest),
         "exclusions": [
             {"except": {each.key: [each.value]}, "would_leave_out": each.saved}
             for each in tally.exclusions()
+        ],
+        "rules": [
+            {"rule": name, "leaves_out": count}
+            for name, count in past.rules.get(one.id, {}).items()
         ],
     }
 
@@ -132,9 +139,9 @@ def answer_json(answer: Rows, source: str, seen: Seen) -> dict[str, Any]:
 
 
 def gaps_json(
-    found: Sequence[Gap], stopped: Rows, digests: Sequence[Looked], source: str, seen: Seen
+    found: Sequence[Gap], stopped: Rows, digests: Sequence[Looked] | None, source: str, seen: Seen
 ) -> dict[str, Any]:
-    """When nothing was recorded, for programs."""
+    """When nothing was recorded, for programs; `digests` is null where they were not checked."""
     names = [one.name for one in stopped.question.columns]
     return {
         "question": "gaps",
@@ -150,7 +157,7 @@ def gaps_json(
             for one in found
         ],
         "stops": [dict(zip(names, one.cells, strict=True)) for one in stopped.rows],
-        "digests": [vars(one) for one in digests],
+        "digests": None if digests is None else [vars(one) for one in digests],
     }
 
 

@@ -69,6 +69,8 @@ class Resource(ABC):
     """Whether AWS lets it carry tags."""
     tied: ClassVar[bool] = False
     """Whether AWS wants it untied from what it leans on before it is deleted."""
+    asked_for: ClassVar[bool] = False
+    """Whether a command makes it when it first needs it, so that only `down` looks for it."""
     lingers: ClassVar[str] = ""
     """What becomes of it after it was deleted, in a sentence; "" where it is simply gone."""
     origin: ClassVar[str] = "of an earlier config"

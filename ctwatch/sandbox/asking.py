@@ -157,6 +157,8 @@ def _named(call: Call) -> list[str]:
         return list(call.params["ResourceIdList"])
     if call.operation == "PutEvents":
         return _buses(call)
+    if call.service == "glue":
+        return _in_catalog(call)
     try:
         return [_ONE[call.service](call)]
     except LookupError:
@@ -183,6 +185,29 @@ def _on_alias(call: Call) -> list[str]:
     leads = belongings.key(call, name)
     found = [_arn(call, "kms", name), leads, belongings.key(call, target) if target else None]
     return [one for one in found if one]
+
+
+def _in_catalog(call: Call) -> list[str]:
+    """The catalog, the database and the table; of a database that goes, all that is in it.
+
+    https://docs.aws.amazon.com/glue/latest/dg/glue-specifying-resource-arns.html
+    """
+    given = call.params.get("DatabaseInput") or call.params.get("TableInput") or call.params
+    database = call.params.get("DatabaseName")
+    where = database or given.get("Name", "*")
+    tables = [f"table/{where}/{given['Name']}"] if database else []
+    if call.operation == "DeleteDatabase":
+        tables = [f"{kind}/{where}/*" for kind in ("table", "userDefinedFunction")]
+    return [_arn(call, "glue", one) for one in ("catalog", f"database/{where}", *tables)]
+
+
+def _workgroup(call: Call) -> str:
+    """The workgroup that is named, or that of a query."""
+    if arn := call.params.get("ResourceARN"):
+        return str(arn)
+    query = call.params.get("QueryExecutionId")
+    name = belongings.workgroup(query) if query else _first(call, "WorkGroup", "Name")
+    return _arn(call, "athena", f"workgroup/{name}")
 
 
 def _key(call: Call) -> str:
@@ -245,6 +270,7 @@ def _of_iam(call: Call) -> str:
 
 _ONE: dict[str, Callable[[Call], str]] = {
     "account": lambda call: f"arn:aws:account::{call.account}:account",
+    "athena": _workgroup,
     "cloudtrail": _trail,
     "config": lambda call: _arn(
         call, "config", f"configuration-recorder/{call.params['ConfigurationRecorderName']}/id"
@@ -331,10 +357,14 @@ def _several(*ways: Ways) -> Ways:
 
 
 BESIDE: dict[str, Ways] = {
+    "athena:CreateWorkGroup": _tagging("athena:TagResource", "Tags"),
     "cloudtrail:CreateTrail": _several(_tagging("cloudtrail:AddTags", "TagsList"), _trail_role),
     "cloudtrail:UpdateTrail": _trail_role,
     "events:PutRule": _tagging("events:TagResource", "Tags"),
     "events:PutTargets": _target_roles,
+    "glue:CreateDatabase": lambda call: (
+        [Asked("glue:TagResource", _named(call)[1])] if call.params.get("Tags") else []
+    ),
     "iam:CreateRole": _tagging("iam:TagRole", "Tags"),
     "kms:CreateKey": _tagging("kms:TagResource", "Tags"),
     "lambda:CreateFunction": _several(_tagging("lambda:TagResource", "Tags"), _function_role),

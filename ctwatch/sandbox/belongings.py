@@ -21,6 +21,7 @@ from moto.sns.models import sns_backends
 from ctwatch.sandbox.calls import Call
 from ctwatch.sandbox.cloud import tagged
 from ctwatch.sandbox.policies import Document
+from ctwatch.sandbox.queries import WORKGROUPS
 
 _TAGGED: Mapping[str, Any] = {
     "kms": kms_backends,
@@ -59,6 +60,11 @@ def topic_key(call: Call) -> str | None:
     topics: Any = sns_backends[call.account][call.region].topics
     found = topics.get(call.params.get("TopicArn"))
     return key(call, found.kms_master_key_id) if found and found.kms_master_key_id else None
+
+
+def workgroup(query: str) -> str:
+    """The workgroup of a query; "primary" for one that nobody knows."""
+    return WORKGROUPS.get(query, "primary")
 
 
 def trail_keys(account: str, bucket: str) -> Iterator[str]:

@@ -45,6 +45,7 @@ from ctwatch.sandbox.calls import Call, Forward, Handler, Hop, Refusal, World
 from ctwatch.sandbox.cloud import NOT_IMPLEMENTED, Cloud, bucket_region, tagged
 from ctwatch.sandbox.identities import ACCESS_KEY, SECRET_KEY, Identities, Identity
 from ctwatch.sandbox.metrics import Metrics
+from ctwatch.sandbox.queries import Queries
 from ctwatch.sandbox.roles import Roles
 from ctwatch.sandbox.slowness import Slowness
 from ctwatch.sandbox.traffic import Traffic
@@ -77,9 +78,9 @@ _UNSET = (
     "AWS_ACCOUNT_ID",
 )
 _ENDPOINT_SERVICES = (
-    "ACCOUNT", "CLOUDTRAIL", "CLOUDWATCH_LOGS", "CONFIG_SERVICE", "DYNAMODB", "EC2", "EVENTBRIDGE",
-    "GUARDDUTY", "IAM", "KMS", "LAMBDA", "RESOURCE_GROUPS_TAGGING_API", "S3", "SNS", "SQS", "SSM",
-    "STS",
+    "ACCOUNT", "ATHENA", "CLOUDTRAIL", "CLOUDWATCH_LOGS", "CONFIG_SERVICE", "DYNAMODB", "EC2",
+    "EVENTBRIDGE", "GLUE", "GUARDDUTY", "IAM", "KMS", "LAMBDA", "RESOURCE_GROUPS_TAGGING_API", "S3",
+    "SNS", "SQS", "SSM", "STS",
 )  # fmt: skip
 
 # The variable that holds a webhook's URL -> the type of channel that posts there.
@@ -286,6 +287,7 @@ class Sandbox(World):
         self.inbox.start()
         self._delivery = self._make_delivery(self, self.inbox)
         self._authorization = Authorization(Roles(self))
+        self._queries = Queries(self._cloud)
         self._handlers = self._all_handlers()
         threading.Thread(
             target=self._server.serve_forever,
@@ -796,7 +798,7 @@ class Sandbox(World):
             ("iam", "DeleteAccessKey"): self._delete_access_key,
             ("sqs", "ReceiveMessage"): self._receive,
         }
-        return own | dict(self._delivery.handlers())
+        return own | self._queries.handlers() | dict(self._delivery.handlers())
 
     def _regions(self, call: Call, _: Forward) -> dict[str, Any]:
         """Those that every account has, and the home region.
@@ -849,7 +851,7 @@ class Sandbox(World):
         ]
         more = [
             {"ResourceARN": arn, "Tags": [{"Key": k, "Value": v} for k, v in tags.items()]}
-            for arn, tags in tagged(self.account, region)
+            for arn, tags in (*tagged(self.account, region), *self._queries.tagged(region))
             if all(key in tags and tags[key] in (of or [tags[key]]) for key, of in wish.items())
         ]
         return {**answer, "ResourceTagMappingList": [*there, *more]}

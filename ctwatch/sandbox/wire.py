@@ -27,11 +27,13 @@ from ctwatch.sandbox.calls import Call, Refusal
 # The service names of SigV4 scopes that we take apart; all others pass to moto as they are.
 SERVICES = {
     "account": "account",
+    "athena": "athena",
     "cloudtrail": "cloudtrail",
     "config": "config",
     "dynamodb": "dynamodb",
     "ec2": "ec2",
     "events": "events",
+    "glue": "glue",
     "guardduty": "guardduty",
     "iam": "iam",
     "kms": "kms",

@@ -20,7 +20,7 @@ from ctwatch.verbs.common import (
 )
 
 if TYPE_CHECKING:
-    from ctwatch.config import Config
+    from ctwatch.config import Config, RuleConfig
     from ctwatch.detections import Detection, Names
     from ctwatch.digests import Looked
     from ctwatch.history.catalogue import Asked
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from ctwatch.history.records import Seen
     from ctwatch.history.search import Finding
     from ctwatch.history.sources import Source
+    from ctwatch.history.statements import Scope
+    from ctwatch.history.tally import Tally
     from ctwatch.history.told import Past
     from ctwatch.opening import Opened
 
@@ -39,11 +41,12 @@ class Where:
     """Where to look, as the options say.
 
     Attributes:
-        places: folders and files; or "lookup" or "bucket" alone.
+        places: folders and files; or "lookup", "bucket" or "athena" alone.
         since: what was typed, or None.
         until: the same.
         regions: none for all.
         cache: where to keep what is fetched, or None.
+        sql: whether to print Athena's statement, and to ask nobody.
         language: of what is shown, or None for the reader's.
     """
 
@@ -52,6 +55,7 @@ class Where:
     until: str | None
     regions: tuple[str, ...]
     cache: Path | None
+    sql: bool
     language: Literal["en", "ko"] | None
 
     @property
@@ -71,7 +75,8 @@ def _looking(command: Callable[..., Any]) -> Callable[..., Any]:
         default=("lookup",),
         show_default=True,
         help="lookup: CloudTrail's own event history, of every region. bucket: the log bucket of "
-        "the watch's trail. Else a folder of log files, or a file; may be given several times.",
+        "the watch's trail. athena: the same bucket, read by Athena, which costs $5 a terabyte. "
+        "Else a folder of log files, or a file; may be given several times.",
     )
     @click.option(
         "--since",
@@ -93,6 +98,7 @@ def _looking(command: Callable[..., Any]) -> Callable[..., Any]:
         type=click.Path(path_type=Path, file_okay=False),
         help="With --from bucket: keep the files there, and fetch none twice.",
     )
+    @click.option("--sql", is_flag=True, help="Print the statement for Athena, and ask nothing.")
     @click.option("--language", type=click.Choice(_LANGUAGES), default=None, help="en or ko.")
     @json_option
     @config_option
@@ -139,13 +145,14 @@ def history(
 
     So that you know it before you switch one on: how often, the last three, the noisiest actors,
     and what an `except` in the config would leave out. What lies in files is read on this machine
-    alone; AWS is asked only by --from lookup, at two calls a second in each region, and by --from
-    bucket.
+    alone; AWS is asked only by --from lookup, at two calls a second in each region, by --from
+    bucket, and by --from athena, which says beforehand what it costs.
 
     \b
     ctwatch history --since 30d                  of CloudTrail's event history
     ctwatch history --from logs/                 of files that lie in a folder
     ctwatch history ask root --from bucket       a question; ctwatch history ask --help
+    ctwatch history ask denied --sql             the same for Athena, to run yourself
 
     \b
     Exit code 0: done.  1: AWS would not say, or something could not be read.
@@ -159,17 +166,23 @@ def _past(options: Options, where: Where, wanted: Sequence[str], html: Path | No
     from ctwatch.history.told import Past, past_json
     from ctwatch.retold import not_asked_lines, past_view
 
+    if where.sql:
+        return _tally_statement(options, where, wanted)
     look = _opened(options, where)
     asked = _asked(look, wanted)
     tallies = _tallies(asked, look.zone)
-    ids = [one.id for one, _ in asked.questions]
+    keys = [*((one.id, "") for one, _ in asked.questions), *(one[:2] for one in asked.rules)]
     seen = _search(
         options,
         look,
-        [question for _, question in asked.questions],
-        lambda one: tallies[ids[one.question]].add(one),
+        [*(one for _, one in asked.questions), *(one for _, _, one in asked.rules)],
+        lambda one: tallies[keys[one.question]].add(one),
     )
-    past = Past(look.source.what, look.since, look.until, look.zone, asked, seen, tallies)
+    told = {one.id: tallies[one.id, ""] for one in asked.detections}
+    rules: dict[str, dict[str, int]] = {}
+    for one, rule, _ in asked.rules:
+        rules.setdefault(one, {})[rule] = told[one].count - tallies[one, rule].count
+    past = Past(look.source.what, look.since, look.until, look.zone, asked, seen, told, rules)
     screen = options.screen
     if options.as_json:
         screen.json(past_json(past))
@@ -200,12 +213,16 @@ def _write(file: Path, past: "Past", language: Literal["en", "ko"]) -> None:
         raise CtwatchError(f"--html: {file} cannot be written: {error.strerror}") from error
 
 
-def _tallies(asked: "Asked", zone: tzinfo) -> dict[str, Any]:
+def _tallies(asked: "Asked", zone: tzinfo) -> "dict[tuple[str, str], Tally]":
+    """By a detection's id and the name of a rule, or "" for the detection itself."""
     from ctwatch.history.questions import WHO_DID
     from ctwatch.history.tally import Tally
 
     columns = tuple(one.name for one in WHO_DID)
-    return {one.id: Tally(columns, zone) for one in asked.detections}
+    return {
+        **{(one.id, ""): Tally(columns, zone) for one in asked.detections},
+        **{one[:2]: Tally(columns, zone, keep=0) for one in asked.rules},
+    }
 
 
 @dataclass(frozen=True)
@@ -220,6 +237,8 @@ class Look:
         known: the detections, by id.
         names: what the words in patterns stand for; None where no watch is known.
         regions: none for all.
+        holds: whether the source tells what a question goes by.
+        rules: of the config.
     """
 
     source: "Source"
@@ -229,10 +248,17 @@ class Look:
     known: "Mapping[str, Detection]"
     names: "Names | None"
     regions: tuple[str, ...]
+    holds: "Callable[[Question], bool]" = lambda _: True
+    rules: "Sequence[RuleConfig]" = ()
 
 
-def _opened(options: Options, where: Where) -> Look:
+def _opened(options: Options, where: Where, *, hours: bool = False) -> Look:
     """Open what --from says.
+
+    Args:
+        options: of the command.
+        where: it says so.
+        hours: whether hours are to be counted, too.
 
     Raises:
         CtwatchError: it cannot be, or what reads records is not installed.
@@ -245,11 +271,7 @@ def _opened(options: Options, where: Where) -> Look:
         raise click.UsageError(f"--from {min(remote)} stands alone.")
     if where.cache and "bucket" not in remote:
         raise click.UsageError("--cache goes with --from bucket.")
-    if "athena" in remote:
-        raise click.UsageError(
-            "--from athena is not there yet: --from bucket reads the same files."
-        )
-    return _of_aws(options, where) if remote else _of_files(options, where)
+    return _of_aws(options, where, hours=hours) if remote else _of_files(options, where)
 
 
 def _zone(config: "Config | None") -> tzinfo:
@@ -259,7 +281,7 @@ def _zone(config: "Config | None") -> tzinfo:
     return ZoneInfo(config.alerts.timezone) if config else UTC
 
 
-def _of_aws(options: Options, where: Where) -> Look:
+def _of_aws(options: Options, where: Where, *, hours: bool) -> Look:
     """Open the event history, or the log bucket, of the account that a watch is in."""
     from ctwatch.history.lookup import KEPT
     from ctwatch.listening import names_of
@@ -269,34 +291,134 @@ def _of_aws(options: Options, where: Where) -> Look:
     aws, zone = watch.aws, _zone(watch.config)
     now = aws.time()
     since, until = _times(where, now, zone, KEPT)
-    span = since or now - KEPT, until or now + timedelta(seconds=1)  # AWS's are whole seconds
+    # AWS tells whole seconds, and what has just happened counts, too.
+    span = since or now - KEPT, until or now + timedelta(seconds=1)
     with options.screen.working("Looking what there is"):
         keys = {one.name: arn for one in watch.watch.keys if (arn := one.found(aws))}
-        source = (
-            _bucket(watch, where, span) if "bucket" in where.places else _lookup(watch, where, span)
-        )
+        source = _REMOTE[where.places[0]](_Asking(options, where, span, hours), watch)
     names = names_of(watch.config, watch.watch.place, keys, watch.existing)
-    return Look(source, *span, zone, watch.config.known, names, where.regions)
+    known, rules = watch.config.known, watch.config.rules
+    return Look(source, *span, zone, known, names, where.regions, _holding(where), rules)
 
 
 _Span = tuple[datetime, datetime]
 
 
-def _lookup(watch: "Opened", where: Where, span: _Span) -> "Source":
+@dataclass(frozen=True)
+class _Asking:
+    """What AWS is asked for: the options, the time, and whether hours are to be counted."""
+
+    options: Options
+    where: Where
+    span: _Span
+    hours: bool
+
+
+def _holding(where: Where) -> "Callable[[Question], bool]":
+    from ctwatch.history.sql import asked
+
+    if "athena" in where.places or where.sql:
+        return lambda question: not asked(question).unknown
+    return lambda _: True
+
+
+def _lookup(asking: _Asking, watch: "Opened") -> "Source":
     from ctwatch.history.lookup import Lookup
 
-    return Lookup(watch.aws, where.regions or watch.aws.regions(), *span)
+    return Lookup(watch.aws, asking.where.regions or watch.aws.regions(), *asking.span)
 
 
-def _bucket(watch: "Opened", where: Where, span: _Span) -> "Source":
+def _bucket(asking: _Asking, watch: "Opened") -> "Source":
     from ctwatch.delivered import deliveries
     from ctwatch.history.bucket import bucket
 
     delivered = deliveries(watch.watch.trail.arn, watch.watch.place.account, watch.aws)
-    since, until = span
+    where, (since, until) = asking.where, asking.span
     return bucket(
         watch.aws, delivered, since=since, until=until, regions=where.regions, cache=where.cache
     )
+
+
+def _athena(asking: _Asking, watch: "Opened") -> "Source":
+    """Athena, of which is said beforehand what it is going to read, and what was made for it."""
+    from ctwatch.delivered import deliveries
+    from ctwatch.history import athena
+
+    place, aws = watch.watch.place, watch.aws
+    delivered = deliveries(watch.watch.trail.arn, place.account, aws)
+    labels = dict(watch.config.tags)
+    logs = athena.Logs.of(delivered, place, watch.watch.name, aws.regions(), labels)
+    scope = athena.scoped(logs, *asking.span, asking.where.regions)
+    estimate = athena.scan_estimate(logs, aws, scope)
+    source = athena.Athena(logs, aws, scope, estimate, queries=2 if asking.hours else 1)
+    talk = asking.options.screen.talk
+    talk(source.forecast)
+    for title in athena.prepare(logs, aws) if estimate.files else ():
+        talk(f"Made for it: {title}. It costs nothing, and ctwatch down removes it.")
+    return source
+
+
+_REMOTE: "Mapping[str, Callable[[_Asking, Opened], Source]]" = {
+    "athena": _athena,
+    "bucket": _bucket,
+    "lookup": _lookup,
+}
+
+
+# What Athena would be asked
+
+
+def _tally_statement(options: Options, where: Where, wanted: Sequence[str]) -> int:
+    """Print the statement that counts the detections by day."""
+    from ctwatch.history import statements
+    from ctwatch.history.catalogue import asked
+    from ctwatch.listening import names_of
+    from ctwatch.opening import opened
+    from ctwatch.verbs.detections import named
+
+    watch = opened(options.choice)
+    aws, known = watch.aws, watch.config.known
+    keys = {one.name: arn for one in watch.watch.keys if (arn := one.found(aws))}
+    names = names_of(watch.config, watch.watch.place, keys, watch.existing)
+    chosen = [named(one, known) for one in wanted] if wanted else list(known.values())
+    found = asked({one.id: one for one in chosen}, names, (), _holding(where))
+    detections: dict[str, list[Question]] = {}
+    for detection, question in found.questions:
+        detections.setdefault(detection.id, []).append(question)
+    scope = _scope(where, watch.config, aws.time())
+    options.screen.statement(statements.tally(scope, detections))
+    return AS_PROMISED
+
+
+def _answer_statement(options: Options, where: Where, question: "Question") -> int:
+    """Print the statement that answers a question; for that AWS is not asked for anything."""
+    from ctwatch.config import load
+    from ctwatch.history import statements
+
+    scope = _scope(where, load(options.config), datetime.now(UTC))
+    options.screen.statement(statements.answer(scope, question))
+    return AS_PROMISED
+
+
+def _gaps_statements(options: Options, where: Where) -> int:
+    """Print the statement that counts the records of each hour, and that which tells the stops."""
+    from ctwatch.config import load
+    from ctwatch.history import statements
+    from ctwatch.history.questions import stops
+
+    scope = _scope(where, load(options.config), datetime.now(UTC))
+    options.screen.statement(f"{statements.hours(scope)};\n")
+    options.screen.statement(f"{statements.answer(scope, stops())};")
+    return AS_PROMISED
+
+
+def _scope(where: Where, config: "Config", now: datetime) -> "Scope":
+    from ctwatch.history.lookup import KEPT
+    from ctwatch.history.statements import Scope
+    from ctwatch.resources.athena import table_name
+
+    since, until = _times(where, now, _zone(config), KEPT)
+    return Scope(table_name(config.name), since or now - KEPT, until or now, where.regions)
 
 
 def _of_files(options: Options, where: Where) -> Look:
@@ -307,9 +429,12 @@ def _of_files(options: Options, where: Where) -> Look:
     zone = _zone(config)
     since, until = _times(where, datetime.now(UTC), zone, None)
     found = listed([Path(one) for one in where.places], since, until, where.regions)
-    names = _names(config, account(found.files)) if config else None
+    whose = account(found.files) if config else ""
+    filled = config.filled(account=whose) if config and whose else config
+    names = _names(filled, whose) if filled and whose else None
     source = Files(", ".join(where.places), found)
-    return Look(source, since, until, zone, _known(config), names, where.regions)
+    known, rules = _known(filled), filled.rules if filled else ()
+    return Look(source, since, until, zone, known, names, where.regions, rules=rules)
 
 
 def _config(options: Options) -> "Config | None":
@@ -328,15 +453,12 @@ def _known(config: "Config | None") -> "Mapping[str, Detection]":
     return config.known if config else catalogue()
 
 
-def _names(config: "Config", account: str) -> "Names | None":
-    """What a watch of the config owns in an account; None where nobody knows which that is."""
+def _names(config: "Config", account: str) -> "Names":
+    """What a watch of the config, filled for an account, owns there."""
     from ctwatch.aws import Place
     from ctwatch.listening import names_of, partition_of
 
-    if not account:
-        return None
-    place = Place(partition_of(config.region), account, config.region)
-    return names_of(config.filled(account=account), place)
+    return names_of(config, Place(partition_of(config.region), account, config.region))
 
 
 def _times(
@@ -372,7 +494,9 @@ def _asked(look: Look, wanted: Sequence[str]) -> "Asked":
 
     known = look.known
     chosen = [named(one, known) for one in wanted] if wanted else list(known.values())
-    return asked({one.id: one for one in chosen}, look.names, _regional(look))
+    conditions = _regional(look)
+    ids = {one.id: one for one in chosen}
+    return asked(ids, look.names, conditions, look.holds, rules=look.rules)
 
 
 def _search(
@@ -442,6 +566,8 @@ def _answered(options: Options, where: Where, question: "Question", *more: "Cond
     from ctwatch.history.told import answer_json
     from ctwatch.retold import answer_view
 
+    if where.sql:
+        return _answer_statement(options, where, question.only(*more))
     look = _opened(options, where)
     question = question.only(*more, *_regional(look))
     answer, screen = Rows(question), options.screen
@@ -610,7 +736,8 @@ def _gaps(options: Options, where: Where) -> int:
     """When nothing was recorded: hours without a record, what stopped the logging, broken digests.
 
     A region counts by itself where most of its hours have records. The digest files, by which
-    CloudTrail vouches for what it delivered, are checked with --from bucket.
+    CloudTrail vouches for what it delivered, are checked with --from bucket alone, as that takes
+    every log file.
 
     \b
     Exit code 0: no gap.  3: there is one.  1: not all could be found out.
@@ -621,7 +748,9 @@ def _gaps(options: Options, where: Where) -> int:
     from ctwatch.history.told import gaps_json
     from ctwatch.retold import gaps_view
 
-    look = _opened(options, where)
+    if where.sql:
+        return _gaps_statements(options, where)
+    look = _opened(options, where, hours=True)
     question = stops().only(*_regional(look))
     stopped, screen = Rows(question), options.screen
     seen = _search(options, look, [question], stopped.add, hours=True)
@@ -635,9 +764,11 @@ def _gaps(options: Options, where: Where) -> int:
     if options.as_json:
         screen.json(gaps_json(found, stopped, digests, look.source.what, seen))
     else:
-        screen.data(*gaps_view(found, stopped, digests, look.zone, where.tongue))
+        screen.data(*gaps_view(found, stopped, digests or (), look.zone, where.tongue))
         if not (found or stopped.count or digests):
             screen.talk("No gap.")
+    if digests is None:
+        screen.talk("Digest files are not checked: that takes every log file, --from bucket.")
     for one in unknown:
         screen.talk(one, "yellow")
     code = _end(options, look, seen)
@@ -646,14 +777,14 @@ def _gaps(options: Options, where: Where) -> int:
     return NOT_AS_PROMISED if found or digests else AS_PROMISED
 
 
-def _digests(look: Look) -> "tuple[list[Looked], list[str]]":
-    """What is amiss with the digest files, and what could not be found out of them."""
+def _digests(look: Look) -> "tuple[list[Looked] | None, list[str]]":
+    """What is amiss with the digest files, None where nobody looks, and what they do not tell."""
     from ctwatch.delivered import reports
     from ctwatch.history.bucket import Bucket
 
     source = look.source
     if not (isinstance(source, Bucket) and look.since and look.until):
-        return [], []
+        return None, []
     found = [
         one
         for one in reports(source.where, source.aws, look.since, look.until)

@@ -1,6 +1,6 @@
 """`ctwatch policy`: what a command needs in IAM, and what protects the watch from others."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -31,6 +31,11 @@ _COMMANDS = ("plan", "up", "confirm", "status", "simulate", "alerts", "history",
     help="For `status --logs` and `history --from bucket`: the right to read the logs.",
 )
 @click.option(
+    "--athena",
+    is_flag=True,
+    help="For `history --from athena`: the right to have Athena read the logs.",
+)
+@click.option(
     "--on",
     "target",
     type=click.Choice(["probe", "canary", "trail"]),
@@ -54,6 +59,7 @@ def policy(  # noqa: PLR0913 - each is an option of its own
     account: str | None,
     delete_logs: bool,
     logs: bool,
+    athena: bool,
     target: str,
     scp: bool,
     exempt: tuple[str, ...],
@@ -82,11 +88,13 @@ def policy(  # noqa: PLR0913 - each is an option of its own
     for given, option, verbs in (
         (delete_logs, "--delete-logs", ["down"]),
         (logs, "--logs", ["status", "history"]),
+        (athena, "--athena", ["history"]),
         (target != "probe", "--on", ["simulate"]),
     ):
         if given and command not in {None, *verbs}:
             raise click.UsageError(f"{option} goes with {' or '.join(verbs)}, or with no COMMAND.")
-    about = subject(*located(options.choice, account), data=delete_logs, on=On(target), logs=logs)
+    extent: Any = {"data": delete_logs, "on": On(target), "logs": logs, "with_athena": athena}
+    about = subject(*located(options.choice, account), **extent)
     found = protection(about, exempt) if scp else least(command, about)
     _show(options, found)
     return AS_PROMISED

@@ -1,6 +1,6 @@
 """Runs the benchmarks and prints their tables, as Markdown.
 
-    python tests/benchmarks/run.py [--rounds N] [NAME ...]
+    python tests/benchmarks/run.py [--rounds N] [--records N] [NAME ...]
 
 No tests: machines are noisy. Each number is a median, each ratio of what was measured in turns.
 ctwatch is compiled first, as pip compiles what it installs, boto3 among it.
@@ -30,16 +30,27 @@ SECTIONS = {
 }
 
 
+SMALLEST = 10_000
+
+
 def arguments() -> argparse.Namespace:
     """What to run, and how often."""
     parser = argparse.ArgumentParser(description="Runs the benchmarks and prints their tables.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(SECTIONS))
     parser.add_argument("--rounds", type=int, default=5, help="how often (default: 5)")
+    parser.add_argument(
+        "--records",
+        type=int,
+        default=1_000_000,
+        help="history: of how many at most, 10000 to 10000000 (default: 1000000)",
+    )
     given = parser.parse_args()
     if wrong := [one for one in given.names if one not in SECTIONS]:
         parser.error(f"there is no {wrong[0]}; there are {', '.join(SECTIONS)}")
     if given.rounds < 1:
         parser.error("--rounds: at least 1")
+    if given.records < SMALLEST:
+        parser.error(f"--records: at least {SMALLEST}")
     return given
 
 
@@ -58,7 +69,8 @@ def main() -> None:
     for name, title in SECTIONS.items():
         if not given.names or name in given.names:
             before = time.monotonic()
-            rows = importlib.import_module(name).measure(given.rounds)
+            more = {"most": given.records} if name == "history" else {}
+            rows = importlib.import_module(name).measure(given.rounds, **more)
             say(f"\n## {title}\n\n{table(rows)}\n\n({name}: {time.monotonic() - before:.0f} s)")
 
 

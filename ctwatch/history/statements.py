@@ -1,0 +1,181 @@
+"""Whole statements for Athena: the rows of some questions, one question's answer, and the tally.
+
+Each names the days and regions that it wants, by the table's partitions, as Athena reads, and
+bills, all files of a partition and no others. A file lies under the day on which it was delivered,
+which can be the day after that of what it tells; so one more day is read.
+
+    https://docs.aws.amazon.com/athena/latest/ug/partition-projection.html
+    https://docs.aws.amazon.com/awscloudtrail/latest/userguide/get-and-view-cloudtrail-log-files.html
+
+Pure.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from ctwatch.history import sql
+from ctwatch.history.questions import Between, Question
+from ctwatch.history.sql import Clause, literal
+from ctwatch.history.table import selected
+
+LONGEST = 262_144
+"""Bytes of a statement that Athena takes.
+
+https://docs.aws.amazon.com/athena/latest/ug/service-limits.html
+"""
+
+_LATE = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Of which table, time and regions.
+
+    Attributes:
+        table: its name as SQL writes it, "database.table".
+        since: the first moment.
+        until: the first that counts no more.
+        regions: in which the events were recorded; none for all that the table knows.
+    """
+
+    table: str
+    since: datetime
+    until: datetime
+    regions: tuple[str, ...] = ()
+
+    def days(self) -> Iterator[date]:
+        """The days on which files were delivered that may tell of this time."""
+        day, last = _day(self.since), _day(self.until + _LATE)
+        while day <= last:
+            yield day
+            day += timedelta(days=1)
+
+    @property
+    def clauses(self) -> list[Clause]:
+        """The partitions, and the time itself."""
+        first, last = (f"'{one:%Y/%m/%d}'" for one in (_day(self.since), _day(self.until + _LATE)))
+        return [
+            *([Clause(f"region IN ({_listed(self.regions)})")] if self.regions else []),
+            Clause(f'"timestamp" BETWEEN {first} AND {last}'),
+            sql.condition(Between.of(self.since, self.until)),
+        ]
+
+
+def _day(moment: datetime) -> date:
+    return moment.astimezone(UTC).date()
+
+
+def _listed(words: Iterable[str]) -> str:
+    return ", ".join(map(literal, words))
+
+
+def rows(scope: Scope, questions: Iterable[Question]) -> str:
+    """All records that any of some questions asks for, each in the columns of `table.selected`."""
+    names = [f"{text} AS {_name(one.path)}" for text, one in selected()]
+    asked = sql.any_asked(questions)
+    return _statement(names, scope, [asked], ["ORDER BY eventtime"])
+
+
+def _name(path: Sequence[str]) -> str:
+    return f'"{".".join(path)}"'
+
+
+def answer(scope: Scope, question: Question) -> str:
+    """What a question tells, for people to run themselves."""
+    columns = [f'{sql.told(one)} AS "{one.name}"' for one in question.columns]
+    end = ["ORDER BY eventtime"]
+    if question.grouped:
+        places = ", ".join(str(place + 1) for place in range(len(columns)))
+        columns += ["count(*) AS times", 'min(eventtime) AS "first"', 'max(eventtime) AS "last"']
+        end = [f"GROUP BY {places}", 'ORDER BY times DESC, "last" DESC']
+    return _statement(columns, scope, [sql.asked(question)], end)
+
+
+def tally(scope: Scope, detections: Mapping[str, Sequence[Question]]) -> str:
+    """How often each detection would have fired on each day, in UTC, by one reading of the files.
+
+    Args:
+        scope: when and where.
+        detections: the questions of each, by its id.
+    """
+    asked = {name: sql.any_asked(parts) for name, parts in detections.items()}
+    fired = (f"CASE WHEN {_laid(one.text)} THEN {literal(name)} END" for name, one in asked.items())
+    listed = ",\n".join(fired)
+    inner = _statement(
+        ["eventid", "substr(eventtime, 1, 10) AS day", f"ARRAY[\n{_in(listed)}\n] AS fired"],
+        scope,
+        [],
+        [],
+    )
+    told = "".join(
+        f"-- {_shown(name)}: {note}\n" for name, one in asked.items() for note in _notes(one)
+    )
+    return (
+        f"{told}SELECT detection, day, count(DISTINCT eventid) AS times\n"
+        f"FROM (\n{_in(inner)}\n)\nCROSS JOIN UNNEST(fired) AS told (detection)\n"
+        "WHERE detection IS NOT NULL\nGROUP BY 1, 2\nORDER BY 1, 2"
+    )
+
+
+def hours(scope: Scope) -> str:
+    """How many records each region has of each hour, in UTC, and the times of the first and last.
+
+    An hour that is left out has none.
+    """
+    columns = [
+        "awsregion AS region",
+        "substr(eventtime, 1, 13) AS hour",
+        "count(*) AS records",
+        'min(eventtime) AS "first"',
+        'max(eventtime) AS "last"',
+    ]
+    return _statement(columns, scope, [], ["GROUP BY 1, 2", "ORDER BY 1, 2"])
+
+
+def _statement(
+    columns: Sequence[str], scope: Scope, asked: Sequence[Clause], end: Sequence[str]
+) -> str:
+    told = "".join(f"-- {note}\n" for one in asked for note in _notes(one))
+    conditions = [one.text for one in (*scope.clauses, *asked) if one.text != sql.ALL.text]
+    lines = [
+        "SELECT\n" + _in(",\n".join(columns)),
+        f"FROM {scope.table}",
+        "WHERE " + "\n  AND ".join(map(_laid, conditions)),
+        *end,
+    ]
+    return told + "\n".join(lines)
+
+
+def _notes(clause: Clause) -> Iterator[str]:
+    for note in clause.finished:
+        yield f"lets more rows through than match: {note}"
+    if clause.unknown:
+        yield f"the table does not hold {', '.join(map(_shown, clause.unknown))}"
+
+
+def _shown(name: str) -> str:
+    return name if name.isprintable() else repr(name)
+
+
+_PIECES = re.compile(r"((?:U&)?'(?:[^']|'')*')|(\(|\[)|(\)|\])|( BETWEEN \S+ AND )|( AND | OR )")
+_DEEPEST = 3
+
+
+def _laid(text: str) -> str:
+    """A condition on lines, broken at its outer ANDs and ORs; nothing but white space changes."""
+    laid, depth, at = [], 0, 0
+    for piece in _PIECES.finditer(text):
+        _, opened, closed, _, joint = piece.groups()
+        depth += bool(opened) - bool(closed)
+        said = piece[0]
+        if joint and depth < _DEEPEST:
+            said = f"\n{'  ' * (depth + 1)}{joint.lstrip()}"
+        laid += [text[at : piece.start()], said]
+        at = piece.end()
+    return "".join([*laid, text[at:]])
+
+
+def _in(text: str) -> str:
+    return "\n".join(f"  {line}" for line in text.split("\n"))
