@@ -122,10 +122,13 @@ def _complaint(error: Exception) -> CtwatchError | None:
 
 def run() -> NoReturn:
     """The entry point of the `ctwatch` command."""
-    # AWS's models are made once and stay; to look for garbage in them over and over again would be
-    # a fifth of what a command costs.
-    gc.set_threshold(100_000)
+    # AWS's models are made once and stay, and all goes with the process: to look for garbage in
+    # them over and over again, and at the end, would be two fifths of what a command costs.
+    gc.set_threshold(300_000)
     # Pydantic would look through every package that is installed for plugins of its own.
     # https://docs.pydantic.dev/latest/concepts/plugins/
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    finally:
+        gc.freeze()
