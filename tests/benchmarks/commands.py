@@ -22,7 +22,7 @@ VERBS: Mapping[str, tuple[str, ...]] = {
     "up": ("up",),
     "up again": ("up",),
     "status": ("status",),
-    "down": ("down", "--yes"),
+    "down": ("down", "--yes", "--wait", "0"),  # how long its alert takes is no matter of calls
 }
 SERIES = {"up again": 3, "status": 3, "down": 5}
 POOL, SERIAL, SCRIPT = 1.3, 3, 10

@@ -4,7 +4,7 @@ Beside it stands what cannot be saved: the same DeleteObjects calls, as many sid
 every batch known beforehand. The sandbox runs in a process of its own and answers in slow motion:
 `LIST` and `DELETE` are five times what a page of a thousand takes S3, so that it is the order of
 the calls that is measured and not this machine. The most memory that the command took is told for
-a tenth of the versions, too: it must hardly grow with them.
+a third of the versions, too: it must hardly grow with them.
 
 The keys are those of a trail of all regions: most log files in one of them, digest files in each.
 """
@@ -99,7 +99,7 @@ def make_bucket(config: Path) -> None:
 
 
 def measure(rounds: int) -> list[Row]:
-    """The table; both once, as a round takes minutes, and the command with a tenth of it."""
+    """The table; both once, as a round takes minutes, and the command with a third of it."""
     del rounds
     ours, theirs = multiprocessing.Pipe()
     server = multiprocessing.get_context("spawn").Process(target=serve, args=(theirs,))
@@ -116,13 +116,13 @@ def measure(rounds: int) -> list[Row]:
         fill(VERSIONS)
         taken, more = down(config)
         make_bucket(config)
-        fill(VERSIONS // 10)
+        fill(VERSIONS // 3)
         _, less = down(config)
     ours.send(0)
     server.join()
     return [
         Row(f"DeleteObjects of {VERSIONS:,} versions, in slow motion", f"{floor:.1f} s"),
         at_most("- all of it", f"{taken:.1f} s", taken / floor, TIME),
-        Row("most memory with a tenth of the versions", f"{less:.0f} MB"),
+        Row("most memory with a third of the versions", f"{less:.0f} MB"),
         at_most("- with all", f"{more:.0f} MB", more / less, MEMORY),
     ]
