@@ -27,8 +27,8 @@ from ctwatch.resources.topic import Topic
 _URL = re.compile(r"https?://[^\s\"'<>]+")
 _TEXT = {"text/plain", "text/html"}
 _VOID = (
-    "Take the link of the newest mail: a link is void after two days. Where there is none, "
-    "ctwatch up has AWS send a new one, once the old request has expired."
+    "Was it copied whole? Take the link of the newest mail: a link is void after two days. Where "
+    "there is none, ctwatch up has AWS send a new one, once the old request has expired."
 )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
 
 from rich.cells import cell_len
-from rich.console import RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.text import Text
 
 from ctwatch.detections import Language
@@ -22,6 +22,8 @@ _BARS = "▁▂▃▄▅▆▇█"
 _PLACES = 60
 _LONGEST = 60
 """Characters of one cell of an answer."""
+_BETWEEN = "  "
+"""What stands between two columns."""
 _NAMED = 3
 """Files that are named of those that could not be read for one reason."""
 
@@ -129,22 +131,52 @@ def answer_view(answer: Rows, zone: tzinfo, language: Language) -> Iterator[Rend
 
 
 def _cells(one: Finding, columns: Sequence[Column], zone: tzinfo) -> list[str]:
-    cells = zip(columns, one.cells, strict=True)
-    return [_when(cell, zone) if column.name == "time" else cell for column, cell in cells]
+    told = {column.name: cell for column, cell in zip(columns, one.cells, strict=True)}
+    if "time" in told:
+        told["time"] = _when(told["time"], zone)
+    if told.get("session") == told.get("actor"):  # of a user it tells nothing more
+        told |= {"session": ""} if "session" in told else {}
+    return list(told.values())
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[RenderableType]:
     """Columns as wide as what stands in them, but for those in which nothing does."""
     short = [[one_line(cell, _LONGEST) for cell in row] for row in rows]
     used = [at for at in range(len(heads)) if any(row[at] for row in short)]
-    kept = [[row[at] for at in used] for row in (heads, *short)] if short else []
-    widths = [max(map(cell_len, column)) for column in zip(*kept, strict=True)]
-    for number, row in enumerate(kept):
-        padded = (
-            f"{cell}{' ' * (width - cell_len(cell))}"
-            for cell, width in zip(row, widths, strict=True)
-        )
-        yield Text("  ".join(padded).rstrip(), "" if number else "bold")
+    if short:
+        yield _Table(*([row[at] for at in used] for row in (heads, *short)))
+
+
+class _Table:
+    """A line for each row; or, where the screen is too narrow for them, some lines for each.
+
+    Args:
+        heads: of the columns; the first two head what is told in some lines.
+        rows: as many cells each.
+    """
+
+    def __init__(self, heads: Sequence[str], *rows: Sequence[str]) -> None:
+        self._heads, self._rows = heads, rows
+
+    def __rich_console__(self, _: Console, options: ConsoleOptions) -> RenderResult:
+        columns = zip(self._heads, *self._rows, strict=True)
+        widths = [max(map(cell_len, column)) for column in columns]
+        wide = sum(widths) + len(_BETWEEN) * (len(widths) - 1) > options.max_width
+        yield from self._blocks() if wide else self._lines(widths)
+
+    def _lines(self, widths: Sequence[int]) -> Iterator[RenderableType]:
+        for row in (self._heads, *self._rows):
+            cells = zip(row, widths, strict=True)
+            padded = (f"{cell}{' ' * (width - cell_len(cell))}" for cell, width in cells)
+            line = Text(_BETWEEN.join(padded).rstrip(), "bold" if row is self._heads else "")
+            yield Hanging(Text(), line)
+
+    def _blocks(self) -> Iterator[RenderableType]:
+        for row in self._rows:
+            yield Hanging(Text(), Text(_BETWEEN.join(row[:2]), "bold"))
+            for head, cell in zip(self._heads[2:], row[2:], strict=True):
+                if cell:
+                    yield Hanging(Text(f"  {head} ", "dim"), Text(cell))
 
 
 def gaps_view(

@@ -233,6 +233,24 @@ def test_what_a_rule_leaves_out_already_is_told(ran, tmp_path):
     assert f"the except of the rule mine leaves out {by_ci} of 10" in ran.out
 
 
+def test_what_is_too_wide_for_the_screen_is_told_in_lines_of_its_own(ran, monkeypatch):
+    ran("ask", "failed-logins")
+    wide = ran.out.splitlines()
+    monkeypatch.setenv("COLUMNS", "80")
+    ran("ask", "failed-logins")
+    lines = ran.out.splitlines()
+    assert len(lines) > len(wide)
+    assert max(map(len, lines)) <= 80
+    heads = [one for one in lines if one.startswith("20")]
+    assert len(heads) == len(wide) - 1
+    assert all(one in ran.out for row in wide[1:] for one in row.split("  ")[:2])
+
+
+def test_a_session_that_is_the_actor_again_is_not_told_twice(ran):
+    ran("ask", "failed-logins")
+    assert "session" not in ran.out.splitlines()[0]
+
+
 def test_what_a_stranger_chose_cannot_act(ran, tmp_path):
     evil = {
         **FAILED,

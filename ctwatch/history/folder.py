@@ -78,7 +78,7 @@ def _below(place: Path) -> Iterator[Path]:
         yield place
     else:
         raise ConfigError(
-            f"--from: there is no {place}", "Give a folder, a file, lookup or bucket."
+            f"--from: there is no {place}", "Give a folder, a file, lookup, bucket or athena."
         )
 
 

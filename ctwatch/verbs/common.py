@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -43,9 +43,9 @@ class Options:
 
         return Choice(self.config, self.profile, self.region)
 
-    @property
+    @cached_property
     def screen(self) -> "Screen":
-        """Where to print."""
+        """Where to print: one, so that what moves on it knows of all that is printed."""
         from ctwatch.render import Screen
 
         return Screen(quiet=self.quiet, verbose=self.verbose)
