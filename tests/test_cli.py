@@ -29,6 +29,7 @@ from terminal import Terminal
 from watch_world import PLAIN, World, world_of
 
 from ctwatch.cli import cli, main
+from ctwatch.verbs.common import Options
 
 TRAIL, RULE = "ct-trail-monitor", "eventbridge-ct-detect"
 TOPIC = "arn:aws:sns:ap-northeast-2:123456789012:sns-cloudtrail-alarm"
@@ -831,6 +832,11 @@ def test_in_a_terminal_the_spinner_moves_and_leaves_nothing_behind(armed):
         "  ─ discord 200 +0.0 s",
         "  security@example.com: confirmed, handed to SNS",
     ]
+
+
+def test_a_command_has_one_screen_so_that_what_moves_knows_of_what_is_said():
+    options = Options(Path("config.yaml"), None, None, quiet=False, verbose=False)
+    assert options.screen is options.screen
 
 
 @pytest.mark.parametrize("quiet", [pytest.param("-q", marks=pytest.mark.exhaustive), "--json"])
