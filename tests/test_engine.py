@@ -457,6 +457,19 @@ def test_a_failed_deletion_keeps_what_it_leaned_on():
     assert ground.calls == []
 
 
+def test_after_a_failed_deletion_all_goes_that_it_does_not_lean_on():
+    """Also what comes later, and what leans on what stays."""
+    ground, meadow = thing("ground", PROMISE), thing("meadow", PROMISE)
+    roof = thing("roof", PROMISE, ground, fails=refused())
+    fence = thing("fence", PROMISE, thing("wood", PROMISE), ground, meadow)
+    barn = thing("barn", PROMISE, meadow)
+    well = thing("well", PROMISE)
+    assert cleared(roof, ground, fence, *fence.leans_on[:1], barn, meadow, well) == {
+        "roof": "failed", "ground": "skipped", "fence": "deleted", "wood": "deleted",
+        "barn": "deleted", "meadow": "deleted", "well": "deleted",
+    }  # fmt: skip
+
+
 def test_a_failed_deletion_is_told_with_what_waits_for_it():
     ground = thing("ground", PROMISE)
     roof = thing("roof", PROMISE, ground, fails=refused())

@@ -113,6 +113,22 @@ def test_a_drill_says_what_it_could_not_look_at_and_proves_it_all_the_same(
     assert said in ran.err, ran.text
 
 
+@pytest.mark.parametrize("call", ["sqs:ReceiveMessage", "logs:FilterLogEvents"])
+def test_down_says_that_it_may_not_hear_what_it_raised_and_does_the_rest(
+    world: World, wire: Faults, call: str
+) -> None:
+    world.use(PLAIN)
+    wire.begin()
+    assert world.run("up").code == 0
+    world.click()
+    wire.begin(always(call, denied))
+    ran = world.run(*DOWN)
+    assert (ran.code, world.sandbox.listing()) == (0, []), ran.text
+    assert f"{call.partition(':')[2]} answered AccessDenied" in ran.err
+    assert "Who was told of its deletion is not known." in ran.err
+    world.settle()
+
+
 ALWAYS = (
     *(test_faults_always, test_faults_always_status, test_faults_always_plan),
     *(test_faults_always_drills, test_faults_always_down, test_faults_always_down_looks),

@@ -132,14 +132,19 @@ def _listed(world: World) -> set[str]:
 def _undone(ran: Ran, resources: Iterable[Resource], missing: set[str]) -> Iterator[str]:
     """What is missing though it neither failed nor leans on what did."""
     known = list(resources)
-    failed = [one for one in known if f"✗ failed {one.title}: " in ran.err]
+    failed = failing(ran, known)
     excused = {*failed, *(other for one in failed for other in leaning(one, known))}
     for item in missing:
-        if not any(_is_of(item, one) for one in excused):
+        if not any(is_of(item, one) for one in excused):
             yield item
 
 
-def _is_of(item: str, one: Resource) -> bool:
+def failing(ran: Ran, resources: Iterable[Resource]) -> list[Resource]:
+    """Those of which it is said that they failed."""
+    return [one for one in resources if f"✗ failed {one.title}: " in ran.err]
+
+
+def is_of(item: str, one: Resource) -> bool:
     """Whether what the sandbox lists is this resource, or a part of it."""
     begins = next(begins for about, begins in KINDS.values() if one.kind in about)
     return item.startswith(begins) and one.name in item

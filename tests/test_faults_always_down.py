@@ -4,22 +4,26 @@ What stays, as its deletion was refused, is refused to the next `down`, too: so 
 several kinds of fault, until one comes that lets all go.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
 from faulty import ALWAYS, Faults, always, faulty_world
 from killed import is_write
 from killing import again, writing
-from test_faults_always import LONGEST, kinds, spoke, stand
-from watch_world import World
+from test_faults_always import LONGEST, failing, is_of, kinds, spoke, stand
+from watch_world import PLAIN, Ran, World, planned
+
+from ctwatch.resources.base import Resource
 
 pytestmark = pytest.mark.exhaustive
 
-AT_LEAST = {"down": 117}
+AT_LEAST = {"down": 108}
 """Faults that are tried."""
 SURVIVED = {"down": 5}
 """Of these, those that did no harm: it was done, though no answer came."""
+BEFORE_ALL = {"sts:GetCallerIdentity"}
+"""Without which nothing can be begun."""
 DOWN = ("down", "--yes", "--delete-logs", "--wait", "3")
 
 
@@ -40,11 +44,12 @@ class Clearing:
     def __init__(self, world: World, wire: Faults) -> None:
         self.world, self.wire = world, wire
         self.stands = again(world, lambda: stand(world, wire))
+        self.resources = planned(PLAIN).resources
         self.deleted: list[str] = []
         self.known: set[tuple[str, ...]] = set()
 
     def each(self, which: Callable[[str], bool]) -> tuple[int, int]:
-        """How many faults were tried, and how many of these were not told, as they did no harm."""
+        """How many faults were tried, and after how many of these nothing was left."""
         self.prepare()
         self.wire.begin()
         assert self.world.run(*DOWN).code == 0
@@ -57,14 +62,14 @@ class Clearing:
         self.deleted.clear()
 
     def of(self, place: int, call: str) -> Iterator[bool]:
-        """Whether it was told, for each kind; whatever came of them, `down` leaves nothing."""
+        """Whether something stayed, for each kind; whatever came of them, `down` leaves nothing."""
         for kind in kinds(place, call):
-            told = self.struck(call, kind) if self.world.sandbox.listing() else None
-            if told is None:
+            stayed = self.struck(call, kind) if self.world.sandbox.listing() else None
+            if stayed is None:
                 self.prepare()
-                told = self.struck(call, kind)
-            if told is not None:
-                yield told
+                stayed = self.struck(call, kind)
+            if stayed is not None:
+                yield stayed
         left = tuple(sorted(self.deleted))
         if left in self.known:
             self.prepare()
@@ -75,7 +80,7 @@ class Clearing:
         assert (ran.code, self.world.sandbox.listing()) == (0, []), (call, ran.text)
 
     def struck(self, call: str, kind: str) -> bool | None:
-        """Whether it was told; None where the call was not made."""
+        """Whether something stayed, which was told; None where the call was not made."""
         self.wire.begin(always(call, ALWAYS[kind]))
         start = self.wire.clock.monotonic()
         ran, wrote = writing(self.world, *DOWN)
@@ -84,5 +89,23 @@ class Clearing:
         # What was done though no answer came is gone at the look that `down` ends with.
         assert told or ran.code == 0, said
         assert (ran.code == 0) <= (self.world.sandbox.listing() == []), said
+        undone = [*_undone(ran, self.resources, self.world.sandbox.listing())]
+        assert not undone or call in BEFORE_ALL, (undone, said)
         assert self.wire.clock.monotonic() - start < LONGEST, said
-        return told if self.wire.met else None
+        return ran.code != 0 if self.wire.met else None
+
+
+def _undone(ran: Ran, resources: Iterable[Resource], there: Iterable[str]) -> Iterator[str]:
+    """What is there though it neither failed nor had to wait for what did."""
+    excused = waiting(failing(ran, known := list(resources)), known)
+    yield from (item for item in there if not any(is_of(item, one) for one in excused))
+
+
+def waiting(failed: Iterable[Resource], known: Iterable[Resource]) -> set[Resource]:
+    """These, what they lean on, and what goes with any of them; also by way of others."""
+    found, more = set[Resource](), {*failed}
+    while more:
+        found |= more
+        needed = {need for one in more for need in one.needs}
+        more = {*needed, *(one for one in known if one.goes_with in more)} - found
+    return found

@@ -9,10 +9,10 @@ from test_faults_always_down import Clearing
 
 pytestmark = pytest.mark.exhaustive
 
-AT_LEAST = {"down, looks": 198}
+AT_LEAST = {"down, looks": 200}
 """Faults that are tried: of a look those kinds that differ, and one of the rest by turns."""
-SURVIVED = {"down, looks": 1}
-"""Of these, those that did no harm."""
+SURVIVED = {"down, looks": 9}
+"""Of these, those after which nothing was left: mostly at what waits for the last alert."""
 
 
 def test_down(tmp_path: Path) -> None:

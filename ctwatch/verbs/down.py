@@ -164,12 +164,13 @@ _ALERT = "Deleting the trail (DeleteTrail) raises an alert, and that is meant."
 def _clear_heard(
     screen: "Screen", watch: "Opened", findings: Sequence["Finding"], wait: float
 ) -> list["Resource"]:
-    """Delete what the alarm itself listens for, and wait until it has been heard.
+    """Delete what the alarm itself listens for, and wait until it has been heard, or may not.
 
     Returns:
         What could not be deleted.
     """
     from ctwatch.engine import clear
+    from ctwatch.errors import AwsError
     from ctwatch.findings import Action
     from ctwatch.render import show_steps
     from ctwatch.simulate import heard_of_deletion
@@ -179,8 +180,13 @@ def _clear_heard(
     stayed = [step.resource for step in steps if step.action is Action.FAILED]
     if start is None or not any(step.action is Action.DELETED for step in steps):
         return stayed
-    with screen.working("Waiting for the alert that this raises"):
-        receipt = heard_of_deletion(watch.watch, watch.aws, start, wait)
+    try:
+        with screen.working("Waiting for the alert that this raises"):
+            receipt = heard_of_deletion(watch.watch, watch.aws, start, wait)
+    except AwsError as error:
+        unknown = f"{error.problem}. Who was told of its deletion is not known. {error.hint}"
+        screen.talk(f"Warning: {unknown}".rstrip(), "yellow")
+        return stayed
     if receipt:
         screen.talk("  its deletion was heard: the alert has arrived", "green")
     else:
