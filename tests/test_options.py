@@ -213,6 +213,15 @@ def test_a_deletion_that_is_not_ours_is_drift_even_without_the_alias(world: Worl
     assert own_keys(world) == [key]
 
 
+def test_a_deletion_that_is_not_ours_becomes_ours_when_the_watch_goes(world: World) -> None:
+    assert world.run("up").code == 0
+    kms, [key] = world.client("kms"), own_keys(world)
+    kms.schedule_key_deletion(KeyId=key, PendingWindowInDays=7)
+    for wrote in (["CancelKeyDeletion", "TagResource", "ScheduleKeyDeletion", "DeleteAlias"], []):
+        assert operations(world, "down", "--yes", "--wait", "0", "--delete-logs") == (0, wrote)
+    assert world.run("status").code == 3
+
+
 def test_a_key_that_may_not_be_looked_for_is_not_taken_for_missing(world: World) -> None:
     world.refuse = lambda _, name, __: (
         ("AccessDeniedException", "no") if name == "DescribeKey" else None

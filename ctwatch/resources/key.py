@@ -140,6 +140,7 @@ class Key(Resource):
         ours = if_tagged(self.watch)
         tagging = Condition("StringEquals", f"aws:RequestTag/{TAG}", self.watch)
         mend = "CancelKeyDeletion UntagResource EnableKey PutKeyPolicy EnableKeyRotation"
+        leave = "CancelKeyDeletion TagResource ScheduleKeyDeletion"
         harm = "DisableKey DisableKeyRotation DeleteImportedKeyMaterial RevokeGrant"
 
         def on_alias(calls: str) -> tuple[Grant, Grant]:
@@ -157,7 +158,7 @@ class Key(Resource):
                 *on_alias("CreateAlias UpdateAlias"),
             ),
             delete=(
-                allow("kms", "TagResource ScheduleKeyDeletion", self.every).only_if(ours),
+                allow("kms", leave, self.every).only_if(ours),
                 *on_alias("DeleteAlias"),
             ),
             tampering=(allow("kms", harm, self.every).only_if(ours),),
@@ -269,9 +270,15 @@ class Key(Resource):
 
     @staticmethod
     def _schedule(aws: Aws, one: _Seen) -> None:
-        """Mark one as left by us, and have it deleted; one that waits for that stays as it is."""
+        """Mark one as left by us, and have it deleted; one that we left stays as it is.
+
+        Another's deletion is taken back first, as KMS takes no tag on what waits for its own.
+        https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html
+        """
         if one.state == _PENDING:
-            return
+            if _LEFT_TAG in one.tags:
+                return
+            unless(lambda: aws.kms.cancel_key_deletion(KeyId=one.arn), _INVALID)
         left: Any = [{"TagKey": _LEFT_TAG, "TagValue": "deleted"}]
         aws.kms.tag_resource(KeyId=one.arn, Tags=left)
         unless(
