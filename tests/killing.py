@@ -49,7 +49,7 @@ A slow sandbox has some calls made again, which count anew.
 """
 
 _WHOLE, _STRUCK = 2, 4
-TRIED = len(WHEN) * (
+TRIED = POINTS["rich"] + len(WHEN) * (
     sum(POINTS[name] for name in ("up", "down", "status", "plan", "probe", "repair", "rich"))
     + _WHOLE * POINTS["whole drill"]
     + _STRUCK * POINTS["drill"]

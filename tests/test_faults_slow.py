@@ -10,7 +10,7 @@ from watch_world import PLAIN
 pytestmark = pytest.mark.exhaustive
 
 AT_LEAST = 50
-"""Faults that are tried."""
+"""Faults that are tried; AWS shows sooner or later what is there."""
 
 
 def test_up_ends_as_promised_though_aws_is_slow_to_agree(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from watch_world import PLAIN, World
 pytestmark = pytest.mark.exhaustive
 
 AT_LEAST = 250
-"""Faults that are tried."""
+"""Faults that are tried; what is looked at until it shows is looked at once more or less."""
 
 
 def test_up_ends_as_promised_whatever_befalls_one_call(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from killing import (
     POINTS,
+    WHEN,
     Killer,
     Onward,
     armed,
@@ -25,12 +26,19 @@ def killer(running: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield one
 
 
-def test_the_next_up_goes_on_where_a_killed_one_ended(killer: Killer) -> None:
-    world = killer.world
-    whole = writing(world, "up")[1]
+@pytest.fixture(scope="module")
+def onward(killer: Killer) -> Onward:
+    whole = writing(killer.world, "up")[1]
+    return Onward({"up": armed(killer.world, whole)})
+
+
+@pytest.mark.parametrize("when", WHEN)
+def test_the_next_up_goes_on_where_a_killed_one_ended(
+    killer: Killer, onward: Onward, when: str
+) -> None:
     tried = survived(
-        lambda at: killer.run("up", at=at, of="writes"),
-        lambda: world.use(RICH),
-        Onward({"up": armed(world, whole)}),
+        lambda at: killer.run("up", at=at, of="writes", when=when),
+        lambda: killer.world.use(RICH),
+        onward,
     )
     assert tried >= POINTS["rich"]

@@ -6,7 +6,7 @@ It goes on at once, when AWS does not yet show everywhere what the killed one ma
 from collections.abc import Iterator
 
 import pytest
-from killing import POINTS, WHEN, Killer, Onward, survived
+from killing import POINTS, WHEN, Killer, Onward, survived, writing
 from slow_killing import armed_at_once, nothing_left, slow_killing
 from watch_world import PLAIN
 
@@ -22,7 +22,8 @@ def killer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Killer]:
 @pytest.fixture(scope="module")
 def onward(killer: Killer) -> Onward:
     world = killer.world
-    return Onward({"up": armed_at_once(world), "down": nothing_left(world)})
+    whole = writing(world, "up")[1]
+    return Onward({"up": armed_at_once(world, whole), "down": nothing_left(world)})
 
 
 @pytest.mark.parametrize("when", WHEN)
