@@ -10,7 +10,9 @@ from ctwatch import patterns
 from ctwatch.detections import SAMPLE, catalogue
 from ctwatch.history import events, questions, sql, statements, table
 from ctwatch.history.questions import Between, Outside, Question, Within, Written
+from ctwatch.history.search import Search, Searcher
 from ctwatch.history.statements import Scope
+from ctwatch.history.tally import Rows
 
 NOVEMBER = Scope(
     "logs", datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC), ("eu-west-1",)
@@ -292,19 +294,40 @@ def test_a_condition_is_what_it_is_here(condition):
 # Whole statements
 
 
+ACTORS = (
+    {"type": "IAMUser", "userName": "eve"},
+    {"type": "AWSService", "invokedBy": "config.amazonaws.com"},
+    {"type": "Unknown", "principalId": "AIDA"},
+    {"type": "Root"},
+    {"type": "IAMUser", "arn": "arn:aws:iam::123456789012:user/eve", "userName": "eve"},
+    {
+        "type": "AssumedRole",
+        "arn": "arn:aws:sts::123456789012:assumed-role/admin/x",
+        "sessionContext": {"sessionIssuer": {"arn": "arn:aws:iam::123456789012:role/admin"}},
+    },
+)
+"""Each says in another field who he is."""
+
+
 def _day_by_day():
-    """Records of some days in two regions, of which some are tampering, some denied."""
+    """Records of some days in two regions, some tampering, some denied; every third came twice."""
     tampering = [one["detail"] for one in catalogue()["trail-tampering"].fires_on(SAMPLE)]
-    for i in range(60):
+    for i in range(120):
         base = tampering[i % len(tampering)] if i % 3 else {"eventType": "AwsApiCall"}
-        yield {
+        one = {
             **base,
-            "eventID": f"id-{i // 2 if i % 10 == 1 else i}",
-            "eventTime": f"2026-11-{1 + i % 4:02}T0{i % 10}:00:00Z",
+            "eventID": f"id-{i}",
+            "eventTime": f"2026-11-{1 + i % 4:02}T{i % 24:02}:00:{i % 60:02}Z",
             "awsRegion": "eu-west-1" if i % 5 else "us-east-1",
             "eventName": base.get("eventName", "GetObject"),
-            **({"errorCode": "AccessDenied"} if i % 4 == 0 else {}),
+            "userIdentity": ACTORS[i % 11 % len(ACTORS)],
+            **({"errorCode": "AccessDenied"} if i % 4 < 2 else {}),
         }
+        if i % 7 == 0:
+            del one["eventID"]  # which nobody can tell from another that is alike
+        yield one
+        if i % 3 == 1:
+            yield one
 
 
 @pytest.fixture(scope="module")
@@ -355,11 +378,12 @@ def test_the_tally_counts_each_event_once_a_day(days, scope):
     right = {}
     for one in _in_scope(days.records, scope):
         for name, parts in detections.items():
-            if any(_fits(part, one) for part in parts):
-                right.setdefault((name, one["eventTime"][:10]), set()).add(one["eventID"])
+            if any(_fits(part, one) for part in parts) and "eventID" in one:
+                right.setdefault((name, one["eventTime"][:10]), []).append(one["eventID"])
     answer = days.ask(statements.tally(scope, detections))
-    assert {row[:2]: row[2] for row in answer} == {key: len(ids) for key, ids in right.items()}
-    assert answer
+    assert {row[:2]: row[2] for row in answer} == {key: len({*ids}) for key, ids in right.items()}
+    assert all(len({*ids}) < len(ids) for ids in right.values())
+    assert len(answer) > 1
 
 
 ASKED = [
@@ -399,13 +423,55 @@ def test_a_question_has_a_statement_that_runs_and_tells_its_columns(days, scope,
     days.ask(said)
     told = [one[0] for one in days.connection.description]
     names = [one.name for one in question.columns]
+    if question.whole:
+        names = [".".join(one.path) for one in table.FIELDS]
     assert told == names + (["times", "first", "last"] if question.grouped else [])
 
 
-def test_grouped_rows_are_counted(days, scope):
-    answer = days.ask(statements.answer(scope, questions.denied()))
-    right = [one for one in _in_scope(days.records, scope) if _fits(questions.denied(), one)]
-    assert sum(row[-3] for row in answer) == len(right) > 0
+def _rows(question, records):
+    """What the engine here tells of some records."""
+    rows = Rows(question)
+    document = json.dumps({"Records": records}).encode()
+    for one in Searcher(Search((question,))).document("a.json", document).findings:
+        rows.add(one)
+    return rows
+
+
+EVERYTHING = {"detail": {"eventName": [{"exists": True}]}}
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        Question("all", EVERYTHING),
+        Question("who", EVERYTHING, columns=(questions.ACTOR, questions.RESULT), grouped=True),
+        questions.stops(),
+        questions.denied(),
+        questions.denied("arn:aws:iam::123456789012:role/admin"),
+        questions.root(),
+    ],
+    ids=lambda one: one.name,
+)
+def test_a_statement_answers_what_the_engine_here_answers(days, scope, question):
+    right = _rows(question, _in_scope(days.records, scope))
+    answer = days.ask(statements.answer(scope, question))
+    if question.grouped:
+        assert answer == [(*one.cells, one.count, one.first, one.last) for one in right.groups]
+    else:
+        assert answer == [one.cells for one in right.rows]
+    assert len(answer) > 0
+    if question.name != "root":
+        assert right.repeated
+
+
+def test_a_statement_of_an_event_tells_the_record_once(days, scope):
+    meant = next(
+        one
+        for one in _in_scope(days.records, scope)
+        if days.records.count(one) > 1 and "eventID" in one
+    )
+    answer = days.ask(statements.answer(scope, questions.one_event(meant["eventID"])))
+    assert [table.record(one) for one in answer] == [meant]
 
 
 def test_hours_are_counted_by_region(days, scope):

@@ -73,9 +73,13 @@ def _listed(words: Iterable[str]) -> str:
 
 def rows(scope: Scope, questions: Iterable[Question]) -> str:
     """All records that any of some questions asks for, each in the columns of `table.selected`."""
-    names = [f"{text} AS {_name(one.path)}" for text, one in selected()]
     asked = sql.any_asked(questions)
-    return _statement(names, scope, [asked], ["ORDER BY eventtime"])
+    return _told([asked]) + _statement(list(_whole()), scope, [asked], ["ORDER BY eventtime"])
+
+
+def _whole() -> Iterator[str]:
+    for text, one in selected():
+        yield f"{text} AS {_name(one.path)}"
 
 
 def _name(path: Sequence[str]) -> str:
@@ -83,18 +87,38 @@ def _name(path: Sequence[str]) -> str:
 
 
 def answer(scope: Scope, question: Question) -> str:
-    """What a question tells, for people to run themselves."""
-    columns = [f'{sql.told(one)} AS "{one.name}"' for one in question.columns]
-    end = ["ORDER BY eventtime"]
+    """What a question tells, for people to run themselves; of one that asks for it, whole records.
+
+    A record that was delivered twice counts once, as it does in `tally.Rows`; the order is its.
+    """
+    told = [(sql.told(one), f'"{one.name}"') for one in question.columns]
+    if question.whole:
+        told = [(text, _name(one.path)) for text, one in selected()]
+    asked = sql.asked(question)
+    inner = _statement([*(f"{text} AS {name}" for text, name in told), *_MARKS], scope, [asked], [])
+    columns, end = [name for _, name in told], ["ORDER BY moment, mark"]
     if question.grouped:
         places = ", ".join(str(place + 1) for place in range(len(columns)))
-        columns += ["count(*) AS times", 'min(eventtime) AS "first"', 'max(eventtime) AS "last"']
-        end = [f"GROUP BY {places}", 'ORDER BY times DESC, "last" DESC']
-    return _statement(columns, scope, [sql.asked(question)], end)
+        columns += ["count(*) AS times", 'min(moment) AS "first"', 'max(moment) AS "last"']
+        end = [f"GROUP BY {places}", f"ORDER BY times DESC, {places}"]
+    lines = ["SELECT", _in(",\n".join(columns)), f"FROM (\n{_in(inner)}\n)", "WHERE copy = 1", *end]
+    return _told([asked]) + "\n".join(lines)
+
+
+_MARKS = (
+    "eventtime AS moment",
+    "COALESCE(eventid, '') AS mark",
+    """CASE WHEN COALESCE(eventid, '') = '' THEN 1
+  ELSE row_number() OVER (PARTITION BY eventid, eventtime) END AS copy""",
+)
+"""When a record was, which it is, and the how-manieth of those that are the same."""
 
 
 def tally(scope: Scope, detections: Mapping[str, Sequence[Question]]) -> str:
     """How often each detection would have fired on each day, in UTC, by one reading of the files.
+
+    Events count by their ids, which CloudTrail writes since version 1.01 of its records.
+    https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html
 
     Args:
         scope: when and where.
@@ -109,11 +133,11 @@ def tally(scope: Scope, detections: Mapping[str, Sequence[Question]]) -> str:
         [],
         [],
     )
-    told = "".join(
+    notes = "".join(
         f"-- {_shown(name)}: {note}\n" for name, one in asked.items() for note in _notes(one)
     )
     return (
-        f"{told}SELECT detection, day, count(DISTINCT eventid) AS times\n"
+        f"{notes}SELECT detection, day, count(DISTINCT eventid) AS times\n"
         f"FROM (\n{_in(inner)}\n)\nCROSS JOIN UNNEST(fired) AS told (detection)\n"
         "WHERE detection IS NOT NULL\nGROUP BY 1, 2\nORDER BY 1, 2"
     )
@@ -137,7 +161,6 @@ def hours(scope: Scope) -> str:
 def _statement(
     columns: Sequence[str], scope: Scope, asked: Sequence[Clause], end: Sequence[str]
 ) -> str:
-    told = "".join(f"-- {note}\n" for one in asked for note in _notes(one))
     conditions = [one.text for one in (*scope.clauses, *asked) if one.text != sql.ALL.text]
     lines = [
         "SELECT\n" + _in(",\n".join(columns)),
@@ -145,7 +168,12 @@ def _statement(
         "WHERE " + "\n  AND ".join(map(_laid, conditions)),
         *end,
     ]
-    return told + "\n".join(lines)
+    return "\n".join(lines)
+
+
+def _told(asked: Iterable[Clause]) -> str:
+    """What a statement cannot say, as comments before it."""
+    return "".join(f"-- {note}\n" for one in asked for note in _notes(one))
 
 
 def _notes(clause: Clause) -> Iterator[str]:
