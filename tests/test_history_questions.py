@@ -7,6 +7,8 @@ import pytest
 from ctwatch.detections import SAMPLE, catalogue
 from ctwatch.history import questions
 from ctwatch.history.events import event
+from ctwatch.history.search import Finding
+from ctwatch.history.tally import Tally
 from ctwatch.patterns import compiled
 
 ROLE = "arn:aws:iam::123456789012:role/deploy"
@@ -76,6 +78,39 @@ MEANT = [
     (questions.one_event("b31716e9-13e5-4fb5-9c60-1c723c59f5a6"), record("RunInstances")),
     (questions.stops(), record("StopLogging", eventSource="cloudtrail.amazonaws.com")),
 ]
+# One row for each name of an event and each error code that a question goes by.
+CHANGES = (
+    *("AuthorizeSecurityGroupIngress", "AuthorizeSecurityGroupEgress"),
+    *("RevokeSecurityGroupIngress", "RevokeSecurityGroupEgress"),
+    "UpdateSecurityGroupRuleDescriptionsIngress",
+    "UpdateSecurityGroupRuleDescriptionsEgress",
+    *("AssociateSecurityGroupVpc", "DisassociateSecurityGroupVpc", "DeleteSecurityGroup"),
+)
+STOPS = (
+    *("StopLogging", "DeleteTrail", "UpdateTrail", "PutEventSelectors"),
+    *("StartLogging", "CreateTrail"),
+)
+DENIALS = (
+    *("AccessDenied", "AccessDeniedException", "Client.AccessDenied", "S3.AccessDenied"),
+    *("UnauthorizedOperation", "Client.UnauthorizedOperation"),
+    *("AuthorizationError", "AuthorizationErrorException", "NotAuthorized", "Client.NotAuthorized"),
+)
+MEANT += [
+    (
+        questions.who_terminated(INSTANCE),
+        record("TerminateInstanceInAutoScalingGroup", requestParameters={"instanceId": INSTANCE}),
+    ),
+    *(
+        (questions.who_changed_security_group(GROUP), record(name, **{at: {"groupId": GROUP}}))
+        for at, names in (
+            ("requestParameters", CHANGES),
+            ("responseElements", ("CreateSecurityGroup",)),
+        )
+        for name in names
+    ),
+    *((questions.stops(), record(name, eventSource="cloudtrail.amazonaws.com")) for name in STOPS),
+    *((questions.denied(), record("GetKey", errorCode=code)) for code in DENIALS),
+]
 NOT_MEANT = [
     (questions.who_terminated(INSTANCE), terminated("i-1", "i-2")),
     (questions.who_terminated(INSTANCE), record("RunInstances", requestParameters=None)),
@@ -93,6 +128,11 @@ NOT_MEANT = [
     (questions.root(), record("X", userIdentity={"type": "Root", "invokedBy": "AWS Internal"})),
     (questions.actor(ROLE, NINE + timedelta(hours=2), timedelta(hours=1)), record("X")),
     (questions.one_event("another"), record("RunInstances")),
+    (questions.stops(), record("StopLogging")),
+    (
+        questions.who_terminated(INSTANCE),
+        record("TerminateInstanceInAutoScalingGroup", requestParameters={"instanceId": "i-1"}),
+    ),
 ]
 
 
@@ -101,12 +141,19 @@ def answers(question, one):
     return fits and all(each.holds(one) for each in question.conditions)
 
 
-@pytest.mark.parametrize(("question", "one"), MEANT, ids=lambda one: getattr(one, "name", ""))
+def told(one):
+    """What a row is called."""
+    return (
+        one.name if isinstance(one, questions.Question) else one.get("errorCode", one["eventName"])
+    )
+
+
+@pytest.mark.parametrize(("question", "one"), MEANT, ids=told)
 def test_a_question_means_a_record(question, one):
     assert answers(question, one)
 
 
-@pytest.mark.parametrize(("question", "one"), NOT_MEANT, ids=lambda one: getattr(one, "name", ""))
+@pytest.mark.parametrize(("question", "one"), NOT_MEANT, ids=told)
 def test_a_question_does_not_mean_a_near_miss(question, one):
     assert not answers(question, one)
 
@@ -141,6 +188,21 @@ def test_a_detection_is_a_question_for_each_of_its_parts():
     ]
     (alone,) = questions.of_detection(catalogue()["assume-role"], catalogue()["assume-role"].parts)
     assert (alone.name, alone.conditions) == ("assume-role", ())
+
+
+def test_the_exclusion_that_saves_most_is_told_first():
+    columns = (questions.ACTOR, questions.ADDRESS)
+    tally = Tally(tuple(one.name for one in columns))
+    seen = [(f"{ROLE}-a", "192.0.2.1")] * 2 + [(ROLE, "192.0.2.2")] * 3 + [(ROLE, "192.0.2.1")] * 2
+    for number, cells in enumerate(seen):
+        tally.add(Finding(0, f"2026-11-21T09:00:0{number}Z", f"id-{number}", cells))
+    told = [(one.key, one.value, one.saved) for one in tally.exclusions()]
+    assert told == [
+        ("actors", ROLE, 5),
+        ("ips", "192.0.2.1", 4),
+        ("ips", "192.0.2.2", 3),
+        ("actors", f"{ROLE}-a", 2),
+    ]
 
 
 ENVELOPES = [
