@@ -48,6 +48,15 @@ def login(outcome):
     )
 
 
+def named(group, name, group_id, rules):
+    """Of a group that was named by its name, so that only EC2's answer has its id."""
+    return record(
+        name,
+        requestParameters={"groupName": group, "ipPermissions": {}},
+        responseElements={"_return": True, rules: {"items": [{"groupId": group_id}]}},
+    )
+
+
 NINE = datetime(2026, 11, 21, 9, tzinfo=UTC)
 MEANT = [
     (questions.who_terminated(INSTANCE), terminated("i-1", INSTANCE)),
@@ -104,9 +113,17 @@ MEANT += [
         (questions.who_changed_security_group(GROUP), record(name, **{at: {"groupId": GROUP}}))
         for at, names in (
             ("requestParameters", CHANGES),
-            ("responseElements", ("CreateSecurityGroup",)),
+            ("responseElements", ("CreateSecurityGroup", "DeleteSecurityGroup")),
         )
         for name in names
+    ),
+    *(
+        (questions.who_changed_security_group(GROUP), named("default", name, GROUP, rules))
+        for name, rules in (
+            ("AuthorizeSecurityGroupIngress", "securityGroupRuleSet"),
+            ("AuthorizeSecurityGroupEgress", "securityGroupRuleSet"),
+            ("RevokeSecurityGroupIngress", "revokedSecurityGroupRuleSet"),
+        )
     ),
     *((questions.stops(), record(name, eventSource="cloudtrail.amazonaws.com")) for name in STOPS),
     *((questions.denied(), record("GetKey", errorCode=code)) for code in DENIALS),
@@ -128,6 +145,14 @@ NOT_MEANT = [
     (questions.root(), record("X", userIdentity={"type": "Root", "invokedBy": "AWS Internal"})),
     (questions.actor(ROLE, NINE + timedelta(hours=2), timedelta(hours=1)), record("X")),
     (questions.one_event("another"), record("RunInstances")),
+    (
+        questions.who_changed_security_group(GROUP),
+        named(GROUP, "AuthorizeSecurityGroupIngress", "sg-1", "securityGroupRuleSet"),
+    ),
+    (
+        questions.who_changed_security_group(GROUP),
+        named("default", "DescribeSecurityGroupRules", GROUP, "securityGroupRuleSet"),
+    ),
     (questions.stops(), record("StopLogging")),
     (
         questions.who_terminated(INSTANCE),

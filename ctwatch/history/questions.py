@@ -258,7 +258,10 @@ def who_terminated(instance: str) -> Question:
 def who_changed_security_group(group: str) -> Question:
     """Who changed a security group: its rules, their descriptions, itself.
 
+    Who names it by name in place of its id has the id only in what EC2 answers.
     https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/security-group-rules.html
+    https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_AuthorizeSecurityGroupIngress.html
+    https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RevokeSecurityGroupIngress.html
     """
     changes = [
         *("AuthorizeSecurityGroupIngress", "AuthorizeSecurityGroupEgress"),
@@ -268,10 +271,14 @@ def who_changed_security_group(group: str) -> Question:
         "DisassociateSecurityGroupVpc",
     ]
     modified = {"ModifySecurityGroupRulesRequest": {"GroupId": [group]}}
+    itself = ["CreateSecurityGroup", "DeleteSecurityGroup"]
+    ruled = {"items": {"groupId": [group]}}
     detail = [
         {"eventName": changes, "requestParameters": {"groupId": [group]}},
         {"eventName": ["ModifySecurityGroupRules"], "requestParameters": modified},
-        {"eventName": ["CreateSecurityGroup"], "responseElements": {"groupId": [group]}},
+        {"eventName": itself, "responseElements": {"groupId": [group]}},
+        {"eventName": changes, "responseElements": {"securityGroupRuleSet": ruled}},
+        {"eventName": changes, "responseElements": {"revokedSecurityGroupRuleSet": ruled}},
     ]
     return Question("who-changed-security-group", {"detail": {"$or": detail}})
 
