@@ -102,11 +102,12 @@ def _left_out(
 
 
 def _said(one: Finding, zone: tzinfo) -> str:
-    """One finding on a line: when, what, by whom, from where, and why not."""
+    """One finding on a line: when, what, of what, by whom, from where, and why not."""
     told = finding_values(one)
     failed = f" ({told['result']})" if told["result"] else ""
+    did = f"{told['event']} of {told['target']}" if told["target"] else told["event"]
     places = [f"by {told['actor']}", f"from {told['address']}", f"in {told['region']}"]
-    said = f"{_when(one.time, zone)} {told['event']}{failed} {' '.join(places)}"
+    said = f"{_when(one.time, zone)} {did}{failed} {' '.join(places)}"
     return one_line(said, 4 * _LONGEST)
 
 

@@ -28,6 +28,7 @@ from ctwatch.patterns import compiled
 
 INSTANCE, GROUP = "i-0abc1234def567890", "sg-0a1b2c3d4e5f60718"
 STOP = (1, "cloudtrail", "StopLogging", False, "role")
+STOPPED = {"requestParameters": {"name": "the-trail"}}
 CONFIG = "{alerts: {timezone: Asia/Seoul}, topic: {emails: [a@example.com]}}"
 RNG = random.Random("history")
 
@@ -80,7 +81,9 @@ def logs(tmp_path_factory):
         at = past.BEGIN + timedelta(days=day)
         everyday = past.records(f"day {day}", 50, at, timedelta(minutes=20))
         mine = [each for each in ASKED_FOR if each["eventTime"].startswith(f"{at:%Y-%m-%d}")]
-        stopped = [one(STOP, timedelta(days=day, minutes=minute)) for minute in range(day + 1)]
+        stopped = [
+            one(STOP, timedelta(days=day, minutes=minute), **STOPPED) for minute in range(day + 1)
+        ]
         path = folder / past.key(at + timedelta(days=1), "ap-northeast-2", f"{day}")
         path.parent.mkdir(parents=True)
         path.write_bytes(past.zipped([*everyday, *mine, *stopped]))
@@ -115,8 +118,11 @@ def test_it_tells_how_often_each_detection_would_have_fired(ran):
     told = ran.out.split("trail-tampering")[1]
     assert "critical  10 times on 4 days" in told
     assert "▃▅▇█" in told
-    assert "2026-11-04 00:03:00 UTC StopLogging by arn:aws:iam::123456789012:role/" in told
-    assert told.count("StopLogging by") == 3
+    assert (
+        "2026-11-04 00:03:00 UTC StopLogging of the-trail by arn:aws:iam::123456789012:role/"
+        in told
+    )
+    assert told.count("StopLogging of the-trail by") == 3
     assert re.search(
         r'except: {actors: \["arn:aws:iam::123456789012:role/\w+"\]} would leave out', told
     )

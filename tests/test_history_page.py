@@ -68,6 +68,7 @@ def made(tmp_path_factory):
     for one in several:
         one["userIdentity"] = {"type": "IAMUser", "arn": f"arn:aws:iam::{past.ACCOUNT}:user/{EVIL}"}
         one["errorCode"] = EVIL
+        one["requestParameters"] = {"name": "the-trail<b>"}
         one["sourceIPAddress"] = "\u202e\x1b[2J"
     (folder / "one.json").write_text(json.dumps({"Records": several}))
     html = folder / "page.html"
@@ -116,6 +117,7 @@ def test_it_needs_nothing_but_itself(made, page):
 
 def test_what_a_stranger_chose_is_text(made, page):
     assert "<script>document.title" in page.text
+    assert "the-trail<b>" in page.text
     assert "\u202e" not in made.read_text("utf-8")
     assert "\x1b" not in made.read_text("utf-8")
 

@@ -191,6 +191,37 @@ def test_who_is_told_is_whom_an_exclusion_would_name():
 
 
 @pytest.mark.parametrize(
+    ("fields", "target"),
+    [
+        ({"requestParameters": {"name": "a-trail", "s3BucketName": "logs"}}, "a-trail"),
+        ({"requestParameters": {"trailName": "a-trail", "eventSelectors": []}}, "a-trail"),
+        ({"requestParameters": {"bucketName": "logs", "Host": "logs.s3"}}, "logs"),
+        ({"requestParameters": {"tableName": "orders"}}, "orders"),
+        ({"requestParameters": {"roleSessionName": "mallory", "roleArn": ROLE}}, ROLE),
+        ({"requestParameters": {"policyArn": "arn:deny", "roleName": "deploy"}}, "deploy"),
+        ({"requestParameters": {"groupName": "admins", "userName": "eve"}}, "eve"),
+        ({"requestParameters": {"functionName": "f", "role": ROLE}}, "f"),
+        ({"requestParameters": {"groupName": "default", "groupId": GROUP}}, GROUP),
+        ({"requestParameters": {"dBInstanceIdentifier": "db"}}, "db"),
+        ({"requestParameters": {"keyId": "k", "policyName": "default"}}, "k"),
+        ({"requestParameters": {"rule": "r", "ids": ["topic"]}}, "r"),
+        (
+            {"requestParameters": {"instancesSet": {"items": [{"instanceId": INSTANCE}, {}]}}},
+            INSTANCE,
+        ),
+        ({"requestParameters": {"name": {"x": 1}, "bucketName": "logs"}}, "logs"),
+        ({"requestParameters": None, "resources": [{"ARN": "arn:one"}, {"ARN": "two"}]}, "arn:one"),
+        ({"requestParameters": {"x": "y"}, "resources": []}, ""),
+        ({}, ""),
+    ],
+    ids=str,
+)
+def test_the_target_is_what_was_touched(fields, target):
+    assert questions.TARGET.of(record("X", **fields)) == target
+    assert questions.TARGET in questions.WHO_DID
+
+
+@pytest.mark.parametrize(
     ("fields", "reaches"),
     [
         ({"readOnly": True, "managementEvent": True}, False),

@@ -1,5 +1,7 @@
+import itertools
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -444,6 +446,7 @@ EVERYTHING = {"detail": {"eventName": [{"exists": True}]}}
     "question",
     [
         Question("all", EVERYTHING),
+        Question("target", EVERYTHING, columns=(questions.TARGET,), grouped=True),
         Question("who", EVERYTHING, columns=(questions.ACTOR, questions.RESULT), grouped=True),
         questions.stops(),
         questions.denied(),
@@ -462,6 +465,44 @@ def test_a_statement_answers_what_the_engine_here_answers(days, scope, question)
     assert len(answer) > 0
     if question.name != "root":
         assert right.repeated
+
+
+def test_a_statement_names_the_target_that_the_engine_here_names():
+    paths = [one.split(".")[1:] for one in questions.TARGET.paths[:-1]]
+    several = [[one] for one in paths] + [[*pair] for pair in itertools.pairwise(reversed(paths))]
+    parameters = [_nested(*some) for some in several]
+    parameters += [{"name": one} for one in ({"a": "b"}, ["x"], None, True, 5, "", "x'y")]
+    parameters += [{"name": None, "bucketName": "logs"}, {"instancesSet": {"items": []}}, None]
+    records = [_touching(at, requestParameters=one) for at, one in enumerate(parameters)]
+    listed = ([], [{"type": "x"}], [{"ARN": "arn:one"}, {"ARN": "arn:two"}], None)
+    records += [_touching(len(records) + at, resources=one) for at, one in enumerate(listed)]
+    question = Question("all", EVERYTHING, columns=(questions.ID, questions.TARGET))
+    scope = replace(NOVEMBER, regions=())
+    partitions = [{"region": "eu-west-1", "timestamp": "2026/11/02"}] * len(records)
+    answer = Table(records, partitions).ask(statements.answer(scope, question))
+    assert answer == [one.cells for one in _rows(question, records).rows]
+    assert len({target for _, target in answer}) > len(paths)
+
+
+def _nested(*paths):
+    """An object that has each path, with its name as the value."""
+    made = {}
+    for path in paths:
+        made[path[0]] = ".".join(path)
+        for key in reversed(path[1:]):
+            inner = made[path[0]]
+            made[path[0]] = [inner] if key == "0" else {key: inner}
+    return made
+
+
+def _touching(at, **fields):
+    return {
+        "eventType": "AwsApiCall",
+        "eventName": "Touch",
+        "eventTime": "2026-11-02T00:00:00Z",
+        "eventID": f"id-{at:03}",
+        **fields,
+    }
 
 
 def test_a_statement_of_an_event_tells_the_record_once(days, scope):

@@ -146,8 +146,8 @@ def _bar(at: int, count: int, most: int, width: float, told: str) -> str:
 
 def _details(tally: Tally, past: Past, language: Language) -> Iterator[str]:
     last = [
-        f"{_when(told['time'], past)} {told['event']} {told['result']} {told['actor']} "
-        f"{told['address']} {told['region']}"
+        f"{_when(told['time'], past)} {told['event']} {told['result']} {told['target']} "
+        f"{told['actor']} {told['address']} {told['region']}"
         for told in map(finding_values, tally.newest)
     ]
     noisy = [f"{who} {count:,}" for who, count in tally.noisiest]

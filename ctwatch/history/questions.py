@@ -130,8 +130,8 @@ class Column:
     Attributes:
         name: what it is called in JSON and SQL.
         titles: what people call it, by language.
-        paths: where a record has it, names joined by dots; the first that is there and is neither
-            null nor an object or a list counts, "" where none is.
+        paths: where a record has it, names joined by dots, 0 for the first in a list; the first
+            that is there and is neither null nor an object or a list counts, "" where none is.
     """
 
     name: str
@@ -143,12 +143,19 @@ class Column:
         for path in self.paths:
             node: Any = record
             for step in path.split("."):
-                node = node.get(step) if isinstance(node, dict) else None
+                node = _below(node, step)
             if isinstance(node, bool):
                 return str(node).lower()
             if isinstance(node, str | int | float):
                 return str(node)
         return ""
+
+
+def _below(node: Any, step: str) -> Any:
+    """What a value has under a step of a path; None for nothing."""
+    if step == "0":
+        return node[0] if isinstance(node, list) and node else None
+    return node.get(step) if isinstance(node, dict) else None
 
 
 def _column(name: str, korean: str, english: str, *paths: str) -> Column:
@@ -158,6 +165,26 @@ def _column(name: str, korean: str, english: str, *paths: str) -> Column:
 TIME = _column("time", "시각", "time", "eventTime")
 EVENT = _column("event", "이벤트", "event", "eventName")
 SERVICE = _column("service", "서비스", "service", "eventSource")
+_NAMED = (
+    *("name", "trailName", "eventDataStore", "bucketName", "tableName", "functionName", "rule"),
+    *("topicArn", "subscriptionArn", "queueUrl", "logGroupName", "stackName", "secretId"),
+    *("roleName", "userName", "groupId", "groupName", "policyArn"),
+    *("instancesSet.items.0.instanceId", "instanceId", "volumeId", "snapshotId", "imageId"),
+    *("ModifySecurityGroupRulesRequest.GroupId", "dBInstanceIdentifier", "dBClusterIdentifier"),
+    *("keyId", "aliasName", "detectorId", "configurationRecorderName", "deliveryChannelName"),
+    *("resourceArn", "resourceARN", "resourceId", "roleArn"),
+)
+"""What calls name the thing by that they touch; what others name beside it stands behind."""
+
+TARGET = _column(
+    *("target", "대상", "target"),
+    *(f"requestParameters.{one}" for one in _NAMED),
+    "resources.0.ARN",
+)
+"""The thing that was touched, the first where there are several.
+
+https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html
+"""
 ACTOR = _column(
     *("actor", "주체", "who"),
     "userIdentity.sessionContext.sessionIssuer.arn",
@@ -180,8 +207,10 @@ ID = _column("event_id", "이벤트 ID", "event id", "eventID")
 _MFA = _column("mfa", "MFA", "MFA", "additionalEventData.MFAUsed")
 _AGENT = _column("user_agent", "사용자 에이전트", "user agent", "userAgent")
 
-WHO_DID = (TIME, EVENT, ACTOR, SESSION, ADDRESS, REGION, RESULT, ID)
-"""Of each record by itself: who did what from where, and with what result."""
+WHO_DID = (TIME, EVENT, TARGET, ACTOR, SESSION, ADDRESS, REGION, RESULT, ID)
+"""Of each record by itself: who did what to what from where, and with what result."""
+_TO_THIS = tuple(one for one in WHO_DID if one is not TARGET)
+"""The same of a thing that was asked about, which may not be the first that a record names."""
 
 
 # What is asked
@@ -252,7 +281,7 @@ def who_terminated(instance: str) -> Question:
             "serviceEventDetails": {"instanceIdSet": [instance]},
         },
     ]
-    return Question("who-terminated", {"detail": {"$or": detail}})
+    return Question("who-terminated", {"detail": {"$or": detail}}, columns=_TO_THIS)
 
 
 def who_changed_security_group(group: str) -> Question:
@@ -280,7 +309,7 @@ def who_changed_security_group(group: str) -> Question:
         {"eventName": changes, "responseElements": {"securityGroupRuleSet": ruled}},
         {"eventName": changes, "responseElements": {"revokedSecurityGroupRuleSet": ruled}},
     ]
-    return Question("who-changed-security-group", {"detail": {"$or": detail}})
+    return Question("who-changed-security-group", {"detail": {"$or": detail}}, columns=_TO_THIS)
 
 
 def outside(networks: Sequence[str]) -> Question:
@@ -347,7 +376,7 @@ def actor(arn: str, around: datetime, reach: timedelta) -> Question:
         reach: how far before and after.
     """
     when = Between.of(around - reach, around + reach + timedelta(seconds=1))
-    columns = (TIME, SERVICE, EVENT, ADDRESS, REGION, RESULT, SESSION, ID)
+    columns = (TIME, SERVICE, EVENT, TARGET, ADDRESS, REGION, RESULT, SESSION, ID)
     return Question("actor", _done_by(arn, {}), (when,), columns)
 
 

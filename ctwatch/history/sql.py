@@ -731,7 +731,10 @@ def _bracketed(clause: Clause) -> Clause:
 def told(column: Column) -> str:
     """What a column of an answer tells, in SQL: the first of its fields that is there."""
     found = [text for path in column.paths for text in _told(path.split("."))]
-    return f"COALESCE({', '.join([*found, literal('')])})"
+    return f"COALESCE({_BREAK.join([*found, literal('')])})"
+
+
+_BREAK = ",\n  "
 
 
 def _told(path: Sequence[str]) -> Iterable[str]:
@@ -740,6 +743,8 @@ def _told(path: Sequence[str]) -> Iterable[str]:
         yield held.sql
         return
     top = BY_PATH.get((path[0],))
-    if top is not None and top.kind == "json":
-        steps = "".join(f".{key}" for key in path[1:])
+    if top is not None and top.kind == "list":  # beyond its end there is NULL, and no error
+        yield f"element_at({top.sql}, 1).{path[2].lower()}"
+    elif top is not None and top.kind == "json":
+        steps = "".join("[0]" if key == "0" else f".{key}" for key in path[1:])
         yield f"json_extract_scalar({top.sql}, {literal(f'${steps}')})"

@@ -9,6 +9,7 @@ is refused. Where the two differ in what ctwatch's statements use:
     json_extract of what is no JSON     NULL there, an error here: a macro
     $["a key"]                          $."a key"
     U&'\0007'                            'a' || chr(7)
+    element_at of an array              list_extract, as element_at is of maps alone
     any_match                           NULL when nothing is true and something NULL: a macro
 
 What it cannot stand in for, as nobody has asked Athena itself:
@@ -66,6 +67,7 @@ def _words(piece: str) -> str:
     piece = re.sub(r"\b([xyz]\d*) ->", r"lambda \1:", piece)
     piece = piece.replace("TRY_CAST(json_extract(", "array_of(json_extract(")
     piece = piece.replace(" AS ARRAY(JSON))", ")")
+    piece = re.sub(r"\belement_at\((\w+), 1\)", r"(list_extract(\1, 1))", piece)
     return re.sub(r"\bjson_extract\(", "trino_extract(", piece)
 
 
