@@ -11,7 +11,7 @@ from watch_world import PLACE, PLAIN, World, world_of
 
 from ctwatch.clock import LeapingClock
 from ctwatch.detections import SAMPLE, catalogue
-from ctwatch.errors import AwsError, ForeignError
+from ctwatch.errors import AwsError, CtwatchError, ForeignError
 from ctwatch.history import athena, questions
 from ctwatch.history.athena import Logs
 from ctwatch.history.search import Search, Searcher
@@ -179,6 +179,40 @@ def test_a_workgroup_without_managed_results_is_set_right(world, aws, prepared):
     world.client("athena").update_work_group(WorkGroup="past-history", ConfigurationUpdates=changes)
     assert athena.prepare(LOGS, aws) == ["Athena workgroup past-history"]
     assert list(athena.records(LOGS, aws, scope(0, 1), FEW))
+
+
+def test_so_is_one_that_lets_a_query_read_whatever_it_costs(world, aws, prepared):
+    client, changes = world.client("athena"), {"BytesScannedCutoffPerQuery": 10**13}
+    client.update_work_group(WorkGroup="past-history", ConfigurationUpdates=changes)
+    assert athena.prepare(LOGS, aws) == ["Athena workgroup past-history"]
+    made = client.get_work_group(WorkGroup="past-history")["WorkGroup"]["Configuration"]
+    assert made["BytesScannedCutoffPerQuery"] == 10**12
+
+
+def test_what_would_read_more_than_that_is_refused_beforehand(world, aws, monkeypatch):
+    size = athena.scan_estimate(LOGS, aws, scope()).size
+    monkeypatch.setattr(athena, "CUTOFF", size - 1)
+    with pytest.raises(CtwatchError, match=r"Athena would read \d+ KB, .*: more than the") as told:
+        athena.scan_estimate(LOGS, aws, scope())
+    assert "--since" in told.value.hint
+    assert "--region" in told.value.hint
+    assert athena.scan_estimate(LOGS, aws, scope(regions=REGIONS[:1])).files == DAYS
+    monkeypatch.setattr(athena, "CUTOFF", size)
+    assert athena.scan_estimate(LOGS, aws, scope()).size == size
+
+
+def test_what_reads_more_than_that_is_cancelled(world, aws, prepared):
+    least = 10_000_000  # that AWS takes as a limit
+    body = bytes(least + 1)
+    world.client("s3").put_object(Bucket=BUCKET, Key=key_of(30, REGIONS[0]), Body=body)
+    world.client("athena").update_work_group(
+        WorkGroup="past-history", ConfigurationUpdates={"BytesScannedCutoffPerQuery": least}
+    )
+    with pytest.raises(AwsError, match="was cancelled: Bytes scanned limit was exceeded") as told:
+        list(athena.records(LOGS, aws, scope(30, 31), FEW))
+    assert "--since" in told.value.hint
+    assert list(athena.records(LOGS, aws, scope(0, 1), FEW))
+    athena.prepare(LOGS, aws)
 
 
 def test_what_is_somebody_elses_is_left_alone(world, aws):

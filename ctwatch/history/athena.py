@@ -38,7 +38,14 @@ from ctwatch.inert import one_line
 from ctwatch.parallel import side_by_side
 from ctwatch.permissions import Grant, allow
 from ctwatch.prices import athena_query, cents
-from ctwatch.resources.athena import Catalog, Workgroup, database_name, table_name, workgroup_name
+from ctwatch.resources.athena import (
+    CUTOFF,
+    Catalog,
+    Workgroup,
+    database_name,
+    table_name,
+    workgroup_name,
+)
 from ctwatch.resources.base import Resource
 
 _PAGE = 1000
@@ -159,6 +166,7 @@ def scan_estimate(logs: Logs, aws: Aws, scope: Scope) -> Estimate:
 
     Raises:
         AwsError: the bucket may not be listed.
+        CtwatchError: that is more than Athena lets a query of the workgroup read.
     """
     regions = scope.regions or logs.regions
     root = f"{logs.folder}CloudTrail"
@@ -168,7 +176,14 @@ def scan_estimate(logs: Logs, aws: Aws, scope: Scope) -> Estimate:
         found = list(side_by_side(prefixes, lambda one: _listed(logs, aws, one), _LISTERS))
     except TROUBLE as error:
         raise complaint(error, f"listing the log files in {logs.bucket}") from error
-    return Estimate(sum(one.size for one in found), sum(one.files for one in found))
+    whole = Estimate(sum(one.size for one in found), sum(one.files for one in found))
+    if whole.size > CUTOFF:
+        said = f"Athena would read {shown(whole.size)}, which costs {money(whole.dollars)}"
+        raise CtwatchError(f"{said}: more than the {shown(CUTOFF)} that a query may read", _LESS)
+    return whole
+
+
+_LESS = "Ask for less at once, by --since, --until or --region."
 
 
 def _parts(days: Sequence[date]) -> Iterator[str]:
@@ -370,7 +385,7 @@ def _finishing(athena: Any, aws: Aws, query: str) -> Iterator[Progress]:
 def _failure(status: Any) -> AwsError:
     reason = one_line(status.get("StateChangeReason", "")) or "it does not say why"
     if status["State"] == "CANCELLED":
-        hint = "Somebody stopped it, or it read more than the workgroup allows; run again."
+        hint = _LESS if "limit" in reason.lower() else "Somebody stopped it; run again."
         return AwsError(f"Athena's query was cancelled: {reason}", hint, code="CANCELLED")
     hint = next((hint for word, hint in _HINTS if word in reason.lower()), _AGAIN)
     return AwsError(f"Athena's query failed: {reason}", hint, code="FAILED")
@@ -384,7 +399,7 @@ _MAY_NOT_READ = (
 _HINTS = (
     ("access denied", _MAY_NOT_READ),
     ("kms", _MAY_NOT_READ),
-    ("exhausted", "Ask for less at once, by --since, --until or --region."),
+    ("exhausted", _LESS),
     ("table_not_found", "Run again: the table is made anew."),
     ("bad_data", "A log file is damaged: --from bucket tells which, and reads the rest."),
 )

@@ -26,6 +26,11 @@ from ctwatch.resources.base import TAG, Live, Resource, owner, pairs
 
 TABLE = "cloudtrail"
 ENGINE = "Athena engine version 3"
+CUTOFF = 10**12
+"""Bytes that one query may read; Athena cancels what reads more. Of a terabyte it costs $5.
+
+https://docs.aws.amazon.com/athena/latest/ug/workgroups-setting-control-limits-cloudwatch.html
+"""
 _BEGIN = "2013/11/13"
 """The day on which CloudTrail first delivered anything to anybody."""
 _GONE = "EntityNotFoundException"
@@ -66,8 +71,8 @@ class Workgroup(Resource):
 
     @property
     def wanted(self) -> State:
-        """Results that Athena keeps, whatever a query says, and an engine of a known dialect."""
-        return {"engine": ENGINE, "managed": True, "enforced": True}
+        """Results that Athena keeps, whatever a query says; a known dialect; an end to costs."""
+        return {"engine": ENGINE, "managed": True, "enforced": True, "cutoff": CUTOFF}
 
     @property
     def actions(self) -> Actions:
@@ -92,6 +97,7 @@ class Workgroup(Resource):
             "engine": known.get("EngineVersion", {}).get("SelectedEngineVersion"),
             "managed": known.get("ManagedQueryResultsConfiguration", {}).get("Enabled", False),
             "enforced": known.get("EnforceWorkGroupConfiguration", False),
+            "cutoff": known.get("BytesScannedCutoffPerQuery"),
         }
         return Live(state, owner(tags), tags=pairs(tags))
 
@@ -99,6 +105,7 @@ class Workgroup(Resource):
         """Make it, or set it right."""
         athena = aws.client("athena")
         settings = {
+            "BytesScannedCutoffPerQuery": CUTOFF,
             "EnforceWorkGroupConfiguration": True,
             "EngineVersion": {"SelectedEngineVersion": ENGINE},
             "ManagedQueryResultsConfiguration": {"Enabled": True},

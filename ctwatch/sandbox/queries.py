@@ -66,6 +66,13 @@ class Failure(Exception):  # noqa: N818 - the query fails; that is not an error 
     """Why a query ends as FAILED, in Athena's words."""
 
 
+class CutoffError(Exception):
+    """A query has read more than its workgroup lets one read.
+
+    https://docs.aws.amazon.com/athena/latest/ug/workgroups-setting-control-limits-cloudwatch.html
+    """
+
+
 class Queries:
     """Workgroups, the catalog, and the queries of one account.
 
@@ -303,6 +310,8 @@ class Queries:
             self._execute(query)
         except Failure as failure:
             query.state, query.reason = "FAILED", str(failure)
+        except CutoffError:
+            query.state, query.reason = "CANCELLED", "Bytes scanned limit was exceeded"
         else:
             query.state = "SUCCEEDED"
 
@@ -345,6 +354,9 @@ class Queries:
         for key in keys:
             body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
             query.scanned += len(body)
+            most = self._workgroup(query.call, query.workgroup).get("BytesScannedCutoffPerQuery")
+            if most and query.scanned > most:
+                raise CutoffError
             yield body
 
     def _answer(self, connection: Any, query: _Query, statement: str) -> None:
