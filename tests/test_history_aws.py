@@ -230,27 +230,15 @@ def test_where_no_file_is_of_that_time_athena_is_not_asked(world):
 
 
 ACTOR = f"arn:aws:iam::{PLACE.account}:user/sandbox"
-QUESTIONS = [
-    (),
-    ("ask", "actor", ACTOR, "--around", "1m"),
-    *(
-        pytest.param(one, marks=pytest.mark.exhaustive)
-        for one in (
-            *(("ask", "denied"), ("ask", "denied", "--by", ACTOR), ("ask", "root")),
-            *(("ask", "outside", "--allow", "10.0.0.0/8"), ("ask", "failed-logins")),
-            ("ask", "who-terminated", "i-0123456789abcdef0"),
-            ("ask", "who-changed-security-group", "sg-0123456789abcdef0"),
-            ("ask", "event", "b31716e9"),
-        )
-    ),
-]
+# Each question has its answer from Athena, too, in test_history_sources.
+QUESTIONS = [(), ("ask", "actor", ACTOR, "--around", "1m")]
 
 
 @pytest.mark.parametrize("words", QUESTIONS, ids=" ".join)
 def test_athena_answers_what_the_bucket_answers(world, words):
     told, right = (asked(world, source, *words) for source in ("athena", "bucket"))
     if words:
-        assert sorted(told["rows"], key=str) == sorted(right["rows"], key=str)
+        assert sorted(told["rows"], key=str) == sorted(right["rows"], key=str) != []
         return
     assert told["not_asked"].pop("not_held") == ["insight"]
     assert told["detections"] == [one for one in right["detections"] if one["id"] != "insight"]
