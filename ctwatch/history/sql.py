@@ -731,10 +731,12 @@ def _bracketed(clause: Clause) -> Clause:
 def told(column: Column) -> str:
     """What a column of an answer tells, in SQL: the first of its fields that is there."""
     found = [text for path in column.paths for text in _told(path.split("."))]
-    return f"COALESCE({_BREAK.join([*found, literal('')])})"
+    comma = ",\n  " if len(found) > _FEW else ", "
+    return f"COALESCE({comma.join([*found, literal('')])})"
 
 
-_BREAK = ",\n  "
+_FEW = 2
+"""Fields that people read on one line."""
 
 
 def _told(path: Sequence[str]) -> Iterable[str]:
