@@ -12,6 +12,9 @@ import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cached_property, reduce
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Protocol, TypeAlias
 
 from ctwatch.detections import Detection, Language, Part
@@ -140,15 +143,23 @@ class Column:
 
     def of(self, record: Record) -> str:
         """What a record says there; true and false as JSON writes them."""
-        for path in self.paths:
-            node: Any = record
-            for step in path.split("."):
-                node = _below(node, step)
-            if isinstance(node, bool):
-                return str(node).lower()
-            if isinstance(node, str | int | float):
-                return str(node)
+        for top, ways in self._ways:
+            there = record.get(top)
+            if there is None:
+                continue
+            for steps in ways:
+                if steps and isinstance(there, dict) and steps[0] not in there:
+                    continue  # as it is with most ways of a column that has many
+                text = _text(reduce(_below, steps, there))
+                if text is not None:
+                    return text
         return ""
+
+    @cached_property
+    def _ways(self) -> Sequence[tuple[str, Sequence[Sequence[str]]]]:
+        """The paths, those together that begin with the same field, without it."""
+        split = [path.split(".") for path in self.paths]
+        return [(top, [one[1:] for one in some]) for top, some in groupby(split, itemgetter(0))]
 
 
 def _below(node: Any, step: str) -> Any:
@@ -156,6 +167,13 @@ def _below(node: Any, step: str) -> Any:
     if step == "0":
         return node[0] if isinstance(node, list) and node else None
     return node.get(step) if isinstance(node, dict) else None
+
+
+def _text(node: Any) -> str | None:
+    """What is neither null nor an object or a list, as text."""
+    if isinstance(node, bool):
+        return str(node).lower()
+    return str(node) if isinstance(node, str | int | float) else None
 
 
 def _column(name: str, korean: str, english: str, *paths: str) -> Column:
