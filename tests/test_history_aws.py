@@ -15,7 +15,9 @@ from lacking import listed
 from permitted import Judge, judged
 from watch_world import PLACE, PLAIN, World, world_of
 
+from ctwatch.errors import CtwatchError
 from ctwatch.history import questions
+from ctwatch.history.bucket import _kept
 from ctwatch.sandbox import duck
 
 RNG = random.Random(7)
@@ -113,6 +115,33 @@ def test_of_the_bucket_only_the_time_and_the_regions_are_fetched(world):
     assert fetched("--since", "30d", "--until", "20d") == []
 
 
+def test_of_the_bucket_only_the_days_that_are_asked_for_are_listed(world):
+    """A region's listing ends with the first page that is behind them, however many follow."""
+    watch, now = world.open().watch, world.sandbox.clock.now()
+    region = f"AWSLogs/{watch.place.account}/CloudTrail/us-east-1/"
+    s3, where = world.client("s3"), {"Bucket": watch.bucket.name}
+    keys = [f"{region}{now - timedelta(days=20):%Y/%m/%d}/{at}.json.gz" for at in range(3)]
+    for key in keys:
+        s3.put_object(**where, Key=key, Body=past.zipped([]))
+
+    def listings(*words):
+        with world.sandbox.recording() as calls, pytest.MonkeyPatch.context() as patch:
+            patch.setattr("ctwatch.history.bucket._PAGE", 1)
+            assert world.run("history", "--from", "bucket", *words).code == 0
+        found = [one.call.params for one in calls if one.operation == "ListObjectsV2"]
+        return [one for one in found if one["Prefix"] == region]
+
+    before, within = (
+        listings("--since", f"{days}d", "--until", f"{days - 1}d") for days in (30, 20)
+    )
+    for key in keys:
+        s3.delete_object(**where, Key=key)
+    assert [one["StartAfter"] for one in before] == [
+        f"{region}{now - timedelta(days=30):%Y/%m/%d}/"
+    ]
+    assert len(within) == len(keys) + 1
+
+
 def test_a_cache_fetches_nothing_twice(world, tmp_path):
     words = ("history", "--from", "bucket", "--since", "2h", "--cache", str(tmp_path), "--json")
     first = world.run(*words)
@@ -178,7 +207,73 @@ def test_who_may_not_read_the_bucket_is_told_which_call(world):
     world.refuse = refuse
     ran = world.run("history", "--from", "bucket", "--since", "2h")
     assert ran.code == 1
-    assert "fetching s3://" in ran.err
+    assert "Nothing could be read" in ran.err
+    assert "AWS does not let you read it" in ran.err
+
+
+@pytest.fixture
+def archived(world) -> Iterator[str]:
+    """The key of a log file that a lifecycle rule has moved into an archive."""
+    watch, now = world.open().watch, world.sandbox.clock.now()
+    day = f"AWSLogs/{watch.place.account}/CloudTrail/us-east-1/{now:%Y/%m/%d}"
+    key = f"{day}/{watch.place.account}_CloudTrail_us-east-1_{now:%Y%m%dT%H%MZ}_archived.json.gz"
+    body = past.zipped([past.record(RNG, past.EVERYDAY[0], now, "us-east-1")])
+    s3, where = world.client("s3"), {"Bucket": watch.bucket.name, "Key": key}
+    s3.put_object(**where, Body=body, StorageClass="GLACIER")
+    yield key
+    s3.delete_object(**where)
+
+
+def test_an_archived_file_is_told_of_and_the_others_are_read(world, archived, tmp_path):
+    words = ("--since", "2h", "--detection", "trail-tampering", "--json")
+    with world.sandbox.recording() as calls:
+        ran = world.run("history", "--from", "bucket", *words)
+    [detection] = json.loads(ran.out)["detections"]
+    assert (ran.code, detection["count"]) == (1, 2)
+    assert "1 file not read: archived, and must be restored" in ran.err
+    assert archived in ran.err
+    asked = [one.call.params["Key"] for one in calls if one.operation == "GetObject"]
+    assert asked
+    assert archived not in asked
+    watch = world.open().watch
+    place = tmp_path / watch.bucket.name / archived  # fetched before it was archived
+    place.parent.mkdir(parents=True)
+    place.write_bytes(past.zipped([]))
+    assert world.run("history", "--from", "bucket", *words, "--cache", str(tmp_path)).code == 0
+
+
+def test_athena_passes_over_an_archived_file(world, archived):
+    ran = world.run("history", "--from", "athena", "--since", "2h", "--json")
+    assert ran.code == 0, ran
+    counts = {one["id"]: one["count"] for one in json.loads(ran.out)["detections"]}
+    assert counts["trail-tampering"] == 2
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [("InvalidObjectState", "must be restored"), ("AccessDenied", "does not let you read it")],
+)
+def test_a_file_that_alone_is_refused_is_told_of_and_the_others_are_read(world, code, says):
+    refused = []
+
+    def refuse(_, operation, __):
+        if operation != "GetObject" or refused:
+            return None
+        refused.append(operation)
+        return code, "no"
+
+    world.refuse = refuse
+    ran = world.run("history", "--from", "bucket", "--since", "2h", "--json")
+    assert (ran.code, json.loads(ran.out)["files"] > 0) == (1, True)
+    assert "1 file not read: " in ran.err
+    assert says in ran.err
+
+
+def test_a_file_that_cannot_be_kept_leaves_nothing_behind(tmp_path):
+    (tmp_path / "in the way" / "of it").mkdir(parents=True)
+    with pytest.raises(CtwatchError, match="cannot be written"):
+        _kept(tmp_path / "in the way", b"x")
+    assert [one.name for one in tmp_path.iterdir()] == ["in the way"]
 
 
 def test_every_right_of_its_policy_is_used(world):

@@ -5,33 +5,53 @@ region is listed from the first of the days to the last. Its files are fetched s
 read as they come: they lie on no disk, but for a cache, where there is one. What is there is never
 fetched again, as CloudTrail does not change a file that it has delivered.
 
+What lies in an archive, where a lifecycle rule has put it, cannot be fetched until it is restored:
+it is left out, and told of at the end, as is each file that AWS will not hand out.
+
     https://docs.aws.amazon.com/awscloudtrail/latest/userguide/get-and-view-cloudtrail-log-files.html
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/archived-objects.html
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
 
-from ctwatch.aws import TROUBLE, Aws, complaint, unless
+from ctwatch.aws import TROUBLE, Aws, code_of, complaint
 from ctwatch.delivered import Deliveries
-from ctwatch.errors import CtwatchError
+from ctwatch.errors import AwsError, CtwatchError
 from ctwatch.history.folder import may_hold
 from ctwatch.history.search import Blob, Found, Piece, Searching
+from ctwatch.inert import one_line
 from ctwatch.parallel import side_by_side
 
 _KINDS = ("CloudTrail/", "CloudTrail-Insight/")
 _FETCHING = 16
-_GONE = "was deleted while it was looked for"
+_PAGE = 1000
+"""Keys of one listing, the most that S3 tells at once."""
+_ENOUGH = 200
+"""Files in a row, the first, that AWS may refuse before no other is asked for."""
+_NAMED = 3
+ARCHIVES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+"""The storage classes of which nothing can be fetched at once."""
+_ARCHIVED = "archived, and must be restored before it can be read (aws s3api restore-object)"
+# Why a file is not handed out that others may well be: all else is trouble of the whole.
+# https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html#API_GetObject_Errors
+_WHY = {
+    "NoSuchKey": "deleted while it was looked for",
+    "InvalidObjectState": _ARCHIVED,
+    "AccessDenied": "AWS does not let you read it (AccessDenied)",
+}
 
 
 @dataclass(frozen=True)
 class _Object:
     key: str
     size: int
+    archived: bool = False
 
 
 @dataclass
@@ -50,7 +70,8 @@ class Bucket:
     objects: Sequence[_Object]
     cache: Path | None = None
     notes: Sequence[str] = ()
-    _doubts: list[str] = field(default_factory=list)
+    _refused: dict[str, list[str]] = field(default_factory=dict)
+    _had: bool = False
 
     @property
     def what(self) -> str:
@@ -59,43 +80,77 @@ class Bucket:
 
     @property
     def size(self) -> int:
-        """Bytes of its files."""
-        return sum(one.size for one in self.objects)
+        """Bytes of its files, as far as they are not archived."""
+        return sum(one.size for one in self._at_hand)
 
     @property
     def total(self) -> float:
         """The same."""
         return self.size
 
+    @cached_property
+    def _at_hand(self) -> list[_Object]:
+        """The files that are no archive's, or lie in the cache."""
+        return [one for one in self.objects if not one.archived or self._cached(one.key)]
+
     @property
     def doubts(self) -> Sequence[str]:
-        """Files that could not be had."""
-        return self._doubts
+        """Files that could not be had, a line for each reason."""
+        fetched = {one.key for one in self._at_hand}
+        archived = [one.key for one in self.objects if one.key not in fetched]
+        reasons = {_ARCHIVED: archived} if archived else {}
+        for why, keys in self._refused.items():
+            reasons[why] = [*reasons.get(why, ()), *keys]
+        return [self._line(why, keys) for why, keys in reasons.items()]
+
+    def _line(self, why: str, keys: Sequence[str]) -> str:
+        several = "1 file" if len(keys) == 1 else f"{len(keys):,} files"
+        named = ", ".join(f"{self.what}/{one_line(key)}" for key in keys[:_NAMED])
+        return f"{several} not read: {why}: {named}{', …' if len(keys) > _NAMED else ''}"
 
     def through(self, searching: Searching) -> Iterator[tuple[float, Found]]:
         """Fetch and search them.
 
         Raises:
-            AwsError: AWS does not hand one out.
+            AwsError: AWS hands none out, or cannot be asked.
         """
-        fetched = side_by_side(self.objects, self._fetched, _FETCHING)
+        fetched = side_by_side(self._at_hand, self._fetched, _FETCHING)
         for found in searching.through(one for one in fetched if one is not None):
             yield found.size, found
+        if not self._had and self.doubts:
+            raise AwsError("Nothing could be read", " ".join(self.doubts))
 
     def _fetched(self, one: _Object) -> Piece | None:
-        place = self._place(one.key)
-        if place and place.exists():
+        place = self._cached(one.key)
+        content = None if place else self._content(one.key)
+        if not place and content is None:
+            return None
+        self._had = True
+        if place or content is None:
             return place
-        try:
-            ask = partial(self.aws.s3.get_object, Bucket=self.where.bucket, Key=one.key)
-            answer: Any = unless(ask, "NoSuchKey")
-            if answer is None:
-                self._doubts.append(f"s3://{self.where.bucket}/{one.key} {_GONE}")
-                return None
-            content = answer["Body"].read()
-        except TROUBLE as error:
-            raise complaint(error, f"fetching s3://{self.where.bucket}/{one.key}") from error
+        place = self._place(one.key)
         return _kept(place, content) if place else Blob(one.key, content)
+
+    def _content(self, key: str) -> bytes | None:
+        """What a file holds; None where it alone is not to be had.
+
+        Raises:
+            AwsError: it is trouble with more than the one, or none of many is.
+        """
+        try:
+            answer: Any = self.aws.s3.get_object(Bucket=self.where.bucket, Key=key)
+            return bytes(answer["Body"].read())
+        except TROUBLE as error:
+            keys = self._refused.setdefault(_WHY.get(code_of(error), ""), [])
+            keys.append(key)
+            if code_of(error) not in _WHY or (len(keys) >= _ENOUGH and not self._had):
+                raise complaint(error, f"fetching {self.what}/{key}") from error
+            return None
+
+    def _cached(self, key: str) -> Path | None:
+        """Where it is in the cache; None where it is not."""
+        place = self._place(key)
+        return place if place and place.exists() else None
 
     def _place(self, key: str) -> Path | None:
         """Where it is kept; one whose name leads out of the folder is kept nowhere."""
@@ -109,13 +164,23 @@ def _kept(place: Path, content: bytes) -> Path:
     """Keep a file, whole or not at all, for its user alone."""
     try:
         _make_private(place.parent)
-        with NamedTemporaryFile(dir=place.parent, prefix=".", delete=False) as unfinished:  # 0600
-            unfinished.write(content)
-        Path(unfinished.name).replace(place)
+        _write(place, content)
     except OSError as error:
         hint = "Name another folder, or leave --cache out."
         raise CtwatchError(f"--cache: {place} cannot be written: {error.strerror}", hint) from error
     return place
+
+
+def _write(place: Path, content: bytes) -> None:
+    with NamedTemporaryFile(dir=place.parent, prefix=".", delete=False) as unfinished:  # 0600
+        part = Path(unfinished.name)
+        try:
+            unfinished.write(content)
+            unfinished.close()
+            part.replace(place)
+        except BaseException:  # Ctrl-C, too
+            part.unlink(missing_ok=True)
+            raise
 
 
 def _make_private(folder: Path) -> None:
@@ -169,9 +234,13 @@ def _folders(aws: Aws, name: str, prefix: str) -> list[str]:
 
 
 def _listed(aws: Aws, name: str, folder: str, *, since: datetime, until: datetime) -> list[_Object]:
-    """The log files of a region, from the day before the time to the day after it."""
+    """The log files of a region, from the day on which the time begins to the day after it."""
     pages = aws.s3.get_paginator("list_objects_v2").paginate(
-        Bucket=name, Prefix=folder, StartAfter=f"{folder}{since:%Y/%m/%d}/"
+        Bucket=name,
+        Prefix=folder,
+        StartAfter=f"{folder}{since:%Y/%m/%d}/",
+        OptionalObjectAttributes=["RestoreStatus"],
+        PaginationConfig={"PageSize": _PAGE},
     )
     end = f"{folder}{until + timedelta(days=1):%Y/%m/%d}0"  # behind all of that day
     found: list[_Object] = []
@@ -180,5 +249,14 @@ def _listed(aws: Aws, name: str, folder: str, *, since: datetime, until: datetim
             if one["Key"] > end:
                 return found
             if may_hold(one["Key"].rpartition("/")[2], since, until, ()):
-                found.append(_Object(one["Key"], one["Size"]))
+                found.append(_Object(one["Key"], one["Size"], _archived(one)))
     return found
+
+
+def _archived(one: Any) -> bool:
+    """Whether it lies in an archive and no copy of it is restored.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_RestoreStatus.html
+    """
+    restored = "RestoreExpiryDate" in one.get("RestoreStatus", {})
+    return one.get("StorageClass") in ARCHIVES and not restored

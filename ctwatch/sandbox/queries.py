@@ -29,6 +29,11 @@ from ctwatch.sandbox.calls import Account, Call, Forward, Handler, Refusal
 _INVALID = "InvalidRequestException"
 _ABSENT = "EntityNotFoundException"
 _LARGEST_PAGE = 1000
+_ARCHIVES = {"GLACIER", "DEEP_ARCHIVE"}
+"""Storage classes whose objects Athena passes over, where the table does not ask for restored ones.
+
+    https://docs.aws.amazon.com/athena/latest/ug/querying-glacier.html
+"""
 _STEPS = ("QUEUED", "RUNNING")
 _SOURCE = re.compile(r'\bFROM\s+"?(\w+)"?\."?(\w+)"?')
 _REGIONS = re.compile(r"\bregion IN \(([^)]*)\)")
@@ -348,11 +353,13 @@ class Queries:
         s3 = self._account.client("s3", query.call.region)
         try:
             pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/")
-            keys = [one["Key"] for page in pages for one in page.get("Contents", [])]
+            found = [one for page in pages for one in page.get("Contents", [])]
         except s3.exceptions.NoSuchBucket:
             raise Failure(f"The specified bucket does not exist (Bucket: {bucket})") from None
-        for key in keys:
-            body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        for one in found:
+            if one.get("StorageClass") in _ARCHIVES:
+                continue
+            body = s3.get_object(Bucket=bucket, Key=one["Key"])["Body"].read()
             query.scanned += len(body)
             most = self._workgroup(query.call, query.workgroup).get("BytesScannedCutoffPerQuery")
             if most and query.scanned > most:
