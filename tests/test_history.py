@@ -342,6 +342,66 @@ def test_hours_without_a_record_are_a_gap(ran, tmp_path):
     assert (ran.code, "2026-11-02 00:00 UTC" in ran.out) == (3, True)
 
 
+def test_a_region_that_falls_silent_or_begins_late_is_a_gap(ran, tmp_path):
+    """However short it was busy; what was never busy for a day tells nothing by itself."""
+    hours = {
+        "us-east-1": range(100),
+        "eu-west-1": range(40),
+        "eu-north-1": range(70, 100),
+        "ap-south-1": range(30, 42),
+        "sa-east-1": range(0, 100, 3),
+    }
+    several = [
+        past.record(RNG, past.EVERYDAY[0], past.BEGIN + timedelta(hours=hour), region)
+        for region, busy in hours.items()
+        for hour in busy
+    ]
+    (tmp_path / "one.json.gz").write_bytes(past.zipped(several))
+    end = f"{past.BEGIN + timedelta(hours=100):%Y-%m-%dT%H:%MZ}"
+    ran("ask", "gaps", "--until", end, "--json", logs=tmp_path)
+    told = [(each["region"], each["start"][8:13], each["hours"]) for each in ran.document["gaps"]]
+    assert told == [("eu-north-1", "01T00", 70), ("eu-west-1", "02T16", 60)]
+    assert ran.code == 3
+
+
+BLIND = {"eventSelectors": [{"includeManagementEvents": False}]}
+EVERY = {"eventSelectors": [{"includeManagementEvents": True, "readWriteType": "All"}]}
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "told", "code"),
+    [
+        ("StopLogging", {}, 1, 3),
+        ("DeleteTrail", {}, 1, 3),
+        ("StopLogging", {"errorCode": "TrailNotFoundException"}, 0, 0),
+        ("UpdateTrail", {"requestParameters": {"isMultiRegionTrail": False}}, 1, 3),
+        ("UpdateTrail", {"requestParameters": {"enableLogFileValidation": True}}, 1, 0),
+        ("PutEventSelectors", {"requestParameters": BLIND}, 1, 3),
+        ("PutEventSelectors", {"requestParameters": EVERY}, 1, 0),
+        ("StartLogging", {}, 1, 0),
+        ("CreateTrail", {}, 1, 0),
+    ],
+)
+def test_what_stopped_the_logging_is_a_gap(ran, name, fields, told, code):
+    call = (1, "cloudtrail", name, False, "role")
+    file = Path("one.json.gz")
+    file.write_bytes(past.zipped([one(call, timedelta(), **fields)]))
+    ran("ask", "gaps", logs=file)
+    assert (ran.code, ran.out.count(name)) == (code, told)
+    assert ("No gap." in ran.err) == (code == 0)
+
+
+def test_a_time_before_the_first_record_may_be_no_gap_and_that_is_said(ran, tmp_path):
+    """It is one all the same: a trail that was stopped before and began anew looks like it."""
+    (tmp_path / "one.json.gz").write_bytes(past.zipped([one(STOP, timedelta(hours=9))]))
+    ran("ask", "gaps", "--since", "2026-11-01T00:00Z", logs=tmp_path)
+    assert (ran.code, "anywhere" in ran.out) == (3, True)
+    assert "it is no gap: ask with --since 2026-11-01T09:00Z." in ran.err
+    ran("ask", "gaps", "--since", "2026-11-01T09:00Z", logs=tmp_path)
+    assert "anywhere" not in ran.out
+    assert "it is no gap" not in ran.err
+
+
 def test_processes_find_what_one_finds(logs):
     files = sorted(logs.rglob("*.gz")) * 3
     search = Search((stops(),))

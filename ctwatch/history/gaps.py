@@ -2,18 +2,26 @@
 
 An account in which anybody works has records in every hour, and so has each region in which
 something runs by itself. A region where most hours are empty is quiet, and its empty hours tell
-nothing; it counts towards all regions together.
+nothing; it counts towards all regions together. What a region is, it is between its first record
+and its last: one that has fallen silent was busy all the same, and its silence is what counts.
 
 Pure.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+
+from ctwatch.history.events import Record
+from ctwatch.notifier.changes import consequences
 
 _HOUR = timedelta(hours=1)
 BUSY = 0.5
 """Of a region's hours, how many must have records for the others to tell something."""
+_DAY = 24
+"""Hours with records that a region must have to be known by them, and not by the whole time."""
+_LESS = frozenset({"blinds", "single_region", "no_global_events", "no_organization"})
+"""What follows from a change of a trail that records less from then on."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +76,30 @@ def gaps(
     return [*everywhere, *found]
 
 
+def unbegun(found: Iterable[Gap], counted: Mapping[tuple[str, str], int]) -> Gap | None:
+    """The gap before the first record of all: it may be that nothing was to be recorded yet."""
+    first = min(filter(None, (_hour(text) for _, text in counted)), default=None)
+    return next((one for one in found if not one.region and one.end == first), None)
+
+
+def succeeded(record: Record) -> bool:
+    """Whether a call did what it was to do."""
+    return not record.get("errorCode")
+
+
+def ends_logging(record: Record) -> bool:
+    """Whether a call that succeeded stopped a trail, or left less for it to record."""
+    name = str(record.get("eventName"))
+    told = consequences("cloudtrail", name, record.get("requestParameters"))
+    return name in {"StopLogging", "DeleteTrail"} or not _LESS.isdisjoint(told)
+
+
 def _busy(hours: set[datetime], start: datetime, end: datetime) -> bool:
-    inside = sum(start <= one < end for one in hours)
-    return inside >= BUSY * ((end - start) / _HOUR)
+    """Whether most hours have records, of the whole time or of that which is a region's own."""
+    inside = [one for one in hours if start <= one < end]
+    if len(inside) >= _DAY:
+        start, end = min(inside), max(inside) + _HOUR
+    return len(inside) >= BUSY * ((end - start) / _HOUR)
 
 
 def _gaps(region: str, hours: set[datetime], start: datetime, end: datetime) -> Iterator[Gap]:

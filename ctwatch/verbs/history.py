@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ctwatch.detections import Detection, Names
     from ctwatch.digests import Looked
     from ctwatch.history.catalogue import Asked
+    from ctwatch.history.gaps import Gap
     from ctwatch.history.questions import Condition, Question
     from ctwatch.history.records import Seen
     from ctwatch.history.search import Finding
@@ -735,14 +736,15 @@ def _event(options: Options, where: Where, event_id: str) -> int:
 def _gaps(options: Options, where: Where) -> int:
     """When nothing was recorded: hours without a record, what stopped the logging, broken digests.
 
-    A region counts by itself where most of its hours have records. The digest files, by which
-    CloudTrail vouches for what it delivered, are checked with --from bucket alone, as that takes
-    every log file.
+    A region counts by itself where most of its hours have records, from its first record to its
+    last. Calls that stopped a trail or left it less to record are gaps; those that began one are
+    told, too; what failed is not. The digest files, by which CloudTrail vouches for what it
+    delivered, are checked with --from bucket alone, as that takes every log file.
 
     \b
     Exit code 0: no gap.  3: there is one.  1: not all could be found out.
     """  # noqa: D301 - \b is click's mark for lines that stay as they are
-    from ctwatch.history.gaps import gaps
+    from ctwatch.history.gaps import ends_logging, gaps, succeeded
     from ctwatch.history.questions import stops
     from ctwatch.history.tally import Rows
     from ctwatch.history.told import gaps_json
@@ -751,22 +753,29 @@ def _gaps(options: Options, where: Where) -> int:
     if where.sql:
         return _gaps_statements(options, where)
     look = _opened(options, where, hours=True)
-    question = stops().only(*_regional(look))
+    question = replace(stops().only(*_regional(look)), whole=True)
     stopped, screen = Rows(question), options.screen
-    seen = _search(options, look, [question], stopped.add, hours=True)
+
+    def take(one: "Finding") -> None:
+        if succeeded(one.record or {}):
+            stopped.add(one)
+
+    seen = _search(options, look, [question], take, hours=True)
     counted = {
         (region, hour): count
         for (region, hour), count in seen.hours.items()
         if not look.regions or region in look.regions
     }
     found = gaps(counted, look.since, look.until)
+    ended = any(ends_logging(one.record or {}) for one in stopped.rows)
     digests, unknown = _digests(look)
     if options.as_json:
         screen.json(gaps_json(found, stopped, digests, look.source.what, seen))
     else:
         screen.data(*gaps_view(found, stopped, digests or (), look.zone, where.tongue))
-        if not (found or stopped.count or digests):
+        if not (found or ended or digests):
             screen.talk("No gap.")
+    _tell_unbegun(options, look, found, counted)
     if digests is None:
         screen.talk("Digest files are not checked: that takes every log file, --from bucket.")
     for one in unknown:
@@ -774,7 +783,21 @@ def _gaps(options: Options, where: Where) -> int:
     code = _end(options, look, seen)
     if code or unknown:
         return code or COULD_NOT
-    return NOT_AS_PROMISED if found or digests else AS_PROMISED
+    return NOT_AS_PROMISED if found or ended or digests else AS_PROMISED
+
+
+def _tell_unbegun(
+    options: Options, look: Look, found: "Sequence[Gap]", counted: Mapping[tuple[str, str], int]
+) -> None:
+    """Say of a gap before the first record that it may be none."""
+    from ctwatch.history.gaps import unbegun
+
+    if early := unbegun(found, counted):
+        first = early.end.astimezone(look.zone)
+        options.screen.talk(
+            f"Nothing is recorded before {first:%Y-%m-%d %H:%M %Z}. If that is when the trail "
+            f"was made, it is no gap: ask with --since {early.end:%Y-%m-%dT%H:%MZ}."
+        )
 
 
 def _digests(look: Look) -> "tuple[list[Looked] | None, list[str]]":
