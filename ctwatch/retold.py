@@ -210,6 +210,8 @@ def seen_line(seen: Seen, source: str, zone: tzinfo) -> str:
     """What was gone through."""
     files = f" in {seen.files:,} {_plural('file', seen.files)}" if seen.files else ""
     span = f", {_when(seen.first, zone)} to {_when(seen.last, zone)}" if seen.records else ""
+    if seen.sifted:
+        return f"{seen.records:,} {_plural('record', seen.records)} came back of {source}{span}."
     return f"Of {seen.records:,} {_plural('record', seen.records)}{files} of {source}{span}."
 
 

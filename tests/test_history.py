@@ -291,6 +291,33 @@ def test_what_is_wrong_is_said_in_a_sentence(ran, words, says):
     assert says in ran.err
 
 
+def test_a_region_of_which_there_is_no_record_is_told(ran):
+    for words in ((), ("ask", "root"), ("ask", "gaps")):
+        ran(*words, "--region", "ap-northeast-2", "--region", "ap-northeast-22")
+        assert ran.code == 1
+        said = "No record of region ap-northeast-22. Did you mean ap-northeast-2?"
+        assert said in " ".join(ran.err.split())
+        assert ran(*words, "--region", "ap-northeast-22").code == 1
+        assert said in " ".join(ran.err.split())
+        assert ran(*words, "--region", "ap-northeast-2").code != 1
+        assert "No record of region" not in ran.err
+
+
+def test_a_page_that_cannot_be_written_is_told_before_anything_is_read(ran, tmp_path):
+    ran("--html", str(tmp_path / "gone" / "page.html"))
+    assert (ran.code, ran.out) == (1, "")
+    assert "--html:" in ran.err
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_page_is_written_after_what_could_not_be_read_was_told(ran, tmp_path):
+    (tmp_path / "cut.json.gz").write_bytes(past.zipped([ROOT])[:-20])
+    page = tmp_path / "page.html"
+    ran("--html", str(page), logs=tmp_path / "cut.json.gz")
+    assert (ran.code, page.exists()) == (1, True)
+    assert ran.err.index("cut: its end is missing") < ran.err.index("Written: ")
+
+
 def test_a_folder_without_log_files_is_no_answer(ran, tmp_path):
     (tmp_path / "notes.txt").write_text("hello")
     for place in (tmp_path, tmp_path / "gone"):

@@ -85,6 +85,34 @@ def test_only_the_regions_that_are_asked_for_are_asked(world):
     assert {one.call.region for one in calls if one.operation == "LookupEvents"} == {"eu-west-1"}
 
 
+@pytest.mark.parametrize("source", ["lookup", "bucket", "athena"])
+def test_a_region_that_the_account_has_not_is_refused(world, source):
+    with world.sandbox.recording() as calls:
+        ran = world.run("history", "ask", "root", "--from", source, "--region", "us-eats-1")
+    assert (ran.code, ran.out) == (2, "")
+    assert "--region: the account has no region 'us-eats-1'" in ran.err
+    assert "Did you mean us-east-1?" in ran.err
+    told = {"LookupEvents", "ListObjectsV2", "StartQueryExecution"}
+    assert not told.intersection(one.operation for one in calls)
+
+
+@pytest.mark.parametrize(
+    ("source", "question", "sifted"),
+    [
+        ("lookup", "failed-logins", True),
+        ("lookup", "root", False),
+        ("bucket", "failed-logins", False),
+        ("athena", "root", True),
+        ("athena", "gaps", False),
+    ],
+)
+def test_what_came_back_is_not_told_as_all_that_there_is(world, source, question, sifted):
+    ran = world.run("history", "ask", question, "--from", source, "--since", "2h")
+    [last] = [one for one in ran.err_lines if re.match(r"(Of )?\d+ records? ", one)]
+    assert (" came back of " in last) == sifted
+    assert last.startswith("Of ") != sifted
+
+
 def test_only_the_events_that_can_be_meant_are_looked_up(world):
     def looked_up(*words):
         with world.sandbox.recording() as calls:

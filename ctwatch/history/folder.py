@@ -29,12 +29,14 @@ class Listing:
         size: their bytes.
         others: files of a folder whose names are no log file's.
         early: files that by their names are of another time or region.
+        regions: of these, as far as they were named.
     """
 
     files: tuple[Path, ...]
     size: int
     others: int = 0
     early: int = 0
+    regions: frozenset[str] = frozenset()
 
 
 def listed(
@@ -56,6 +58,7 @@ def listed(
     """
     files: dict[Path, None] = {}
     others = early = 0
+    passed: set[str] = set()
     for place in places:
         for one in _below(place):
             if one != place and not one.name.endswith(ENDINGS):
@@ -64,11 +67,13 @@ def listed(
                 files[one] = None
             else:
                 early += 1
+                passed.update(NAME.findall(one.name)[0][1:2])
     if not files and not early:
         named = ", ".join(map(str, places))
         hint = f"Files whose names end in {', '.join(ENDINGS)} are read from a folder."
         raise ConfigError(f"--from: there is no log file in {named}", hint)
-    return Listing(tuple(files), sum(one.stat().st_size for one in files), others, early)
+    size = sum(one.stat().st_size for one in files)
+    return Listing(tuple(files), size, others, early, frozenset(passed))
 
 
 def _below(place: Path) -> Iterator[Path]:

@@ -87,6 +87,7 @@ class Seen:
         last: the last.
         hours: records by region and hour, ("us-east-1", "2026-11-21T09"), where that was asked for.
         troubles: why something could not be read -> the names of the files.
+        sifted: whether only what may be meant came here, and not all that there is.
     """
 
     files: int = 0
@@ -95,6 +96,7 @@ class Seen:
     last: str = ""
     hours: dict[tuple[str, str], int] = field(default_factory=dict)
     troubles: dict[str, list[str]] = field(default_factory=dict)
+    sifted: bool = False
 
     def __ior__(self, other: "Seen") -> Self:
         """Take what another has seen to it."""

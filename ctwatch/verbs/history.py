@@ -23,11 +23,12 @@ if TYPE_CHECKING:
     from ctwatch.config import Config, RuleConfig
     from ctwatch.detections import Detection, Names
     from ctwatch.digests import Looked
+    from ctwatch.errors import CtwatchError
     from ctwatch.history.catalogue import Asked
     from ctwatch.history.gaps import Gap
     from ctwatch.history.questions import Condition, Question
     from ctwatch.history.records import Seen
-    from ctwatch.history.search import Finding
+    from ctwatch.history.search import Finding, Searching
     from ctwatch.history.sources import Source
     from ctwatch.history.statements import Scope
     from ctwatch.history.tally import Tally
@@ -169,6 +170,8 @@ def _past(options: Options, where: Where, wanted: Sequence[str], html: Path | No
 
     if where.sql:
         return _tally_statement(options, where, wanted)
+    if html:
+        _check_place(html)
     look = _opened(options, where)
     asked = _asked(look, wanted)
     tallies = _tallies(asked, look.zone)
@@ -191,10 +194,35 @@ def _past(options: Options, where: Where, wanted: Sequence[str], html: Path | No
         screen.data(*past_view(past, where.tongue))
         for line in not_asked_lines(past):
             screen.talk(line)
+    code = _end(options, look, seen)
     if html:
         _write(html, past, where.tongue)
         screen.talk(f"Written: {html}")
-    return _end(options, look, seen)
+    return code
+
+
+def _check_place(file: Path) -> None:
+    """Make sure that a file can be written there, before much time goes into it.
+
+    Raises:
+        CtwatchError: it cannot.
+    """
+    unfinished = _unfinished(file)
+    try:
+        unfinished.touch()
+        unfinished.unlink()
+    except OSError as error:
+        raise _unwritable(file, error) from error
+
+
+def _unfinished(file: Path) -> Path:
+    return file.with_name(f".{file.name}.unfinished")
+
+
+def _unwritable(file: Path, error: OSError) -> "CtwatchError":
+    from ctwatch.errors import CtwatchError
+
+    return CtwatchError(f"--html: {file} cannot be written: {error.strerror}")
 
 
 def _write(file: Path, past: "Past", language: Literal["en", "ko"]) -> None:
@@ -203,15 +231,14 @@ def _write(file: Path, past: "Past", language: Literal["en", "ko"]) -> None:
     Raises:
         CtwatchError: the file cannot be written.
     """
-    from ctwatch.errors import CtwatchError
     from ctwatch.history.page import page
 
-    unfinished = file.with_name(f".{file.name}.unfinished")
+    unfinished = _unfinished(file)
     try:
         unfinished.write_text(page(past, language), "utf-8")
         unfinished.replace(file)
     except OSError as error:
-        raise CtwatchError(f"--html: {file} cannot be written: {error.strerror}") from error
+        raise _unwritable(file, error) from error
 
 
 def _tallies(asked: "Asked", zone: tzinfo) -> "dict[tuple[str, str], Tally]":
@@ -240,6 +267,7 @@ class Look:
         regions: none for all.
         holds: whether the source tells what a question goes by.
         rules: of the config.
+        sifted: whether the source hands on only what a search may mean.
     """
 
     source: "Source"
@@ -251,6 +279,7 @@ class Look:
     regions: tuple[str, ...]
     holds: "Callable[[Question], bool]" = lambda _: True
     rules: "Sequence[RuleConfig]" = ()
+    sifted: "Callable[[Searching], bool]" = lambda _: False
 
 
 def _opened(options: Options, where: Where, *, hours: bool = False) -> Look:
@@ -290,6 +319,8 @@ def _of_aws(options: Options, where: Where, *, hours: bool) -> Look:
 
     watch = opened(options.choice)
     aws, zone = watch.aws, _zone(watch.config)
+    for one in where.regions:
+        _check_region(one, aws.regions())
     now = aws.time()
     since, until = _times(where, now, zone, KEPT)
     # AWS tells whole seconds, and what has just happened counts, too.
@@ -299,7 +330,23 @@ def _of_aws(options: Options, where: Where, *, hours: bool) -> Look:
         source = _REMOTE[where.places[0]](_Asking(options, where, span, hours), watch)
     names = names_of(watch.config, watch.watch.place, keys, watch.existing)
     known, rules = watch.config.known, watch.config.rules
-    return Look(source, *span, zone, known, names, where.regions, _holding(where), rules)
+    sifted = _SIFTED[where.places[0]]
+    return Look(source, *span, zone, known, names, where.regions, _holding(where), rules, sifted)
+
+
+def _check_region(name: str, known: Sequence[str]) -> None:
+    """Make sure that an account has a region.
+
+    Raises:
+        ConfigError: it has none of that name.
+    """
+    from ctwatch.config import nearest
+    from ctwatch.errors import ConfigError
+
+    if name not in known:
+        near = nearest(name, known)
+        hint = f"Did you mean {near}?" if near else f"There are {', '.join(known)}."
+        raise ConfigError(f"--region: the account has no region {name!r} enabled", hint)
 
 
 _Span = tuple[datetime, datetime]
@@ -363,6 +410,11 @@ _REMOTE: "Mapping[str, Callable[[_Asking, Opened], Source]]" = {
     "athena": _athena,
     "bucket": _bucket,
     "lookup": _lookup,
+}
+_SIFTED: "Mapping[str, Callable[[Searching], bool]]" = {
+    "athena": lambda searching: not searching.search.hours,
+    "bucket": lambda _: False,
+    "lookup": lambda searching: searching.named is not None,
 }
 
 
@@ -512,7 +564,10 @@ def _search(
     from ctwatch.history.questions import Between
     from ctwatch.history.records import Seen
     from ctwatch.history.search import Search, Searching
+    from ctwatch.history.sources import Files
 
+    # By the hours it is known of which regions there are records.
+    hours = hours or (bool(look.regions) and isinstance(look.source, Files))
     early, late = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
     span = Between.of(look.since or early, look.until or late)
     since, until = span.since if look.since else "", span.until if look.until else ""
@@ -528,6 +583,7 @@ def _search(
                 take(one)
             done += progress
             tell(done)
+        seen.sifted = look.sifted(searching)
     return seen
 
 
@@ -541,13 +597,30 @@ def _end(options: Options, look: Look, seen: "Seen") -> int:
 
     for sentence, loss in troubles_view(seen, whole=options.verbose):
         options.screen.talk(sentence, "yellow" if loss else "")
-    for line in look.source.doubts:
+    doubts = [*look.source.doubts, *_unseen(look, seen)]
+    for line in doubts:
         options.screen.talk(line, "yellow")
     for line in look.source.notes:
         options.screen.talk(line)
     options.screen.talk(seen_line(seen, look.source.what, look.zone))
-    amiss = look.source.doubts or any(map(is_loss, seen.troubles))
+    amiss = doubts or any(map(is_loss, seen.troubles))
     return COULD_NOT if amiss else AS_PROMISED
+
+
+def _unseen(look: Look, seen: "Seen") -> list[str]:
+    """The regions that were asked for and of which files hold no record; nobody else knows them."""
+    from ctwatch.config import nearest
+    from ctwatch.history.sources import Files
+
+    if not isinstance(look.source, Files):
+        return []
+    found = {region for region, _ in seen.hours}
+    near = {one: nearest(one, found | look.source.listing.regions) for one in look.regions}
+    return [
+        f"No record of region {one}." + f" Did you mean {near[one]}?" * (near[one] not in {"", one})
+        for one in look.regions
+        if one not in found
+    ]
 
 
 # The standing questions
