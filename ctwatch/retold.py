@@ -30,7 +30,12 @@ _NAMED = 3
 _WORDS: Mapping[str, Mapping[Language, str]] = {
     "never": {"en": "never", "ko": "없음"},
     "times": {"en": "{:,} times on {:,} days", "ko": "{1:,}일 동안 {0:,}번"},
+    "times on a day": {"en": "{:,} times on one day", "ko": "하루에 {:,}번"},
     "once": {"en": "once", "ko": "한 번"},
+    "of": {"en": "of {}", "ko": "대상 {}"},
+    "by": {"en": "by {}", "ko": "주체 {}"},
+    "from address": {"en": "from {}", "ko": "주소 {}"},
+    "in": {"en": "in {}", "ko": "리전 {}"},
     "noisiest": {"en": "most by", "ko": "가장 잦은 주체"},
     "saves": {
         "en": 'except: {{{0}: ["{1}"]}} would leave out {2:,} of {3:,}',
@@ -70,6 +75,8 @@ def past_view(past: Past, language: Language) -> Iterator[RenderableType]:
 def _often(tally: Tally, language: Language) -> str:
     if tally.count <= 1:
         return _WORDS["once" if tally.count else "never"][language]
+    if len(tally.days) == 1:
+        return _WORDS["times on a day"][language].format(tally.count)
     return _WORDS["times"][language].format(tally.count, len(tally.days))
 
 
@@ -82,7 +89,7 @@ def sparkline(counts: Sequence[int]) -> str:
 
 def _details(tally: Tally, zone: tzinfo, language: Language) -> Iterator[RenderableType]:
     for one in tally.newest:
-        yield Hanging(Text("  · "), Text(_said(one, zone)))
+        yield Hanging(Text("  · "), Text(_said(one, zone, language)))
     noisy = [f"{who} {count:,}" for who, count in tally.noisiest]
     if noisy:
         words = ", ".join(one_line(one, 2 * _LONGEST) for one in noisy)
@@ -101,14 +108,18 @@ def _left_out(
         yield Hanging(Text("  · "), Text(said))
 
 
-def _said(one: Finding, zone: tzinfo) -> str:
-    """One finding on a line: when, what, of what, by whom, from where, and why not."""
+def _said(one: Finding, zone: tzinfo, language: Language) -> str:
+    """One finding on a line: when, what, and as far as it says, of what, why not, by whom, where."""
     told = finding_values(one)
-    failed = f" ({told['result']})" if told["result"] else ""
-    did = f"{told['event']} of {told['target']}" if told["target"] else told["event"]
-    places = [f"by {told['actor']}", f"from {told['address']}", f"in {told['region']}"]
-    said = f"{_when(one.time, zone)} {did}{failed} {' '.join(places)}"
-    return one_line(said, 4 * _LONGEST)
+    failed = f"({told['result']})" if told["result"] else ""
+    named = (("by", "actor"), ("from address", "address"), ("in", "region"))
+    target, *places = [
+        _WORDS[word][language].format(told[name]) if told[name] else ""
+        for word, name in (("of", "target"), *named)
+    ]
+    return one_line(
+        " ".join((_when(one.time, zone), told["event"], target, failed, *places)), 4 * _LONGEST
+    )
 
 
 def _when(time: str, zone: tzinfo) -> str:

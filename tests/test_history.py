@@ -151,6 +151,40 @@ def test_it_speaks_korean(ran):
     assert "root-login" not in ran.out
 
 
+def test_one_day_is_no_days(ran):
+    words = ("--detection", "trail-tampering", "--since", "2026-11-04T00:00Z")
+    assert "4 times on one day" in ran(*words).out
+    assert "하루에 4번" in ran(*words, "--language", "ko").out
+
+
+def test_a_finding_names_no_place_that_it_has_not(ran, tmp_path):
+    """An Insights event was made by nobody, from nowhere."""
+    [insight] = catalogue()["insight"].fires_on(SAMPLE)[:1]
+    file = tmp_path / "insight.json"
+    file.write_text(json.dumps({**insight["detail"], "awsRegion": "us-east-1"}))
+    words = ("--detection", "insight")
+    [said] = [line for line in ran(*words, logs=file).out.splitlines() if " · " in line]
+    assert said.endswith("in us-east-1")
+    assert not re.search(r" by | from ", said)
+    [said] = [
+        line
+        for line in ran(*words, "--language", "ko", logs=file).out.splitlines()
+        if " · " in line
+    ]
+    assert said.endswith("리전 us-east-1")
+
+
+def test_what_is_called_like_a_log_file_and_is_none_is_told(ran, tmp_path):
+    inside = tmp_path / "x.json.gz"
+    inside.mkdir()
+    (inside / "one.json.gz").write_bytes(past.zipped([ROOT]))
+    (tmp_path / "gone.json").symlink_to(tmp_path / "nowhere")
+    ran("ask", "root", logs=tmp_path)
+    assert (ran.code, len(ran.out.splitlines())) == (0, 2)
+    for name in ("x.json.gz", "gone.json"):
+        assert f"{name} is called like a log file, but it is none." in " ".join(ran.err.split())
+
+
 def test_only_the_time_and_the_region_that_are_asked_for_count(ran):
     def count(*words):
         [found] = ran("--json", "--detection", "trail-tampering", *words).document["detections"]
@@ -280,7 +314,8 @@ def test_what_a_stranger_chose_cannot_act(ran, tmp_path):
         (("--detection", "trail-tamperin"), "Did you mean trail-tampering?"),
         (("ask", "who-terminated", "x"), "no id that begins with i-"),
         (("ask", "outside"), "Missing option '--allow'"),
-        (("ask", "outside", "--allow", "10.0.0.1/8"), "10.0.0.1/8 has host bits set"),
+        (("ask", "outside", "--allow", "10.0.0.1/8"), "host bits set. Did you mean 10.0.0.0/8?"),
+        (("ask", "outside", "--allow", "10.0.0.300/8"), "10.0.0.300/8' does not appear to be an"),
         (("ask", "denied", "--by", "bob"), "'bob' is no ARN"),
         (("ask", "actor", "arn:x", "--around", "2h", "--within", "2026"), "--within"),
     ],

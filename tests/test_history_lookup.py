@@ -20,10 +20,11 @@ class Pages:
 
     def __init__(self, clock, pages, refusals=0):
         self.clock, self.pages, self.refusals = clock, list(pages), refusals
-        self.asked = []
+        self.asked, self.spans = [], []
 
     def lookup_events(self, **params):
         self.asked.append(self.clock.monotonic())
+        self.spans.append((params["StartTime"], params["EndTime"]))
         if self.refusals:
             self.refusals -= 1
             error = {"Error": {"Code": "ThrottlingException", "Message": "Rate exceeded"}}
@@ -76,6 +77,7 @@ def test_a_region_is_asked_twice_a_second_at_the_most_and_again_where_it_was_too
     assert sum(progress for progress, _ in parts) == pytest.approx(source.total)
     asked = regions["a"].asked
     assert len(asked) == 5
+    assert set(regions["a"].spans + regions["b"].spans) == {(now - 90 * DAY, now)}
     assert all(later - before >= 0.5 for before, later in pairwise(asked))
     assert not source.doubts
 

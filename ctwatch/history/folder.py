@@ -30,6 +30,7 @@ class Listing:
         others: files of a folder whose names are no log file's.
         early: files that by their names are of another time or region.
         regions: of these, as far as they were named.
+        odd: what is called like a log file in a folder, and is no file.
     """
 
     files: tuple[Path, ...]
@@ -37,6 +38,7 @@ class Listing:
     others: int = 0
     early: int = 0
     regions: frozenset[str] = frozenset()
+    odd: tuple[Path, ...] = ()
 
 
 def listed(
@@ -59,9 +61,12 @@ def listed(
     files: dict[Path, None] = {}
     others = early = 0
     passed: set[str] = set()
+    odd: list[Path] = []
     for place in places:
         for one in _below(place):
-            if one != place and not one.name.endswith(ENDINGS):
+            if not one.is_file():
+                odd.append(one)
+            elif one != place and not one.name.endswith(ENDINGS):
                 others += 1
             elif may_hold(one.name, since, until, regions):
                 files[one] = None
@@ -73,12 +78,14 @@ def listed(
         hint = f"Files whose names end in {', '.join(ENDINGS)} are read from a folder."
         raise ConfigError(f"--from: there is no log file in {named}", hint)
     size = sum(one.stat().st_size for one in files)
-    return Listing(tuple(files), size, others, early, frozenset(passed))
+    return Listing(tuple(files), size, others, early, frozenset(passed), tuple(odd))
 
 
 def _below(place: Path) -> Iterator[Path]:
+    """The files of a folder, and what else is called like a log file; or a file itself."""
     if place.is_dir():
-        yield from sorted(one for one in place.rglob("*") if one.is_file())
+        below = sorted(place.rglob("*"))
+        yield from (one for one in below if one.is_file() or one.name.endswith(ENDINGS))
     elif place.exists():
         yield place
     else:

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from ctwatch.history.folder import Listing
 from ctwatch.history.search import Found, Searching
+from ctwatch.inert import one_line
 
 
 class Source(Protocol):
@@ -63,7 +64,8 @@ class Files:
         passed = []
         if self.listing.others:
             passed.append(f"Passed over {self.listing.others:,} by their names: no log files.")
-        return passed
+        called = "called like a log file, but it is none"
+        return [*passed, *(f"{one_line(str(one))} is {called}." for one in self.listing.odd)]
 
     @property
     def doubts(self) -> Sequence[str]:

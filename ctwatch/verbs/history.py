@@ -720,7 +720,19 @@ def _network(text: str) -> str:
     try:
         return str(ipaddress.ip_network(text))
     except ValueError as error:
-        raise click.BadParameter(f"{error}.", param_hint="'--allow'") from None
+        near = _masked(text)
+        meant = f" Did you mean {near}?" if near else ""
+        raise click.BadParameter(f"{error}.{meant}", param_hint="'--allow'") from None
+
+
+def _masked(text: str) -> str:
+    """The network in which an address lies that is written with its length; "" for no such."""
+    import ipaddress
+
+    try:
+        return str(ipaddress.ip_network(text, strict=False))
+    except ValueError:
+        return ""
 
 
 @ask.command("denied", short_help="What was denied for want of permission.")
