@@ -47,8 +47,9 @@ LEVEL = {part: level for level, storey in enumerate(STOREYS) for part in storey}
 # The one step upstairs: the command `demo` starts the demo, when it is called and not before.
 LAZILY_UPSTAIRS = {("ctwatch.verbs.local", "ctwatch.demo")}
 
-# Who may see what stands beside the house: an example of an alert is written as the notifier does.
-BESIDE = {"render": {"notifier"}}
+# Who may see what stands beside the house: an example of an alert is written as the notifier does,
+# and of a call in the past it is told as in an alert whether it left a trail less to record.
+BESIDE = {"render": {"notifier"}, "history": {"notifier"}}
 
 # Who may import what is not ours; botocore's exceptions are everybody's.
 GUESTS = {

@@ -821,10 +821,9 @@ def _event(options: Options, where: Where, event_id: str) -> int:
 def _gaps(options: Options, where: Where) -> int:
     """When nothing was recorded: hours without a record, what stopped the logging, broken digests.
 
-    A region counts by itself where most of its hours have records, from its first record to its
-    last. Calls that stopped a trail or left it less to record are gaps; those that began one are
-    told, too; what failed is not. The digest files, by which CloudTrail vouches for what it
-    delivered, are checked with --from bucket alone, as that takes every log file.
+    A region counts by itself where most of its hours have records, while it had any. Calls that
+    stopped a trail or left it less to record are gaps; those that began one are told, too. The
+    digest files are checked with --from bucket alone, as that takes every log file.
 
     \b
     Exit code 0: no gap.  3: there is one.  1: not all could be found out.
