@@ -109,7 +109,7 @@ def _left_out(
 
 
 def _said(one: Finding, zone: tzinfo, language: Language) -> str:
-    """One finding on a line: when, what, and as far as it says, of what, why not, by whom, where."""
+    """One finding on a line: when, what; as far as it says, of what, why not, by whom, where."""
     told = finding_values(one)
     failed = f"({told['result']})" if told["result"] else ""
     named = (("by", "actor"), ("from address", "address"), ("in", "region"))
