@@ -105,15 +105,23 @@ def needs(arn: str, bucket: str, place: Place) -> Iterator[Grant]:
     yield allow("s3", "GetObject", f"{bucket}/*")
 
 
-def deliveries(arn: str, account: str, aws: Aws) -> Deliveries:
+def deliveries(arn: str, account: str, aws: Aws, kept: str = "") -> Deliveries:
     """Where a trail delivers what it records of an account.
 
+    Args:
+        arn: the trail's.
+        account: whose files.
+        aws: the account that the trail is in.
+        kept: a bucket that is looked into where the trail is no more, as its files outlive it.
+
     Raises:
-        CtwatchError: there is no such trail.
+        CtwatchError: there is no such trail, and no bucket that it may have left.
         AwsError: AWS would not say.
     """
     try:
         known = aws.cloudtrail.describe_trails(trailNameList=[arn])["trailList"]
+        if not known and kept:
+            return _left(arn, account, kept)
         if not known:
             raise CtwatchError(f"there is no trail {arn}: nothing is delivered", "Run: ctwatch up")
         trail: Any = known[0]
@@ -130,6 +138,12 @@ def deliveries(arn: str, account: str, aws: Aws) -> Deliveries:
         )
     except TROUBLE as error:
         raise complaint(error, f"looking at trail {arn}") from error
+
+
+def _left(arn: str, account: str, bucket: str) -> Deliveries:
+    """Of what one of ours has left: it had no prefix, and delivers nothing that could be missed."""
+    folder = f"AWSLogs/{account}/"
+    return Deliveries(arn, account, bucket, folder, everywhere=True, validated=False, begun=None)
 
 
 def _folder(trail: Any, account: str, aws: Aws) -> str:

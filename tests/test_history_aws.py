@@ -509,3 +509,15 @@ def test_up_leaves_it_and_down_takes_it_away(world):
     glue = world.client("glue")
     with pytest.raises(glue.exceptions.EntityNotFoundException):
         glue.get_database(Name="ctwatch_history")
+
+
+def test_what_a_watch_has_kept_is_read_when_it_is_down(world):
+    """The last of this file, as it ends the watch."""
+    assert world.run("down", "--yes", "--wait", "0").code == 0
+    words = ("--from", "bucket", "--since", "2h", "--detection", "trail-tampering", "--json")
+    ran = world.run("history", *words)
+    assert ran.code == 0, ran
+    [found] = json.loads(ran.out)["detections"]
+    assert found["count"] == 2
+    world.run("down", "--yes", "--wait", "0", "--delete-logs")
+    assert world.run("history", *words).code == 1

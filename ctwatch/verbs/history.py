@@ -21,6 +21,7 @@ from ctwatch.verbs.common import (
 
 if TYPE_CHECKING:
     from ctwatch.config import Config, RuleConfig
+    from ctwatch.delivered import Deliveries
     from ctwatch.detections import Detection, Names
     from ctwatch.digests import Looked
     from ctwatch.errors import CtwatchError
@@ -376,11 +377,19 @@ def _lookup(asking: _Asking, watch: "Opened") -> "Source":
     return Lookup(watch.aws, asking.where.regions or watch.aws.regions(), *asking.span)
 
 
-def _bucket(asking: _Asking, watch: "Opened") -> "Source":
+def _delivered(watch: "Opened") -> "Deliveries":
+    """Where the trail delivers, or has delivered until it was deleted."""
     from ctwatch.delivered import deliveries
+
+    own = watch.watch
+    kept = own.bucket.name if own.bucket else ""
+    return deliveries(own.trail.arn, own.place.account, watch.aws, kept)
+
+
+def _bucket(asking: _Asking, watch: "Opened") -> "Source":
     from ctwatch.history.bucket import bucket
 
-    delivered = deliveries(watch.watch.trail.arn, watch.watch.place.account, watch.aws)
+    delivered = _delivered(watch)
     where, (since, until) = asking.where, asking.span
     return bucket(
         watch.aws, delivered, since=since, until=until, regions=where.regions, cache=where.cache
@@ -389,11 +398,10 @@ def _bucket(asking: _Asking, watch: "Opened") -> "Source":
 
 def _athena(asking: _Asking, watch: "Opened") -> "Source":
     """Athena, of which is said beforehand what it is going to read, and what was made for it."""
-    from ctwatch.delivered import deliveries
     from ctwatch.history import athena
 
     place, aws = watch.watch.place, watch.aws
-    delivered = deliveries(watch.watch.trail.arn, place.account, aws)
+    delivered = _delivered(watch)
     labels = dict(watch.config.tags)
     logs = athena.Logs.of(delivered, place, watch.watch.name, aws.regions(), labels)
     scope = athena.scoped(logs, *asking.span, asking.where.regions)
