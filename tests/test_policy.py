@@ -129,6 +129,9 @@ class Story:
         self.run("status")
         self.world.sandbox.deliver_logs()
         self.run("status", "--logs")
+        # What Athena needs is made when it is first asked, and goes with the rest.
+        asked = self.world.run("history", "--from", "athena", "--since", "2h")
+        assert "Made for it" in asked.err, asked.text
         self.run("simulate", "all", "--timeout", "60")
         self.run("simulate", "stop-logging", "--on", "canary")
         self.run("simulate", "trail-tampering", "delete-trail", "--on", "trail", "--yes")
