@@ -109,7 +109,7 @@ def _ways(
         yield "zlib and json, one core", partial(_json, files)
         yield "DuckDB's read_json, all cores", partial(_duckdb, files[0].parent)
     if peers and shutil.which("jq"):
-        yield "zcat | jq", partial(_jq, files[0].parent)
+        yield "zcat and jq", partial(_jq, files[0].parent)
 
 
 def write(folder: Path, count: int, rate: float) -> list[Path]:
