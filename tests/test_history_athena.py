@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,8 +14,9 @@ from ctwatch.clock import LeapingClock
 from ctwatch.detections import SAMPLE, catalogue
 from ctwatch.errors import AwsError, CtwatchError, ForeignError
 from ctwatch.history import athena, questions
-from ctwatch.history.athena import Logs
+from ctwatch.history.athena import Logs, Progress
 from ctwatch.history.search import Search, Searcher
+from ctwatch.history.table import record
 
 BUCKET, FOLDER = "the-logs-of-all", f"AWSLogs/{PLACE.account}/"
 REGIONS = (PLACE.region, "us-east-1")
@@ -35,6 +37,15 @@ ASKED = [
 ]
 
 FEW = [questions.stops(), questions.denied()]
+
+
+def records(logs, aws, scope, questions, tell=lambda _: None):
+    """What Athena answers, as the records that its rows were; `tell` hears how far it is."""
+    for one in athena.answered(logs, aws, scope, questions):
+        if isinstance(one, Progress):
+            tell(one)
+        else:
+            yield record(one)
 
 
 def day_of(number: int) -> datetime:
@@ -117,7 +128,7 @@ def ran(world, operation):
 
 
 def test_the_answers_are_those_of_the_files(world, aws, prepared):
-    rows = list(athena.records(LOGS, aws, scope(), ASKED))
+    rows = list(records(LOGS, aws, scope(), ASKED))
     files = [written(number, region) for number in range(DAYS) for region in REGIONS]
     right = found(files)
     assert found([rows]) == right
@@ -128,7 +139,7 @@ def test_the_answers_are_those_of_the_files(world, aws, prepared):
 def test_only_the_days_and_regions_asked_for_are_read_as_was_said(world, aws, prepared):
     told: list[athena.Progress] = []
     one = scope(1, 3, (REGIONS[0],))
-    rows = list(athena.records(LOGS, aws, one, FEW, told.append))
+    rows = list(records(LOGS, aws, one, FEW, told.append))
     s3 = world.client("s3")
     days = range(1, 5)  # the fourth is read, too: files come late
     sizes = [
@@ -178,7 +189,7 @@ def test_a_workgroup_without_managed_results_is_set_right(world, aws, prepared):
     changes: Any = {"ManagedQueryResultsConfigurationUpdates": {"Enabled": False}}
     world.client("athena").update_work_group(WorkGroup="past-history", ConfigurationUpdates=changes)
     assert athena.prepare(LOGS, aws) == ["Athena workgroup past-history"]
-    assert list(athena.records(LOGS, aws, scope(0, 1), FEW))
+    assert list(records(LOGS, aws, scope(0, 1), FEW))
 
 
 def test_so_is_one_that_lets_a_query_read_whatever_it_costs(world, aws, prepared):
@@ -209,9 +220,9 @@ def test_what_reads_more_than_that_is_cancelled(world, aws, prepared):
         WorkGroup="past-history", ConfigurationUpdates={"BytesScannedCutoffPerQuery": least}
     )
     with pytest.raises(AwsError, match="was cancelled: Bytes scanned limit was exceeded") as told:
-        list(athena.records(LOGS, aws, scope(30, 31), FEW))
+        list(records(LOGS, aws, scope(30, 31), FEW))
     assert "--since" in told.value.hint
-    assert list(athena.records(LOGS, aws, scope(0, 1), FEW))
+    assert list(records(LOGS, aws, scope(0, 1), FEW))
     athena.prepare(LOGS, aws)
 
 
@@ -220,6 +231,15 @@ def test_what_is_somebody_elses_is_left_alone(world, aws):
     theirs = Logs(PLACE, "theirs", BUCKET, FOLDER, REGIONS)
     with pytest.raises(ForeignError, match="workgroup theirs-history is not this watch's"):
         athena.prepare(theirs, aws)
+
+
+def test_the_types_of_columns_are_written_as_glue_takes_them(world, aws, prepared):
+    """https://docs.aws.amazon.com/glue/latest/webapi/API_Column.html"""
+    ask = {"DatabaseName": LOGS.catalog.name, "Name": "cloudtrail"}
+    table = world.client("glue").get_table(**ask)["Table"]
+    types = [one["Type"] for one in table["StorageDescriptor"]["Columns"]]
+    assert len(types) > 20
+    assert [one for one in types if not re.fullmatch("[a-z0-9_<>:,]+", one)] == []
 
 
 def test_what_was_made_carries_the_tag(world, aws, prepared):
@@ -253,7 +273,7 @@ def test_many_rows_come_page_by_page(world, aws, prepared, monkeypatch):
     world.client("s3").put_object(Bucket=BUCKET, Key=key_of(20, REGIONS[0]), Body=body)
     before = len(ran(world, "GetQueryResults"))
     put = questions.Question("put", {"detail": {"eventName": ["Put"]}})
-    rows = list(athena.records(LOGS, aws, scope(20, 21), [put]))
+    rows = list(records(LOGS, aws, scope(20, 21), [put]))
     assert {one["eventID"] for one in rows} == {one["eventID"] for one in many}
     assert len(ran(world, "GetQueryResults")) - before == 3
 
@@ -270,7 +290,7 @@ def test_a_query_that_nobody_waits_for_is_stopped(world, aws, prepared, kind):
 
     before = len(ran(world, "StopQueryExecution"))
     with pytest.raises(kind):
-        list(athena.records(LOGS, aws, scope(), FEW, tell))
+        list(records(LOGS, aws, scope(), FEW, tell))
     stopped = ran(world, "StopQueryExecution")[before:]
     (one,) = stopped
     query = one.call.params["QueryExecutionId"]
@@ -280,7 +300,7 @@ def test_a_query_that_nobody_waits_for_is_stopped(world, aws, prepared, kind):
 
 def test_one_that_has_ended_is_not_stopped(world, aws, prepared):
     before = len(ran(world, "StopQueryExecution"))
-    rows = athena.records(LOGS, aws, scope(), FEW)
+    rows = records(LOGS, aws, scope(), FEW)
     next(rows)
     rows.close()
     assert len(ran(world, "StopQueryExecution")) == before
@@ -294,14 +314,14 @@ def test_a_query_that_somebody_else_stopped_says_so(world, aws, prepared):
             world.client("athena").stop_query_execution(QueryExecutionId=query)
 
     with pytest.raises(AwsError, match="Athena's query was cancelled: Query cancelled by user"):
-        list(athena.records(LOGS, aws, scope(), FEW, tell))
+        list(records(LOGS, aws, scope(), FEW, tell))
 
 
 def test_a_query_that_fails_says_why_and_what_to_do(world, aws, prepared):
     key = key_of(10, REGIONS[0])
     world.client("s3").put_object(Bucket=BUCKET, Key=key, Body=b"cut")
     with pytest.raises(AwsError, match=r"Athena's query failed: HIVE_BAD_DATA") as told:
-        list(athena.records(LOGS, aws, scope(10, 11), FEW))
+        list(records(LOGS, aws, scope(10, 11), FEW))
     assert "--from bucket" in told.value.hint
 
 
@@ -316,7 +336,7 @@ def test_a_query_that_fails_says_why_and_what_to_do(world, aws, prepared):
 def test_what_is_refused_is_said_in_a_sentence(world, aws, prepared, operation, code):
     world.refuse = lambda _, called, __: (code, "No.") if called == operation else None
     with pytest.raises(AwsError, match=f"asking Athena in .*{operation} answered {code}: No") as it:
-        list(athena.records(LOGS, aws, scope(), FEW))
+        list(records(LOGS, aws, scope(), FEW))
     assert it.value.hint
 
 
@@ -337,7 +357,7 @@ def test_nothing_is_asked_where_no_log_file_can_tell(world, aws):
     before = len(world.sandbox.calls)
     (part,) = catalogue()["log-object-deletion"].filled(SAMPLE)
     asked = [questions.Question("deleted", part.pattern)]
-    assert list(athena.records(LOGS, aws, scope(), asked)) == []
+    assert list(records(LOGS, aws, scope(), asked)) == []
     assert len(world.sandbox.calls) == before
 
 

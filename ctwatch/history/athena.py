@@ -2,7 +2,7 @@
 
     scan_estimate   how much it would read, from the sizes of the files of the days asked for
     prepare         workgroup, database and table, made when they are first needed
-    records         the statement, its progress, its rows: as the records that they were
+    answered        the statement, its progress, its rows, each a record in the table's columns
     counted         how many records each hour has, so that those without one can be told
 
 A query that nobody waits for any more is stopped: by Ctrl-C, by an error, by whoever asked ending
@@ -18,7 +18,7 @@ Nothing here prints.
 import contextlib
 import json
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -232,8 +232,7 @@ def _made(one: Resource, aws: Aws) -> bool:
         if live is not None and live.owner != one.watch:
             hint = "Rename the watch, or ask whoever made it to take it away."
             raise ForeignError(f"the {one.title} is not this watch's", hint)
-        known = one.matches(live) if live and isinstance(one, Catalog) else None
-        if live is not None and (known if known is not None else live.state == one.wanted):
+        if live is not None and live.state == one.wanted:
             return False
         one.write(aws, live)
     except TROUBLE as error:
@@ -256,33 +255,6 @@ class Progress(NamedTuple):
     size: int
 
 
-def records(
-    logs: Logs,
-    aws: Aws,
-    scope: Scope,
-    questions: Sequence[Question],
-    tell: Callable[[Progress], None] = lambda _: None,
-) -> Iterator[Record]:
-    """All records that any of some questions may ask for; whoever gets them asks each again.
-
-    Args:
-        logs: where they lie.
-        aws: the account, seen from the watch's region.
-        scope: when and where.
-        questions: what is asked; none of them may be `unanswerable`.
-        tell: is told how far it is.
-
-    Raises:
-        CtwatchError: that is more than a statement may hold.
-        AwsError: AWS refused, or the query failed.
-    """
-    for one in answered(logs, aws, scope, questions):
-        if isinstance(one, Progress):
-            tell(one)
-        else:
-            yield record(one)
-
-
 def unanswerable(question: Question) -> tuple[str, ...]:
     """The fields that a question asks about and the table does not hold."""
     return sql.asked(question).unknown
@@ -295,7 +267,20 @@ _Row = TypeVar("_Row")
 def answered(
     logs: Logs, aws: Aws, scope: Scope, questions: Sequence[Question]
 ) -> Iterator[Progress | Cells]:
-    """How far the query is, again and again, and then its rows; see `records`."""
+    """How far the query is, again and again, and then all rows that any of some questions asks for.
+
+    Whoever gets them asks each again.
+
+    Args:
+        logs: where they lie.
+        aws: the account, seen from the watch's region.
+        scope: when and where.
+        questions: what is asked; none of them may be `unanswerable`.
+
+    Raises:
+        CtwatchError: that is more than a statement may hold.
+        AwsError: AWS refused, or the query failed.
+    """
     if sql.any_asked(questions) == sql.NONE:
         return
     statement = statements.rows(scope, questions)

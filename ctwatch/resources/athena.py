@@ -164,7 +164,7 @@ class Catalog(Resource):
         where = f"s3://{self.bucket}/{self.folder}CloudTrail"
         return {
             "location": f"{where}/",
-            "columns": dict(self.columns),
+            "columns": {name: "".join(kind.lower().split()) for name, kind in self.columns.items()},
             "projection.enabled": "true",
             "projection.region.type": "enum",
             "projection.region.values": ",".join(self.regions),
@@ -235,10 +235,7 @@ class Catalog(Resource):
             "Parameters": {"EXTERNAL": "TRUE", TAG: self.watch, **wanted},
             "StorageDescriptor": {
                 "Location": location,
-                "Columns": [
-                    {"Name": name, "Type": "".join(kind.lower().split())}
-                    for name, kind in columns.items()
-                ],
+                "Columns": [{"Name": name, "Type": kind} for name, kind in columns.items()],
                 "InputFormat": "com.amazon.emr.cloudtrail.CloudTrailInputFormat",
                 "OutputFormat": "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat",
                 "SerdeInfo": {
@@ -247,12 +244,6 @@ class Catalog(Resource):
                 },
             },
         }
-
-    def matches(self, live: Live) -> bool:
-        """Whether the table is as promised."""
-        wanted = dict(self.wanted)
-        columns = {k: "".join(v.lower().split()) for k, v in self.columns.items()}
-        return {**wanted, "columns": columns} == live.state
 
     def delete(self, aws: Aws) -> None:
         """Delete it with its table; the log files are none of its."""

@@ -315,7 +315,6 @@ def _zone(config: "Config | None") -> tzinfo:
 def _of_aws(options: Options, where: Where, *, hours: bool) -> Look:
     """Open the event history, or the log bucket, of the account that a watch is in."""
     from ctwatch.history.lookup import KEPT
-    from ctwatch.listening import names_of
     from ctwatch.opening import opened
 
     watch = opened(options.choice)
@@ -327,12 +326,19 @@ def _of_aws(options: Options, where: Where, *, hours: bool) -> Look:
     # AWS tells whole seconds, and what has just happened counts, too.
     span = since or now - KEPT, until or now + timedelta(seconds=1)
     with options.screen.working("Looking what there is"):
-        keys = {one.name: arn for one in watch.watch.keys if (arn := one.found(aws))}
+        names = _owned(watch)
         source = _REMOTE[where.places[0]](_Asking(options, where, span, hours), watch)
-    names = names_of(watch.config, watch.watch.place, keys, watch.existing)
     known, rules = watch.config.known, watch.config.rules
     sifted = _SIFTED[where.places[0]]
     return Look(source, *span, zone, known, names, where.regions, _holding(where), rules, sifted)
+
+
+def _owned(watch: "Opened") -> "Names":
+    """What the words in patterns stand for in the account that a watch is in."""
+    from ctwatch.listening import names_of
+
+    keys = {one.name: arn for one in watch.watch.keys if (arn := one.found(watch.aws))}
+    return names_of(watch.config, watch.watch.place, keys, watch.existing)
 
 
 def _check_region(name: str, known: Sequence[str]) -> None:
@@ -433,20 +439,14 @@ def _tally_statement(options: Options, where: Where, wanted: Sequence[str]) -> i
     """Print the statement that counts the detections by day."""
     from ctwatch.history import statements
     from ctwatch.history.catalogue import asked
-    from ctwatch.listening import names_of
     from ctwatch.opening import opened
-    from ctwatch.verbs.detections import named
 
     watch = opened(options.choice)
-    aws, known = watch.aws, watch.config.known
-    keys = {one.name: arn for one in watch.watch.keys if (arn := one.found(aws))}
-    names = names_of(watch.config, watch.watch.place, keys, watch.existing)
-    chosen = [named(one, known) for one in wanted] if wanted else list(known.values())
-    found = asked({one.id: one for one in chosen}, names, (), _holding(where))
+    found = asked(_chosen(watch.config.known, wanted), _owned(watch), (), _holding(where))
     detections: dict[str, list[Question]] = {}
     for detection, question in found.questions:
         detections.setdefault(detection.id, []).append(question)
-    scope = _scope(where, watch.config, aws.time())
+    scope = _scope(where, watch.config, watch.aws.time())
     options.screen.statement(statements.tally(scope, detections))
     return AS_PROMISED
 
@@ -551,13 +551,15 @@ def _asked(look: Look, wanted: Sequence[str]) -> "Asked":
         ConfigError: there is none of such a name.
     """
     from ctwatch.history.catalogue import asked
+
+    chosen = _chosen(look.known, wanted)
+    return asked(chosen, look.names, _regional(look), look.holds, rules=look.rules)
+
+
+def _chosen(known: "Mapping[str, Detection]", wanted: Sequence[str]) -> "dict[str, Detection]":
     from ctwatch.verbs.detections import named
 
-    known = look.known
-    chosen = [named(one, known) for one in wanted] if wanted else list(known.values())
-    conditions = _regional(look)
-    ids = {one.id: one for one in chosen}
-    return asked(ids, look.names, conditions, look.holds, rules=look.rules)
+    return {one.id: one for one in (named(each, known) for each in wanted or known)}
 
 
 def _search(
