@@ -16,6 +16,7 @@ from watch_world import World, world_of
 
 from ctwatch.clock import Clock, LeapingClock
 from ctwatch.sandbox.server import CLOCK_PATH, Sandbox
+from ctwatch.sandbox.slowness import Lag
 from ctwatch.verbs.down import _YOUNG
 
 LATER = 90.0
@@ -80,6 +81,12 @@ def slow_world(folder: Path, seed: int = 0) -> Iterator[SlowWorld]:
         with world_of(sandbox, folder, SlowWorld) as world, pytest.MonkeyPatch.context() as patch:
             patch.setattr("ctwatch.verbs.down._YOUNG", _YOUNG)
             yield world
+
+
+def lasting(patch: pytest.MonkeyPatch, lag: Lag, seconds: float = 30.0) -> None:
+    """Let a delay last so long that it is met, however slow this machine is in getting there."""
+    for bound in ("least", "most"):
+        patch.setitem(vars(lag), bound, seconds)
 
 
 DRILLS = (

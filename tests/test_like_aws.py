@@ -4,9 +4,11 @@ import re
 from pathlib import Path
 
 import pytest
-from slow_world import FarClock, SlowWorld, slow_world
+from slow_world import FarClock, SlowWorld, lasting, slow_world
 from test_like_aws_seeds import OTHERS, SEEDS
 from watch_world import PLAIN, WEBHOOK_ONLY
+
+from ctwatch.sandbox.slowness import PENDING, ROLE
 
 
 @pytest.fixture
@@ -75,8 +77,10 @@ def test_an_event_that_never_comes_is_not_proven(world: SlowWorld):
 
 
 @pytest.mark.exhaustive
-def test_each_delay_is_told_in_the_story(world: SlowWorld):
+def test_each_delay_is_told_in_the_story(world: SlowWorld, monkeypatch):
     world.use(PLAIN)
+    for lag in (ROLE, PENDING):
+        lasting(monkeypatch, lag)
     assert world.run("up").code == 0
     told = [hop.text for hop in world.sandbox.story if hop.stage == "delay"]
     assert any(re.fullmatch(r"role not assumable yet: \d+ s", one) for one in told)

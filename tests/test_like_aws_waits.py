@@ -6,12 +6,12 @@ That nothing fails with all of them is for `test_like_aws_seeds`.
 from collections.abc import Iterator
 
 import pytest
-from slow_world import SlowWorld, slow_world
+from slow_world import SlowWorld, lasting, slow_world
 from watch_world import CONFIGS, PLAIN
 
 from ctwatch.aws import Aws
 from ctwatch.resources.rule import Rule
-from ctwatch.sandbox.slowness import BUCKET_GONE, TOPIC_GONE, UPDATING
+from ctwatch.sandbox import slowness as slow
 from ctwatch.watch import Watch
 
 pytestmark = pytest.mark.exhaustive
@@ -43,20 +43,22 @@ def ended(world: SlowWorld, *runs: tuple[str, ...]) -> list[tuple[int, str]]:
 
 
 @pytest.mark.parametrize(
-    ("refusal", "config", "runs"),
+    ("refusal", "lag", "story"),
     [
-        ("InvalidParameterValueException", "plain", [UP]),
-        ("ResourceConflictException", "plain", [UP]),
-        ("InsufficientS3BucketPolicyException", "plain", [UP]),
-        ("NoSuchBucket", "plain", [UP]),
-        ("ConflictException", "plain", [UP]),
-        ("ValidationException", "elsewhere", [UP]),
-        ("ValidationException", "plain", [UP, DOWN]),
-        ("QueueDeletedRecently", "plain", [UP, DOWN, UP]),
+        ("InvalidParameterValueException", slow.ROLE, ("plain", UP)),
+        ("ResourceConflictException", slow.PENDING, ("plain", UP)),
+        ("InsufficientS3BucketPolicyException", slow.BUCKET_POLICY, ("plain", UP)),
+        ("NoSuchBucket", slow.BUCKET, ("plain", UP)),
+        ("ConflictException", slow.LOADING, ("plain", UP)),
+        ("ValidationException", slow.ROLE, ("elsewhere", UP)),
+        ("ValidationException", slow.TARGETS, ("plain", UP, DOWN)),
+        ("QueueDeletedRecently", slow.QUEUE_NAME, ("plain", UP, DOWN, UP)),
     ],
 )
-def test_a_refusal_that_is_believed_at_once_ends_a_run(world, monkeypatch, refusal, config, runs):
+def test_a_refusal_that_is_believed_at_once_ends_a_run(world, monkeypatch, refusal, lag, story):
+    config, *runs = story
     world.use(CONFIGS[config])
+    lasting(monkeypatch, lag, max(30.0, lag.least))
     believe_at_once(monkeypatch, refusal)
     *before, (code, said) = ended(world, *runs)
     assert [code for code, _ in before] == [0] * len(before)
@@ -64,15 +66,14 @@ def test_a_refusal_that_is_believed_at_once_ends_a_run(world, monkeypatch, refus
 
 
 @pytest.mark.parametrize(
-    ("refusal", "lag"), [("StaleTag", TOPIC_GONE), ("OperationAborted", BUCKET_GONE)]
+    ("refusal", "lag"), [("StaleTag", slow.TOPIC_GONE), ("OperationAborted", slow.BUCKET_GONE)]
 )
 def test_one_who_does_not_wait_for_the_old_to_go_needs_to_wait_for_its_name(
     world, monkeypatch, refusal, lag
 ):
     world.use(PLAIN)
     monkeypatch.setattr("ctwatch.verbs.down._SHOWN", 0)
-    for bound in ("least", "most"):
-        monkeypatch.setitem(vars(lag), bound, 30)
+    lasting(monkeypatch, lag)
     believe_at_once(monkeypatch, refusal)
     assert refusal in ended(world, UP, DOWN, UP)[-1][1]
 
@@ -80,12 +81,14 @@ def test_one_who_does_not_wait_for_the_old_to_go_needs_to_wait_for_its_name(
 def test_up_that_believes_its_first_look_says_not_yet(world, monkeypatch):
     world.use(PLAIN)
     monkeypatch.setattr("ctwatch.verbs.up._SETTLES", 0)
+    lasting(monkeypatch, slow.LISTING)
     assert ended(world, UP)[-1][0] == 3
 
 
 def test_down_that_believes_its_first_look_says_that_something_is_left(world, monkeypatch):
     world.use(PLAIN)
     monkeypatch.setattr("ctwatch.verbs.down._SHOWN", 0)
+    lasting(monkeypatch, slow.QUEUE_GONE)
     assert [code for code, _ in ended(world, UP, DOWN)] == [0, 1]
 
 
@@ -101,6 +104,7 @@ def test_a_drill_that_believes_its_first_look_says_that_the_trail_is_not_mended(
     world.client("cloudtrail").stop_logging(Name=standing(world).trail.name)
     world.settle()
     monkeypatch.setattr("ctwatch.striking._SHOWS", 0)
+    lasting(monkeypatch, slow.TRAIL_READ)
     [(code, said)] = ended(world, ("simulate", "--heal"))
     assert (code, "trail ct-trail-monitor" in said) == (1, True)
 
@@ -112,6 +116,7 @@ def test_what_a_role_has_just_been_allowed_has_to_be_waited_for_by_the_function(
     world.client("lambda").delete_function_event_invoke_config(FunctionName=function.name)
     world.settle()
     believe_at_once(monkeypatch, "InvalidParameterValueException")
+    lasting(monkeypatch, slow.ROLE_POLICY)
     [(code, said)] = ended(world, UP)
     assert (code, "PutFunctionEventInvokeConfig" in said) == (1, True)
 
@@ -125,6 +130,7 @@ def test_what_a_role_has_just_been_allowed_has_to_be_waited_for_by_the_trail(wor
     )
     world.settle()
     believe_at_once(monkeypatch, "InvalidCloudWatchLogsRoleArnException")
+    lasting(monkeypatch, slow.ROLE_POLICY)
     [(code, said)] = ended(world, UP)
     assert (code, "InvalidCloudWatchLogsRoleArnException" in said) == (1, True)
 
@@ -132,8 +138,7 @@ def test_what_a_role_has_just_been_allowed_has_to_be_waited_for_by_the_trail(wor
 def test_a_function_that_was_just_changed_cannot_be_deleted_at_once(world, monkeypatch):
     name = standing(world).function.name
     believe_at_once(monkeypatch, "ResourceConflictException")
-    for bound in ("least", "most"):  # however long it takes until then
-        monkeypatch.setitem(vars(UPDATING), bound, 99)
+    lasting(monkeypatch, slow.UPDATING, 99)
     world.client("lambda").update_function_configuration(FunctionName=name, Timeout=29)
     [(code, said)] = ended(world, ("down", "--yes", "--wait", "0"))
     assert (code, "ResourceConflictException" in said) == (1, True)
