@@ -26,11 +26,12 @@ from ctwatch.sandbox.server import Sandbox
 
 ADDRESS = "security@example.com"
 
-# How fast a machine is, is not what is tested.
-settings.register_profile(
-    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
-settings.load_profile("any machine")
+# How fast a machine is, is not what is tested. `.ci/run` tries three times as many examples.
+for name, many in (("ordinary", 33), ("thorough", 100)):
+    settings.register_profile(
+        name, deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=many
+    )
+settings.load_profile("ordinary")
 pytest.register_assert_rewrite("sabotage", "watch_world")  # their assertions are tests' own
 
 CONFIG: dict[str, Any] = {
@@ -51,13 +52,20 @@ SLOWEST = (
 # Where one case after another tries the same at the next point, the ordinary run takes every n-th,
 # and `pytest -m exhaustive` all others.
 EVERY_NTH = {
-    "guard.py::test_whatever_is_cut_is_told_by_the_way_that_is_left": 6,
+    "guard.py::test_whatever_is_cut_is_told_by_the_way_that_is_left": 12,
+    "guard.py::test_whatever_loses_its_tag_looks_foreign_and_that_is_told": 3,
     "laws.py::test_a_strangers_thing_is_not_taken_for_ours": 4,
+    "laws.py::test_a_strangers_thing_is_not_written_by_up_nor_by_down": 3,
+    "laws.py::test_at_first_everything_is_absent": 3,
     "laws.py::test_one_up_is_enough_after_one_that_was_killed": 3,
     "listening.py::test_either_end_cut_is_deaf_and_up_mends_it": 4,
     "channels.py::test_a_channel_that_fails_keeps_back_no_other_and_the_retry_tells_it_alone": 3,
     "channels.py::test_one_channel_of_any_type_may_stand_in_the_function_s_environment": 4,
+    "one_action_less.py::test_one_action_less_is_told_with_its_resource": 2,
+    "sabotage.py::test_a_sabotage_shows_where_it_is_means_what_it_says_and_mends": 3,
     "sabotage.py::test_status_names_each_path_and_up_mends_and_names_it": 4,
+    "silence.py::test_a_silent_drill_says_what_aws_knows_of_it": 2,
+    "strays.py::test_down_leaves_nothing_of_a_watch_that_was_half_built": 3,
     "sabotage_options.py::test_a_sabotage_shows_where_it_is_means_what_it_says_and_mends": 4,
     "striking.py::test_a_canary_is_made_struck_and_deleted_and_the_own_trail_is_left_alone": 4,
     "striking.py::test_a_canary_that_was_left_over_is_found_and_removed": 4,
@@ -103,6 +111,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 def pytest_collection_finish() -> None:
     """What is imported by now stays, and is looked through by no garbage collection."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_unconfigure() -> None:
+    """Look through everything once, and not again when pytest does: that takes seconds."""
     gc.collect()
     gc.freeze()
 

@@ -7,10 +7,11 @@ from functools import cache
 import botocore.session
 import pytest
 import yaml
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from test_patterns import events as any_event
 from test_patterns import objects as any_pattern
+from trials import trials
 
 import ctwatch.detections
 from ctwatch import patterns
@@ -741,7 +742,7 @@ def crossed(draw):
     return {**one, "detail": {**one["detail"], **donated}}
 
 
-@settings(deadline=None, max_examples=300)
+@trials(300)
 @given(st.sampled_from(CUT), crossed())
 def test_a_part_that_is_cut_fires_on_the_same_events(key, event):
     whole, pieces = cut(key)
@@ -749,7 +750,7 @@ def test_a_part_that_is_cut_fires_on_the_same_events(key, event):
     assert any(piece.matches(event) for piece in pieces) is whole.matches(event)
 
 
-@settings(deadline=None, max_examples=300)
+@trials(300)
 @given(any_pattern, any_event, st.floats(0.3, 1))
 @example({"a": ["1", "2"], "$or": [{"a": ["3", "4"]}, {"b": ["5"]}]}, {"a": "3"}, 0.7)
 @example({"b": {"a": ["1"]}, "$or": [{"b.a": ["2"]}, {"b": ["5"]}]}, {"b": {"a": "2"}}, 0.9)
@@ -764,7 +765,7 @@ def test_the_parts_of_any_pattern_match_what_the_whole_matches(pattern, event, s
     assert together is patterns.matches(pattern, event)
 
 
-@settings(deadline=None, max_examples=200)
+@trials(200)
 @given(any_pattern, any_event)
 @example({"$or": [{"a": ["1"]}, {"a": ["1"]}], "a": ["2"]}, {"a": "1"})
 @example({"a": ["2"], "$or": [{"a": ["1"]}, {"a": ["1"]}]}, {"a": "1"})

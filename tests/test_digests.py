@@ -11,8 +11,9 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from trials import trials
 
 from ctwatch.digests import (
     LogFile,
@@ -45,7 +46,7 @@ def test_a_key_is_read_as_it_was_written(number: int) -> None:
     assert public_key(DER[number]) == PublicKey(told.n, told.e)
 
 
-@settings(max_examples=50, deadline=None)
+@trials(50)
 @given(message=st.binary(max_size=200), number=st.integers(0, 1))
 def test_what_another_library_has_signed_is_valid_and_for_one_message_only(
     message: bytes, number: int
@@ -56,7 +57,7 @@ def test_what_another_library_has_signed_is_valid_and_for_one_message_only(
     assert not verifies(public_key(DER[1 - number]), message, signature)
 
 
-@settings(max_examples=200, deadline=None)
+@trials(200)
 @given(st.data())
 def test_a_changed_signature_is_valid_for_us_exactly_if_it_is_for_another_library(
     data: st.DataObject,
@@ -105,7 +106,7 @@ def test_a_key_too_short_for_a_hash_verifies_nothing() -> None:
     assert not verifies(PublicKey(1, 1), b"", b"")
 
 
-@settings(max_examples=300, deadline=None)
+@trials(300)
 @given(st.one_of(st.binary(max_size=300), st.data()))
 def test_junk_is_no_key_and_never_more_than_a_value_error(junk: Any) -> None:
     data = junk if isinstance(junk, bytes) else b""
@@ -190,7 +191,7 @@ def test_a_file_that_swells_is_never_whole_in_memory() -> None:
         read(gzip.compress(b" " * (64 * 1024 * 1024 + 1), 1))
 
 
-@settings(max_examples=200, deadline=None)
+@trials(200)
 @given(st.binary(max_size=100))
 def test_junk_is_no_digest_and_never_more_than_a_value_error(junk: bytes) -> None:
     for stored in (junk, gzip.compress(junk), WHOLE[: len(junk)]):
@@ -226,7 +227,7 @@ def packed(document: Any) -> bytes:
     return zipped(json.dumps(document).encode())
 
 
-@settings(max_examples=300, deadline=None)
+@trials(300)
 @given(st.sampled_from(sorted(document())), JSON)
 def test_a_digest_with_a_strange_value_is_read_or_refused_in_words(name: str, value: Any) -> None:
     said = "it lacks "

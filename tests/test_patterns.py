@@ -8,6 +8,7 @@ from types import MappingProxyType
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from trials import trials
 
 from ctwatch import patterns
 from ctwatch.errors import ConfigError
@@ -952,7 +953,7 @@ plain_events = st.dictionaries(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@trials(300)
 @given(plain_objects, plain_events)
 @example({"a": {"b": [1], "c": [1]}}, {"a": [[{"b": 1}, {"c": 1}], [{"b": 1, "c": 1}]]})
 def test_the_compiled_pattern_agrees_with_the_language_said_plainly(pattern, event):
@@ -980,7 +981,7 @@ anything = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@trials(300)
 @given(
     st.one_of(anything, st.dictionaries(names, st.lists(anything, max_size=3), max_size=3)), events
 )
