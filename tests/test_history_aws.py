@@ -240,13 +240,19 @@ def test_who_may_not_read_the_bucket_is_told_which_call(world):
     assert "AWS does not let you read it" in ran.err
 
 
+LONG_AGO = "0a1b2c3d-0000-4000-8000-00000a2c417e"
+"""The id of what the archived file tells."""
+
+
 @pytest.fixture
 def archived(world) -> Iterator[str]:
     """The key of a log file that a lifecycle rule has moved into an archive."""
     watch, now = world.open().watch, world.sandbox.clock.now()
     day = f"AWSLogs/{watch.place.account}/CloudTrail/us-east-1/{now:%Y/%m/%d}"
     key = f"{day}/{watch.place.account}_CloudTrail_us-east-1_{now:%Y%m%dT%H%MZ}_archived.json.gz"
-    body = past.zipped([past.record(RNG, past.EVERYDAY[0], now, "us-east-1")])
+    body = past.zipped(
+        [{**past.record(RNG, past.EVERYDAY[0], now, "us-east-1"), "eventID": LONG_AGO}]
+    )
     s3, where = world.client("s3"), {"Bucket": watch.bucket.name, "Key": key}
     s3.put_object(**where, Body=body, StorageClass="GLACIER")
     yield key
@@ -271,11 +277,38 @@ def test_an_archived_file_is_told_of_and_the_others_are_read(world, archived, tm
     assert world.run("history", "--from", "bucket", *words, "--cache", str(tmp_path)).code == 0
 
 
-def test_athena_passes_over_an_archived_file(world, archived):
+def test_athena_passes_over_an_archived_file_and_is_told_of(world, archived):
     ran = world.run("history", "--from", "athena", "--since", "2h", "--json")
-    assert ran.code == 0, ran
+    assert ran.code == 1, ran
     counts = {one["id"]: one["count"] for one in json.loads(ran.out)["detections"]}
     assert counts["trail-tampering"] == 2
+    assert "1 file not read: archived, and must be restored" in ran.err
+    assert archived in ran.err
+
+
+def test_where_all_is_archived_athena_is_not_asked(world, archived):
+    words = ("ask", "root", "--from", "athena", "--since", "2h", "--region", "eu-west-1")
+    s3, bucket = world.client("s3"), world.open().watch.bucket.name
+    alone = archived.replace("us-east-1", "eu-west-1")
+    s3.put_object(Bucket=bucket, Key=alone, Body=past.zipped([]), StorageClass="DEEP_ARCHIVE")
+    with world.sandbox.recording() as calls:
+        ran = world.run("history", *words)
+    s3.delete_object(Bucket=bucket, Key=alone)
+    assert (ran.code, f"{bucket} but what is archived" in ran.err) == (1, True), ran
+    assert alone in ran.err
+    assert not [one for one in calls if one.call.service in {"athena", "glue"}]
+
+
+@pytest.mark.parametrize("source", ["bucket", "athena"])
+def test_an_archived_file_of_which_a_copy_is_restored_is_read(world, archived, source):
+    watch = world.open().watch
+    where = {"Bucket": watch.bucket.name, "Key": archived}
+    words = ("history", "ask", "event", LONG_AGO, "--from", source, "--since", "2h", "--json")
+    assert world.run(*words).code == 1
+    world.client("s3").restore_object(**where, RestoreRequest={"Days": 1})
+    ran = world.run(*words)
+    assert (ran.code, "1 file not read" in ran.err) == (0, False), ran
+    assert LONG_AGO in ran.out
 
 
 @pytest.mark.parametrize(

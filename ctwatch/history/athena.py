@@ -28,6 +28,7 @@ from ctwatch.aws import TROUBLE, Aws, Place, complaint, listing_regions
 from ctwatch.delivered import Deliveries
 from ctwatch.errors import AwsError, CtwatchError, ForeignError
 from ctwatch.history import sql, statements
+from ctwatch.history.bucket import ARCHIVED, is_archived, not_read
 from ctwatch.history.events import Record
 from ctwatch.history.questions import Question
 from ctwatch.history.records import Seen
@@ -150,10 +151,12 @@ class Estimate:
     Attributes:
         size: bytes, as they lie there: what Athena bills.
         files: how many.
+        archived: the keys of those that are not among them, as Athena passes over what is archived.
     """
 
     size: int = 0
     files: int = 0
+    archived: tuple[str, ...] = ()
 
     @property
     def dollars(self) -> Decimal:
@@ -176,7 +179,8 @@ def scan_estimate(logs: Logs, aws: Aws, scope: Scope) -> Estimate:
         found = list(side_by_side(prefixes, lambda one: _listed(logs, aws, one), _LISTERS))
     except TROUBLE as error:
         raise complaint(error, f"listing the log files in {logs.bucket}") from error
-    whole = Estimate(sum(one.size for one in found), sum(one.files for one in found))
+    archived = tuple(key for one in found for key in one.archived)
+    whole = Estimate(sum(one.size for one in found), sum(one.files for one in found), archived)
     if whole.size > CUTOFF:
         said = f"Athena would read {shown(whole.size)}, which costs {money(whole.dollars)}"
         raise CtwatchError(f"{said}: more than the {shown(CUTOFF)} that a query may read", _LESS)
@@ -205,9 +209,16 @@ def _month(day: date) -> Iterator[date]:
 
 
 def _listed(logs: Logs, aws: Aws, prefix: str) -> Estimate:
-    pages = aws.s3.get_paginator("list_objects_v2").paginate(Bucket=logs.bucket, Prefix=prefix)
-    sizes = [one["Size"] for page in pages for one in page.get("Contents", [])]
-    return Estimate(sum(sizes), len(sizes))
+    pages = aws.s3.get_paginator("list_objects_v2").paginate(
+        Bucket=logs.bucket, Prefix=prefix, OptionalObjectAttributes=["RestoreStatus"]
+    )
+    size, files, archived = 0, 0, []
+    for one in (one for page in pages for one in page.get("Contents", [])):
+        if is_archived(one):
+            archived.append(one["Key"])
+        else:
+            size, files = size + one["Size"], files + 1
+    return Estimate(size, files, tuple(archived))
 
 
 # What is needed
@@ -469,7 +480,8 @@ class Athena:
     def forecast(self) -> str:
         """What is said before it is asked."""
         if not self.estimate.files:
-            return f"There is no log file of that time in {self.logs.bucket}: Athena is not asked."
+            which = " but what is archived" if self.estimate.archived else ""
+            return f"There is no log file of that time in {self.logs.bucket}{which}: {_UNASKED}"
         files = f"{shown(self.estimate.size)} in {self.estimate.files:,} files"
         often = ", twice" if self.queries > 1 else ""
         dollars = money(self.estimate.dollars * self.queries)
@@ -485,8 +497,10 @@ class Athena:
 
     @property
     def doubts(self) -> Sequence[str]:
-        """What could not be asked."""
-        return self._doubts
+        """What could not be asked, and the files that Athena passed over."""
+        archived = self.estimate.archived
+        unread = [not_read(self.logs.bucket, ARCHIVED, archived)] if archived else []
+        return [*unread, *self._doubts]
 
     def through(self, searching: Searching) -> Iterator[tuple[float, Found]]:
         """Ask, if there is a file to read; what comes is asked again by the engine here.
@@ -559,4 +573,5 @@ def money(dollars: Decimal) -> str:
     return f"${cents(dollars)}" if dollars >= _CENT else "less than a cent"
 
 
+_UNASKED = "Athena is not asked."
 _CENT = Decimal("0.01")

@@ -37,12 +37,12 @@ _ENOUGH = 200
 _NAMED = 3
 ARCHIVES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 """The storage classes of which nothing can be fetched at once."""
-_ARCHIVED = "archived, and must be restored before it can be read (aws s3api restore-object)"
+ARCHIVED = "archived, and must be restored before it can be read (aws s3api restore-object)"
 # Why a file is not handed out that others may well be: all else is trouble of the whole.
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html#API_GetObject_Errors
 _WHY = {
     "NoSuchKey": "deleted while it was looked for",
-    "InvalidObjectState": _ARCHIVED,
+    "InvalidObjectState": ARCHIVED,
     "AccessDenied": "AWS does not let you read it (AccessDenied)",
 }
 
@@ -98,15 +98,10 @@ class Bucket:
         """Files that could not be had, a line for each reason."""
         fetched = {one.key for one in self._at_hand}
         archived = [one.key for one in self.objects if one.key not in fetched]
-        reasons = {_ARCHIVED: archived} if archived else {}
+        reasons = {ARCHIVED: archived} if archived else {}
         for why, keys in self._refused.items():
             reasons[why] = [*reasons.get(why, ()), *keys]
-        return [self._line(why, keys) for why, keys in reasons.items()]
-
-    def _line(self, why: str, keys: Sequence[str]) -> str:
-        several = "1 file" if len(keys) == 1 else f"{len(keys):,} files"
-        named = ", ".join(f"{self.what}/{one_line(key)}" for key in keys[:_NAMED])
-        return f"{several} not read: {why}: {named}{', …' if len(keys) > _NAMED else ''}"
+        return [not_read(self.where.bucket, why, keys) for why, keys in reasons.items()]
 
     def through(self, searching: Searching) -> Iterator[tuple[float, Found]]:
         """Fetch and search them.
@@ -249,12 +244,19 @@ def _listed(aws: Aws, name: str, folder: str, *, since: datetime, until: datetim
             if one["Key"] > end:
                 return found
             if may_hold(one["Key"].rpartition("/")[2], since, until, ()):
-                found.append(_Object(one["Key"], one["Size"], _archived(one)))
+                found.append(_Object(one["Key"], one["Size"], is_archived(one)))
     return found
 
 
-def _archived(one: Any) -> bool:
-    """Whether it lies in an archive and no copy of it is restored.
+def not_read(bucket: str, why: str, keys: Sequence[str]) -> str:
+    """A line that says of some files that they were not read, and why."""
+    several = "1 file" if len(keys) == 1 else f"{len(keys):,} files"
+    named = ", ".join(f"s3://{bucket}/{one_line(key)}" for key in keys[:_NAMED])
+    return f"{several} not read: {why}: {named}{', …' if len(keys) > _NAMED else ''}"
+
+
+def is_archived(one: Any) -> bool:
+    """Whether an object that was listed lies in an archive and no copy of it is restored.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_RestoreStatus.html
     """

@@ -11,6 +11,7 @@ words are all that is left of it.
     https://docs.aws.amazon.com/athena/latest/ug/managed-results.html
     https://docs.aws.amazon.com/athena/latest/ug/create-cloudtrail-table-partition-projection.html
     https://docs.aws.amazon.com/athena/latest/ug/partition-projection-supported-types.html
+    https://docs.aws.amazon.com/athena/latest/ug/querying-glacier.html
     https://docs.aws.amazon.com/glue/latest/webapi/API_CreateTable.html
 """
 
@@ -174,6 +175,7 @@ class Catalog(Resource):
             "projection.timestamp.interval.unit": "DAYS",
             "projection.timestamp.range": f"{_BEGIN},NOW",
             "storage.location.template": f"{where}/${{region}}/${{timestamp}}",
+            "read_restored_glacier_objects": "true",
         }
 
     @property
@@ -253,9 +255,9 @@ class Catalog(Resource):
 
 def _state(table: Mapping[str, Any]) -> State:
     stored = table["StorageDescriptor"]
-    projected = table.get("Parameters", {}).items()
+    properties = table.get("Parameters", {}).items()
     return {
         "location": stored["Location"],
         "columns": {one["Name"]: one["Type"] for one in stored["Columns"]},
-        **{k: v for k, v in projected if k.startswith(("projection.", "storage."))},
+        **{k: v for k, v in properties if k.startswith(("projection.", "storage.", "read_"))},
     }

@@ -25,15 +25,11 @@ from typing import Any
 
 from ctwatch.sandbox import duck
 from ctwatch.sandbox.calls import Account, Call, Forward, Handler, Refusal
+from ctwatch.sandbox.versions import ARCHIVES, is_restored
 
 _INVALID = "InvalidRequestException"
 _ABSENT = "EntityNotFoundException"
 _LARGEST_PAGE = 1000
-_ARCHIVES = {"GLACIER", "DEEP_ARCHIVE"}
-"""Storage classes whose objects Athena passes over, where the table does not ask for restored ones.
-
-    https://docs.aws.amazon.com/athena/latest/ug/querying-glacier.html
-"""
 _STEPS = ("QUEUED", "RUNNING")
 _SOURCE = re.compile(r'\bFROM\s+"?(\w+)"?\."?(\w+)"?')
 _REGIONS = re.compile(r"\bregion IN \(([^)]*)\)")
@@ -357,9 +353,12 @@ class Queries:
         except s3.exceptions.NoSuchBucket:
             raise Failure(f"The specified bucket does not exist (Bucket: {bucket})") from None
         for one in found:
-            if one.get("StorageClass") in _ARCHIVES:
+            where = {"Bucket": bucket, "Key": one["Key"]}
+            if one["StorageClass"] in ARCHIVES and not (
+                _reads_restored(table) and is_restored(s3.head_object(**where))
+            ):
                 continue
-            body = s3.get_object(Bucket=bucket, Key=one["Key"])["Body"].read()
+            body = s3.get_object(**where)["Body"].read()
             query.scanned += len(body)
             most = self._workgroup(query.call, query.workgroup).get("BytesScannedCutoffPerQuery")
             if most and query.scanned > most:
@@ -426,6 +425,14 @@ def _described(query: _Query) -> dict[str, Any]:
 
 def _arn(call: Call, service: str, resource: str) -> str:
     return f"arn:aws:{service}:{call.region}:{call.account}:{resource}"
+
+
+def _reads_restored(table: Any) -> bool:
+    """Whether Athena reads what is restored from an archive, and does not pass over it.
+
+    https://docs.aws.amazon.com/athena/latest/ug/querying-glacier.html
+    """
+    return bool(table["Parameters"].get("read_restored_glacier_objects") == "true")
 
 
 def _partitions(table: Any, statement: str, today: date) -> Iterator[tuple[str, str]]:

@@ -3,7 +3,8 @@
 moto copies every version of a bucket for each page of a listing, so that a hundred thousand take
 it half an hour; and a page whose marker was deleted meanwhile it answers with nothing. Here a page
 costs little more than what it holds, and a marker is a place in an order, whether anything is
-there or not. And a folder whose every key has a delete marker is still there for moto.
+there or not. And a folder whose every key has a delete marker is still there for moto, which does
+not list either what was restored from an archive.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html
@@ -11,6 +12,7 @@ there or not. And a folder whose every key has a delete marker is still there fo
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from email.utils import parsedate_to_datetime
 from itertools import islice
 from typing import Any
 from urllib.parse import quote, unquote
@@ -19,6 +21,12 @@ from moto.s3.models import FakeDeleteMarker, s3_backends
 
 from ctwatch.sandbox.calls import Call, Forward, Refusal
 from ctwatch.sandbox.cloud import Cloud
+
+ARCHIVES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+"""Storage classes of which nothing is read that is not restored.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/archived-objects.html
+"""
 
 PAGE = 1000
 """Versions that a page holds, and that one DeleteObjects takes, at most."""
@@ -105,6 +113,42 @@ def _folders(call: Call, forward: Forward, cloud: Cloud) -> dict[str, Any]:
     return {**answer, "CommonPrefixes": left, "KeyCount": fewer}
 
 
+def _objects(call: Call, forward: Forward, cloud: Cloud) -> dict[str, Any]:
+    """Say of what lies in an archive whether a copy is restored, to who asks for that.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_RestoreStatus.html
+    """
+    answer = _folders(call, forward, cloud)
+    if "RestoreStatus" not in call.params.get("OptionalObjectAttributes", ()):
+        return answer
+    s3, bucket = cloud.client("s3", cloud.region), call.params["Bucket"]
+    read = unquote if call.params.get("EncodingType") == "url" else str
+    contents = [
+        {**one, **_restored(s3.head_object(Bucket=bucket, Key=read(one["Key"])))}
+        if one["StorageClass"] in ARCHIVES
+        else one
+        for one in answer.get("Contents", [])
+    ]
+    return {**answer, "Contents": contents}
+
+
+def is_restored(head: Mapping[str, Any]) -> bool:
+    """Whether HeadObject tells of a copy that can be read."""
+    return "RestoreExpiryDate" in _restored(head).get("RestoreStatus", {})
+
+
+def _restored(head: Mapping[str, Any]) -> dict[str, Any]:
+    """The status of a restored copy, as a listing has it, of a header: until when it is there."""
+    told = head.get("Restore")
+    if told is None:
+        return {}
+    _, _, until = told.partition('expiry-date="')
+    if not until:
+        return {"RestoreStatus": {"IsRestoreInProgress": True}}
+    expiry = parsedate_to_datetime(until.rstrip('"'))
+    return {"RestoreStatus": {"IsRestoreInProgress": False, "RestoreExpiryDate": expiry}}
+
+
 def _delete(call: Call, forward: Forward, _: Cloud) -> dict[str, Any]:
     """Say of what was not deleted which version it is, which moto leaves out."""
     asked = call.params["Delete"]["Objects"]
@@ -127,5 +171,5 @@ def _delete(call: Call, forward: Forward, _: Cloud) -> dict[str, Any]:
 RULES: dict[str, Rule] = {
     "DeleteObjects": _delete,
     "ListObjectVersions": _list,
-    "ListObjectsV2": _folders,
+    "ListObjectsV2": _objects,
 }
