@@ -309,6 +309,7 @@ def test_what_a_stranger_chose_cannot_act(ran, tmp_path):
     ("words", "says"),
     [
         (("--since", "yesterday"), "--since: 'yesterday' is neither"),
+        (("--since", ""), "--since: '' is neither"),
         (("--until", "yesterday"), "--until: 'yesterday' is neither"),
         (("--since", "2026-11-03", "--until", "2026-11-02"), "--until: that is not after --since"),
         (("--detection", "trail-tamperin"), "Did you mean trail-tampering?"),

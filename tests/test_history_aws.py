@@ -286,6 +286,14 @@ def test_athena_passes_over_an_archived_file_and_is_told_of(world, archived):
     assert archived in ran.err
 
 
+@pytest.mark.parametrize("source", ["lookup", "bucket", "athena"])
+def test_a_time_that_is_none_is_said_before_aws_is_asked(world, source):
+    with world.sandbox.recording() as calls:
+        ran = world.run("history", "--from", source, "--until", "soon")
+    assert (ran.code, list(calls)) == (2, [])
+    assert "--until: 'soon' is neither a span of time nor a date" in ran.err
+
+
 def test_where_all_is_archived_athena_is_not_asked(world, archived):
     words = ("ask", "root", "--from", "athena", "--since", "2h", "--region", "eu-west-1")
     s3, bucket = world.client("s3"), world.open().watch.bucket.name

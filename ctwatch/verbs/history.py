@@ -294,9 +294,13 @@ def _opened(options: Options, where: Where, *, hours: bool = False) -> Look:
     Raises:
         CtwatchError: it cannot be, or what reads records is not installed.
     """
+    from ctwatch import times
     from ctwatch.history.records import check_installed
 
     check_installed()
+    for given, option in ((where.since, "--since"), (where.until, "--until")):
+        if given is not None:
+            times.read(given, option)  # before AWS is asked anything
     remote = {"lookup", "bucket", "athena"}.intersection(where.places)
     if remote and len(where.places) > 1:
         raise click.UsageError(f"--from {min(remote)} stands alone.")
@@ -535,9 +539,9 @@ def _times(
 
     since = now - default if default else None
     until = None
-    if where.since:
+    if where.since is not None:
         since = times.begin(times.read(where.since), now, zone)
-    if where.until:
+    if where.until is not None:
         until = times.begin(times.read(where.until, "--until"), now, zone, "--until")
     if since and until and since >= until:
         raise ConfigError("--until: that is not after --since", "Swap them.")
@@ -811,8 +815,8 @@ def _near(where: Where, moment: datetime, reach: timedelta, now: datetime) -> Wh
     since, until = moment - reach, moment + reach + timedelta(seconds=1)
     return replace(
         where,
-        since=where.since or since.isoformat(),
-        until=where.until or (until.isoformat() if until < now else None),
+        since=since.isoformat() if where.since is None else where.since,
+        until=until.isoformat() if where.until is None and until < now else where.until,
     )
 
 
