@@ -694,6 +694,7 @@ LOGGED_OUT = {
 }
 
 _HINTS = {
+    "NoSuchBucket": "ctwatch status tells what is there, and ctwatch up makes what is not.",
     "MaximumNumberOfTrailsExceededException": "A region holds five trails at most, shadows of "
     "trails elsewhere included: delete one that is not needed (aws cloudtrail list-trails).",
     "TrailAlreadyExistsException": "A trail of that name has its home in another region: choose "

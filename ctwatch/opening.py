@@ -109,7 +109,7 @@ def opened(
     doubts = tuple(warnings(config.document))
     aws = connect(choice.profile, config.region)
     if need_secrets:
-        _check_at_hand(config, choice.config.parent, aws)
+        check_at_hand(config, choice.config.parent, aws)
     aws.ahead()
     caller, regions = aws.together(
         partial(_caller, aws, config.region),
@@ -269,7 +269,7 @@ def known_keys(watch: Watch, aws: Aws) -> dict[str, str]:
     return {name: arn for name, arn in zip(names, arns, strict=True) if arn}
 
 
-def _check_at_hand(config: Config, folder: Path, aws: Aws) -> None:
+def check_at_hand(config: Config, folder: Path, aws: Aws) -> None:
     """Refuse a webhook that leads where no alert may go before AWS is asked for anything.
 
     One that AWS keeps is looked at when it has been read.

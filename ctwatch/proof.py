@@ -304,7 +304,8 @@ def await_deliveries(
         written.sort(key=lambda one: (one.arrived, one.skipped, -one.sent.timestamp()))
         found = {one.channel: one for one in written}
         done = {name for name, one in found.items() if one.arrived or one.skipped}
-        if done >= channels or aws.clock.monotonic() + pause > end:
+        left = end - aws.clock.monotonic()
+        if done >= channels or left <= 0:
             return found
-        aws.clock.sleep(pause)
+        aws.clock.sleep(min(pause, left))  # the last look is at the end
         pause = min(2 * pause, _LONGEST_PAUSE)

@@ -254,7 +254,8 @@ def not_asked_lines(past: Past) -> Iterator[str]:
     """Why some detections are not told of."""
     if past.asked.ours:
         names = ", ".join(past.asked.ours)
-        yield f"Not asked, as they mean what a watch owns, and there is no config: {names}."
+        why = "as they mean what a watch owns, and neither a config nor a record tells which"
+        yield f"Not asked, {why}: {names}."
     if past.asked.unrecorded:
         names = ", ".join(past.asked.unrecorded)
         yield f"Not known, as CloudTrail does not record what they are told by: {names}."

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -107,6 +108,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say what was not there to be tried."""
     if BROWSER is None:
         terminalreporter.write_line(WITHOUT, yellow=True)
+    if shutil.which("aws") is None:
+        said = "The aws command was not tried: it is not on the PATH; boto3 did what it would do."
+        terminalreporter.write_line(said, yellow=True)
 
 
 def pytest_collection_finish() -> None:

@@ -9,9 +9,10 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from notifier_records import any_json
+from trials import trials
 
 sys.path.insert(0, str(Path(__file__).parent / "fuzz"))
 
@@ -31,7 +32,7 @@ records = st.dictionaries(st.sampled_from(NAMES), any_json("@everyone", "x" * 30
 
 
 @pytest.mark.parametrize("target", TARGETS)
-@settings(max_examples=20, deadline=None)
+@trials(60)
 @given(text=records | documents | st.text())
 def test_any_input_is_dealt_with(target, text):
     TARGETS[target](text.encode(errors="surrogatepass"))

@@ -8,6 +8,7 @@ import errno
 import io
 import json
 import os
+import pty
 import re
 import subprocess
 import sys
@@ -837,6 +838,25 @@ def test_in_a_terminal_the_spinner_moves_and_leaves_nothing_behind(armed):
 def test_a_command_has_one_screen_so_that_what_moves_knows_of_what_is_said():
     options = Options(Path("config.yaml"), None, None, quiet=False, verbose=False)
     assert options.screen is options.screen
+
+
+def test_what_was_typed_before_the_question_could_be_read_is_no_answer():
+    ours, theirs = pty.openpty()
+    os.write(ours, b"y\n")
+    asking = "from ctwatch.verbs.common import agreed; print('answer:', agreed('Delete it?'))"
+    process = subprocess.Popen(
+        [sys.executable, "-c", asking], stdin=theirs, stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
+    said = b""
+    while b"[y/N]" not in said:
+        said += os.read(ours, 1024)
+    os.write(ours, b"n\n")
+    while b"answer: " not in said or not said.endswith(b"\n"):
+        said += os.read(ours, 1024)
+    assert said.endswith(b"answer: False\r\n")
+    assert process.wait(10) == 0
+    os.close(ours)
 
 
 @pytest.mark.parametrize("quiet", [pytest.param("-q", marks=pytest.mark.exhaustive), "--json"])

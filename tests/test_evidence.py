@@ -11,6 +11,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from notifier_records import ACCOUNT, IDENTITIES, REGION, TRAIL
+from trials import trials
 from watch_world import PLAIN, planned
 
 from ctwatch.notifier.detections import detections_of
@@ -168,7 +169,7 @@ def test_on_any_collection_of_calls_exactly_what_must_fires(shape: dict[str, Any
             assert fired(enveloped(one)) == must_fire(one)
 
 
-@settings(deadline=None, max_examples=30)  # each is shown as 150 records
+@trials(90)  # each is shown as 150 records
 @given(sign_ins)
 def test_on_any_collection_of_sign_ins_exactly_what_must_fires(shape: dict[str, Any]) -> None:
     for name in SIGN_INS:

@@ -127,7 +127,7 @@ def test_it_tells_how_often_each_detection_would_have_fired(ran):
         r'except: {actors: \["arn:aws:iam::123456789012:role/\w+"\]} would leave out', told
     )
     assert "root-login  high  never" in ran.out
-    assert "no config: log-bucket-tampering, log-key-tampering" in ran.err
+    assert "record tells which: log-bucket-tampering, log-key-tampering" in ran.err
     assert "216 records in 4 files" in ran.err
 
 
@@ -350,6 +350,8 @@ def test_a_page_is_written_after_what_could_not_be_read_was_told(ran, tmp_path):
     (tmp_path / "cut.json.gz").write_bytes(past.zipped([ROOT])[:-20])
     page = tmp_path / "page.html"
     ran("--html", str(page), logs=tmp_path / "cut.json.gz")
+    assert "was not known: log-bucket-tampering" in page.read_text("utf-8")
+    assert "(UTC)" not in page.read_text("utf-8")  # no days: nothing was read
     assert (ran.code, page.exists()) == (1, True)
     assert ran.err.index("cut: its end is missing") < ran.err.index("Written: ")
 

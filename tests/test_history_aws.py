@@ -294,6 +294,20 @@ def test_a_time_that_is_none_is_said_before_aws_is_asked(world, source):
     assert "--until: 'soon' is neither a span of time nor a date" in ran.err
 
 
+def test_a_time_that_ends_before_it_begins_by_default_is_told_so(world):
+    ran = world.run("history", "--until", "2020-01-01")
+    assert (ran.code, "Name a --since before it" in ran.err) == (2, True), ran
+
+
+def test_where_the_bucket_is_gone_the_hint_leads_on(world):
+    def refuse(_, operation, __):
+        return ("NoSuchBucket", "gone") if operation == "ListObjectsV2" else None
+
+    world.refuse = refuse
+    ran = world.run("history", "--from", "bucket", "--since", "2h")
+    assert (ran.code, "ctwatch up makes what is not" in ran.err) == (1, True), ran
+
+
 def test_where_all_is_archived_athena_is_not_asked(world, archived):
     words = ("ask", "root", "--from", "athena", "--since", "2h", "--region", "eu-west-1")
     s3, bucket = world.client("s3"), world.open().watch.bucket.name
@@ -305,6 +319,53 @@ def test_where_all_is_archived_athena_is_not_asked(world, archived):
     assert (ran.code, f"{bucket} but what is archived" in ran.err) == (1, True), ran
     assert alone in ran.err
     assert not [one for one in calls if one.call.service in {"athena", "glue"}]
+
+
+@pytest.mark.parametrize("source", ["bucket", "athena"])
+def test_what_is_archived_and_too_old_to_tell_of_that_time_is_not_missed(world, archived, source):
+    s3, bucket = world.client("s3"), world.open().watch.bucket.name
+    s3.delete_object(Bucket=bucket, Key=archived)
+    then = world.sandbox.clock.now() - timedelta(hours=5)
+    old = re.sub(r"_\d{8}T\d{4}Z_", f"_{then:%Y%m%dT%H%MZ}_", archived)
+    s3.put_object(Bucket=bucket, Key=old, Body=past.zipped([]), StorageClass="GLACIER")
+    words = ("history", "ask", "root", "--from", source, "--json")
+    within, without = (world.run(*words, "--since", one) for one in ("2d", "1m"))
+    s3.delete_object(Bucket=bucket, Key=old)
+    assert (within.code, "1 file not read" in within.err) == (1, True), within
+    assert (without.code, "1 file not read" in without.err) == (0, False), without
+
+
+def test_a_table_that_does_not_ask_for_what_is_restored_is_without_it(world, archived):
+    words = ("history", "ask", "event", LONG_AGO, "--from", "athena", "--since", "2h")
+    world.run(*words)  # and what it needs is there
+    where = {"Bucket": world.open().watch.bucket.name, "Key": archived}
+    world.client("s3").restore_object(**where, RestoreRequest={"Days": 1})
+    glue, statement = world.client("glue"), world.run(*words, "--sql").out
+    table = glue.get_table(DatabaseName="ctwatch_history", Name="cloudtrail")["Table"]
+    fields = ("Name", "TableType", "PartitionKeys", "Parameters", "StorageDescriptor")
+    whole = {one: table[one] for one in fields}
+    without = dict(table["Parameters"])
+    del without["read_restored_glacier_objects"]
+    answered = []
+    for one in ({**whole, "Parameters": without}, whole):
+        glue.update_table(DatabaseName="ctwatch_history", TableInput=one)
+        answered.append(LONG_AGO in queried(world.client("athena"), statement))
+    assert answered == [False, True]
+
+
+def queried(athena, statement: str) -> str:
+    """What Athena answers to a statement."""
+    started = athena.start_query_execution(
+        QueryString=statement.strip().rstrip(";"),
+        WorkGroup="ctwatch-history",
+        QueryExecutionContext={"Database": "ctwatch_history"},
+    )
+    state = "QUEUED"
+    while state in {"QUEUED", "RUNNING"}:
+        told = athena.get_query_execution(QueryExecutionId=started["QueryExecutionId"])
+        state = told["QueryExecution"]["Status"]["State"]
+    assert state == "SUCCEEDED", told
+    return json.dumps(athena.get_query_results(QueryExecutionId=started["QueryExecutionId"]))
 
 
 @pytest.mark.parametrize("source", ["bucket", "athena"])

@@ -7,8 +7,9 @@ import time
 
 import past
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from trials import trials
 
 from ctwatch.detections import SAMPLE, catalogue
 from ctwatch.history import questions, records
@@ -171,7 +172,7 @@ RECORD = st.fixed_dictionaries(
 
 
 @pytest.mark.parametrize("asked", [EVERY, STANDING], ids=["catalogue", "standing"])
-@settings(max_examples=30, deadline=None)
+@trials(90)
 @given(st.lists(RECORD, max_size=4))
 def test_it_agrees_on_records_of_any_shape(asked, several):
     assert quickly(asked, document(several)) == slowly(asked, several)
@@ -179,7 +180,7 @@ def test_it_agrees_on_records_of_any_shape(asked, several):
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("asked", [EVERY, STANDING], ids=["catalogue", "standing"])
-@settings(max_examples=2000, deadline=None)
+@trials(2000)
 @given(st.lists(RECORD, max_size=4))
 def test_it_agrees_on_very_many_records_of_any_shape(asked, several):
     assert quickly(asked, document(several)) == slowly(asked, several)

@@ -49,6 +49,21 @@ def test_no_usual_command_tells_it_and_nothing_keeps_it(
     assert leaks(told.secrets, iter([("rest", str(capfd.readouterr()))])) == []
 
 
+def test_what_a_stranger_put_beside_it_is_not_told_either(
+    told: Told, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert told.run("up") == 0
+    functions, name = told.world.client("lambda"), told.world.open().watch.function.name
+    given = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    functions.update_function_configuration(
+        FunctionName=name, Environment={"Variables": {**given, "API_KEY": "a-strangers-own"}}
+    )
+    for line in ("status -v", "status --json", "plan", "plan --json", "up -v"):
+        told.run(line)
+    assert "API_KEY" in told.heard
+    assert "a-strangers-own" not in told.heard + str(capfd.readouterr())
+
+
 def test_what_is_looked_for_would_be_found(told: Told) -> None:
     """It is where it must be, and there it is seen: in the secure string and with the function."""
     assert told.run("up") == 0

@@ -24,6 +24,7 @@ from notifier_records import (
     event,
     sns,
 )
+from trials import trials
 
 from ctwatch.notifier import discord, main
 from ctwatch.notifier.errors import DeliveryError, NotifierError, SettingsError
@@ -765,7 +766,7 @@ def steady():
 @given(odd_events | json_values, st.sampled_from([200, 500]))
 @settings(
     deadline=None,
-    max_examples=60,
+    max_examples=trials(180).max_examples,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_any_invocation_is_delivered_or_raises_our_error(steady, capsys, invocation, status):

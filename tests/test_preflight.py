@@ -98,6 +98,17 @@ def fill(world: World, number: int) -> None:
         build_trail(world, f"t-{one}", region=AWAY if one % 2 else HOME)
 
 
+def test_a_secret_that_is_not_at_hand_stops_up_and_plan_says_so(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NOT_SET", raising=False)
+    world.use({"channels": [{"type": "discord", "url": "env:NOT_SET"}]})
+    plan, up = world.run("plan"), world.run("up")
+    assert (plan.code, up.code) == (0, 2)
+    assert "NOT_SET is not set" in up.err
+    assert "ctwatch up would stop: channels[0].url: env:NOT_SET: the environment" in plan.err
+
+
 def test_no_sixth_trail_is_tried(world: World) -> None:
     fill(world, 5)
     plan = world.run("plan")

@@ -433,6 +433,7 @@ def test_put_events_delivers_a_full_envelope(stage):
     ("change", "code"),
     [
         ({"Source": "aws.cloudtrail"}, "NotAuthorizedForSourceException"),
+        ({"Source": "aws.signin"}, "NotAuthorizedForSourceException"),
         ({"Source": ""}, "InvalidArgument"),
         ({"Detail": "nonsense"}, "MalformedDetail"),
         ({"Detail": "[]"}, "MalformedDetail"),

@@ -97,11 +97,11 @@ def test_its_environment_leads_here_and_nowhere_else(sandbox, monkeypatch):
     assert env["AWS_EC2_METADATA_DISABLED"] == "true"
     for name in ("DISCORD_WEBHOOK_URL", "SLACK_WEBHOOK_URL", "TEAMS_WEBHOOK_URL", "WEBHOOK_URL"):
         assert env[name].startswith("http://127.0.0.1:")
-    monkeypatch.setenv("AWS_ENDPOINT_URL_ATHENA", "https://elsewhere.example.org")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_REDSHIFT", "https://elsewhere.example.org")
     assert {"AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"} < set(
         sandbox.unset()
     )
-    assert {"AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_ATHENA"} < set(sandbox.unset())
+    assert {"AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_REDSHIFT"} < set(sandbox.unset())
     assert not set(env) & set(sandbox.unset())
 
 

@@ -1,7 +1,11 @@
 """The sandbox's listing of versions, seen with boto3 over the wire."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from sandbox_stand_ins import SEOUL, client, front, make_bucket, refused
+
+from ctwatch.sandbox.versions import _restored, is_restored
 
 BUCKET = "logs-of-ours"
 
@@ -55,6 +59,37 @@ def test_a_marker_that_was_deleted_meanwhile_is_still_a_place(sandbox):
     after = {"KeyMarker": first["NextKeyMarker"], "VersionIdMarker": gone["VersionId"]}
     found = s3.list_object_versions(Bucket=BUCKET, Prefix="m/", **after)
     assert [one["Key"] for one in found["Versions"]] == ["m/2", "m/3"]
+
+
+def test_what_is_restored_from_an_archive_is_listed_as_such_to_who_asks(sandbox):
+    s3, key = client(sandbox, "s3"), "archived/d e/ä"
+    s3.put_object(Bucket=BUCKET, Key=key, Body=b"", StorageClass="GLACIER")
+    asked = {"Bucket": BUCKET, "Prefix": "archived/"}
+
+    def told(**more):
+        [one] = s3.list_objects_v2(**asked, **more)["Contents"]
+        assert (one["Key"], one["StorageClass"]) == (key, "GLACIER")
+        return one.get("RestoreStatus")
+
+    more = {"OptionalObjectAttributes": ["RestoreStatus"]}
+    assert told(**more) is None
+    s3.restore_object(Bucket=BUCKET, Key=key, RestoreRequest={"Days": 2})
+    assert told() is None
+    status = told(**more)
+    assert status["IsRestoreInProgress"] is False
+    assert timedelta(days=1) < status["RestoreExpiryDate"] - datetime.now(UTC) <= timedelta(days=2)
+
+
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [
+        (None, {}),
+        ('ongoing-request="true"', {"RestoreStatus": {"IsRestoreInProgress": True}}),
+    ],
+)
+def test_a_copy_that_is_still_being_restored_cannot_be_read(header, status):
+    head = {"Restore": header} if header else {}
+    assert (_restored(head), is_restored(head)) == (status, False)
 
 
 def test_more_than_a_thousand_at_once_are_refused(sandbox):

@@ -418,12 +418,15 @@ def test_what_stays_silent_is_told_last_as_far_as_it_came(world, queue):
 SINCE = datetime(2026, 11, 21, 12, 0, 5, tzinfo=UTC)
 
 
-def test_the_deletion_of_the_own_trail_is_heard(world, queue):
+def test_the_deletion_of_the_own_trail_is_heard_and_the_function_has_time_to_tell(world, queue):
     watch, put = queue
     put(name=watch.trail.arn)
-    receipt = heard_of_deletion(watch, world.aws, SINCE, PLENTY)
+    clock = Clock(speed=10)
+    began = clock.monotonic()
+    receipt = heard_of_deletion(watch, connect(None, watch.place.region, clock), SINCE, PLENTY)
     assert isinstance(receipt, Receipt)
     assert receipt.trail == watch.trail.name
+    assert clock.monotonic() - began >= 10  # as no log line says that it has
 
 
 def test_a_receipt_in_the_same_second_counts_and_one_before_does_not(world, queue):

@@ -357,6 +357,16 @@ def test_the_function_is_as_the_config_says():
     )  # fmt: skip
     assert (function.log_group.name, function.log_group.retention) == ("/aws/lambda/f", 7)
     assert function.channels == ("discord",)
+    assert (function.wanted["timeout"], function.wanted["memory"]) == (15, 256)
+
+
+def test_a_target_is_tried_for_a_day_as_often_as_aws_allows():
+    [rule] = planned(CHANNEL).rules
+    for target in rule.wanted["targets"].values():
+        assert target["RetryPolicy"] == {
+            "MaximumEventAgeInSeconds": 86_400,
+            "MaximumRetryAttempts": 185,
+        }
 
 
 def test_insights_are_off_unless_asked_for():

@@ -30,6 +30,7 @@ from ctwatch.errors import AwsError, CtwatchError, ForeignError
 from ctwatch.history import sql, statements
 from ctwatch.history.bucket import ARCHIVED, is_archived, not_read
 from ctwatch.history.events import Record
+from ctwatch.history.folder import may_hold
 from ctwatch.history.questions import Question
 from ctwatch.history.records import Seen
 from ctwatch.history.search import Found, Search, Searching
@@ -176,7 +177,7 @@ def scan_estimate(logs: Logs, aws: Aws, scope: Scope) -> Estimate:
     days = list(scope.days())
     prefixes = [f"{root}/{region}/{part}/" for region in regions for part in _parts(days)]
     try:
-        found = list(side_by_side(prefixes, lambda one: _listed(logs, aws, one), _LISTERS))
+        found = list(side_by_side(prefixes, lambda one: _listed(logs, aws, one, scope), _LISTERS))
     except TROUBLE as error:
         raise complaint(error, f"listing the log files in {logs.bucket}") from error
     archived = tuple(key for one in found for key in one.archived)
@@ -208,14 +209,16 @@ def _month(day: date) -> Iterator[date]:
         one += timedelta(days=1)
 
 
-def _listed(logs: Logs, aws: Aws, prefix: str) -> Estimate:
+def _listed(logs: Logs, aws: Aws, prefix: str, scope: Scope) -> Estimate:
+    """What lies in a folder; of what is archived only that is missed which may tell of the time."""
     pages = aws.s3.get_paginator("list_objects_v2").paginate(
         Bucket=logs.bucket, Prefix=prefix, OptionalObjectAttributes=["RestoreStatus"]
     )
     size, files, archived = 0, 0, []
     for one in (one for page in pages for one in page.get("Contents", [])):
         if is_archived(one):
-            archived.append(one["Key"])
+            name = one["Key"].rpartition("/")[2]
+            archived += [one["Key"]] if may_hold(name, scope.since, scope.until, ()) else []
         else:
             size, files = size + one["Size"], files + 1
     return Estimate(size, files, tuple(archived))

@@ -49,6 +49,14 @@ _WORDS: Mapping[str, Mapping[Language, str]] = {
         "en": "The except of the rule {} leaves out {:,}",
         "ko": "규칙 {}의 except 이 {:,}건을 뺍니다",
     },
+    "not known": {
+        "en": "Not asked, as they mean what a watch owns, and which that is was not known",
+        "ko": "감시가 소유한 것을 뜻하는데 그것이 무엇인지 알 수 없어 묻지 않음",
+    },
+    "not held": {
+        "en": "Not asked, as the source does not hold what they go by",
+        "ko": "판단에 필요한 값이 출처에 없어 묻지 않음",
+    },
     "not recorded": {"en": "Not recorded by CloudTrail", "ko": "CloudTrail에 기록되지 않음"},
     "unreadable": {"en": "Not read", "ko": "읽지 못한 파일"},
 }
@@ -91,10 +99,14 @@ def _ordered(past: Past) -> list[Detection]:
 def _summary(past: Past, language: Language) -> Iterator[str]:
     said = _WORDS["of"][language].format(past.seen.records, past.source)
     span = " to ".join(f"{one:%Y-%m-%d}" for one in past.days or ())
-    yield f'<p class="dim">{_text(said)}, {_text(span)} ({_text(str(past.zone))})</p>'
-    if past.asked.unrecorded:
-        names = ", ".join(past.asked.unrecorded)
-        yield f'<p class="dim">{_text(_WORDS["not recorded"][language])}: {_text(names)}</p>'
+    when = f", {span} ({past.zone})" if span else ""
+    yield f'<p class="dim">{_text(said)}{_text(when)}</p>'
+    asked = past.asked
+    left_out = {"known": asked.ours, "held": asked.unheld, "recorded": asked.unrecorded}
+    for why, ids in left_out.items():
+        if ids:
+            told = _text(", ".join(ids))
+            yield f'<p class="dim">{_text(_WORDS[f"not {why}"][language])}: {told}</p>'
     for why, files in past.seen.troubles.items():
         told = f"{len(files):,}: {why}"
         yield f'<p class="dim">{_text(_WORDS["unreadable"][language])}: {_text(told)}</p>'

@@ -124,7 +124,7 @@ def _objects(call: Call, forward: Forward, cloud: Cloud) -> dict[str, Any]:
     s3, bucket = cloud.client("s3", cloud.region), call.params["Bucket"]
     read = unquote if call.params.get("EncodingType") == "url" else str
     contents = [
-        {**one, **_restored(s3.head_object(Bucket=bucket, Key=read(one["Key"])))}
+        {**one, **_restored(cloud.found(s3.head_object, Bucket=bucket, Key=read(one["Key"])))}
         if one["StorageClass"] in ARCHIVES
         else one
         for one in answer.get("Contents", [])
@@ -137,9 +137,9 @@ def is_restored(head: Mapping[str, Any]) -> bool:
     return "RestoreExpiryDate" in _restored(head).get("RestoreStatus", {})
 
 
-def _restored(head: Mapping[str, Any]) -> dict[str, Any]:
+def _restored(head: Mapping[str, Any] | None) -> dict[str, Any]:
     """The status of a restored copy, as a listing has it, of a header: until when it is there."""
-    told = head.get("Restore")
+    told = (head or {}).get("Restore")
     if told is None:
         return {}
     _, _, until = told.partition('expiry-date="')

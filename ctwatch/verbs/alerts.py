@@ -41,8 +41,8 @@ def alerts(options: Options, since: str, follow: bool) -> int:
     JSON object a line.
 
     \b
-    Exit code 0: each channel took what it is to be told of.  3: one did not, or AWS has
-    given up an alert, or there is no log.  1: AWS would not say.
+    Exit code 0: each channel took what it is to be told of.  3: one did not, or
+    AWS has given up an alert, or there is no log.  1: AWS would not say.
     """  # noqa: D301 - \b is click's mark for lines that stay as they are
     from ctwatch import times
     from ctwatch.alerts import log_of

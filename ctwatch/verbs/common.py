@@ -70,12 +70,25 @@ def agreed(question: str) -> bool:
         click.UsageError: there is nobody to ask.
         click.Abort: Ctrl-C.
     """
+    typed = sys.stdin is not None and sys.stdin.isatty()
     try:
+        if typed:
+            _forget_typed()
         return click.confirm(question, err=True)
     except click.Abort:
-        if sys.stdin is not None and sys.stdin.isatty():
+        if typed:
             raise
+        click.echo(err=True)  # ends the line of the question
         raise click.UsageError("Nobody answers here: --yes says it beforehand.") from None
+
+
+def _forget_typed() -> None:
+    """Take nothing for an answer that was typed before the question was there to be read."""
+    try:
+        import termios
+    except ImportError:  # Windows
+        return
+    termios.tcflush(sys.stdin, termios.TCIFLUSH)
 
 
 class Seconds(click.FloatRange):

@@ -18,8 +18,8 @@ def confirm(options: Options, link: str | None) -> int:
     followed. Without one, or for -, it is read from stdin; that may be the whole mail.
 
     \b
-    Exit code 0: confirmed and protected.  3: not protected, as the link was followed before.
-    1: AWS refused.
+    Exit code 0: confirmed and protected.  3: not protected, as the link was
+    followed before.  1: AWS refused.
     """  # noqa: D301 - \b is click's mark for lines that stay as they are
     from ctwatch.confirmation import confirm as confirmed
     from ctwatch.confirmation import link_in

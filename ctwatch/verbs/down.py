@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     "--wait",
     type=Seconds(min=0),
     default=120.0,
-    show_default="120",
+    show_default=True,
     metavar="SECONDS",
     help="How long to wait for the alert that the trail's own deletion raises.",
 )
@@ -61,7 +61,7 @@ def down(options: Options, delete_logs: bool, yes: bool, wait: float) -> int:
     ours = [one for one in findings if one.ours]
     going = [one for one in ours if delete_logs or not one.resource.data]
     warning = _ALERT if would_tell and any(one.resource.heard for one in going) else ""
-    if yes and warning:
+    if warning:
         screen.talk(warning)
     bucket = watch.watch.bucket
     if bucket and bucket.announces and any(one.resource is bucket for one in going):
@@ -70,7 +70,7 @@ def down(options: Options, delete_logs: bool, yes: bool, wait: float) -> int:
         for one in going:
             screen.talk(f"- {one.resource.title}{_aside(watch, one.resource)}")
         these = f"these {len(going)}" if len(going) > 1 else "it"
-        if not agreed(f"{warning} Delete {these}?".lstrip()):
+        if not agreed(f"Delete {these}?"):
             screen.talk("Aborted: nothing was deleted.")
             return COULD_NOT
     heard = [one for one in findings if one.resource.heard]

@@ -152,10 +152,10 @@ def history(
     bucket, and by --from athena, which says beforehand what it costs.
 
     \b
-    ctwatch history --since 30d                  of CloudTrail's event history
-    ctwatch history --from logs/                 of files that lie in a folder
-    ctwatch history ask root --from bucket       a question; ctwatch history ask --help
-    ctwatch history ask denied --sql             the same for Athena, to run yourself
+    ctwatch history --since 30d               of CloudTrail's event history
+    ctwatch history --from logs/              of files that lie in a folder
+    ctwatch history ask root --from bucket    a question: ctwatch history ask -h
+    ctwatch history ask denied --sql          for Athena, to run it yourself
 
     \b
     Exit code 0: done.  1: AWS would not say, or something could not be read.
@@ -327,8 +327,7 @@ def _of_aws(options: Options, where: Where, *, hours: bool) -> Look:
         _check_region(one, aws.regions())
     now = aws.time()
     since, until = _times(where, now, zone, KEPT)
-    # AWS tells whole seconds, and what has just happened counts, too.
-    span = since or now - KEPT, until or now + timedelta(seconds=1)
+    span = _span(since, until, now)
     with options.screen.working("Looking what there is"):
         names = _owned(watch)
         source = _REMOTE[where.places[0]](_Asking(options, where, span, hours), watch)
@@ -483,7 +482,16 @@ def _scope(where: Where, config: "Config", now: datetime) -> "Scope":
     from ctwatch.resources.athena import table_name
 
     since, until = _times(where, now, _zone(config), KEPT)
-    return Scope(table_name(config.name), since or now - KEPT, until or now, where.regions)
+    return Scope(table_name(config.name), *_span(since, until, now), where.regions)
+
+
+def _span(
+    since: datetime | None, until: datetime | None, now: datetime
+) -> tuple[datetime, datetime]:
+    """Both ends of it; AWS tells whole seconds, and what has just happened counts, too."""
+    from ctwatch.history.lookup import KEPT
+
+    return since or now - KEPT, until or now + timedelta(seconds=1)
 
 
 def _of_files(options: Options, where: Where) -> Look:
@@ -543,6 +551,11 @@ def _times(
         since = times.begin(times.read(where.since), now, zone)
     if where.until is not None:
         until = times.begin(times.read(where.until, "--until"), now, zone, "--until")
+    if since and until and since >= until and where.since is None:
+        problem = (
+            f"--until: that is before {since:%Y-%m-%d}, where the time begins that is asked for"
+        )
+        raise ConfigError(problem, "Name a --since before it.")
     if since and until and since >= until:
         raise ConfigError("--until: that is not after --since", "Swap them.")
     return since, until

@@ -175,6 +175,7 @@ def _plan(options: Options, exit_code: bool) -> int:
     with screen.working("Looking at what is there"):
         watch, findings, answers = surveyed(screen, watch, partial(ask, watch))
     doubts = before_up(screen, watch, answers, stop=False)
+    _say_what_is_not_at_hand(options, watch)
     refuse_namesake(findings)
     for one in unconfirmed(findings):
         screen.talk(f"Warning: {one.sentence}.", "yellow")
@@ -193,6 +194,16 @@ def _plan(options: Options, exit_code: bool) -> int:
         return COULD_NOT
     work = any(not one.settled for one in findings)
     return NOT_AS_PROMISED if work and exit_code else AS_PROMISED
+
+
+def _say_what_is_not_at_hand(options: Options, watch: "Opened") -> None:
+    from ctwatch.errors import ConfigError
+    from ctwatch.opening import check_at_hand
+
+    try:
+        check_at_hand(watch.config, options.config.parent, watch.aws)
+    except ConfigError as error:
+        options.screen.talk(f"ctwatch up would stop: {error.problem}. {error.hint}", "red")
 
 
 @click.command(short_help="Show what `up` would do, and stop.")
