@@ -840,6 +840,14 @@ def test_a_command_has_one_screen_so_that_what_moves_knows_of_what_is_said():
     assert options.screen is options.screen
 
 
+@pytest.mark.usefixtures("armed")
+def test_also_who_is_quiet_is_told_of_the_alert_before_he_is_asked(run, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    ran = run("down", "-q")
+    assert (ran.code, ran.out) == (1, "")
+    assert re.match(r"Deleting the trail .* that is meant\.\nDelete these \d+\?", ran.err)
+
+
 def test_what_was_typed_before_the_question_could_be_read_is_no_answer():
     ours, theirs = pty.openpty()
     os.write(ours, b"y\n")

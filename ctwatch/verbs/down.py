@@ -61,7 +61,7 @@ def down(options: Options, delete_logs: bool, yes: bool, wait: float) -> int:
     ours = [one for one in findings if one.ours]
     going = [one for one in ours if delete_logs or not one.resource.data]
     warning = _ALERT if would_tell and any(one.resource.heard for one in going) else ""
-    if warning:
+    if yes and warning:
         screen.talk(warning)
     bucket = watch.watch.bucket
     if bucket and bucket.announces and any(one.resource is bucket for one in going):
@@ -70,7 +70,7 @@ def down(options: Options, delete_logs: bool, yes: bool, wait: float) -> int:
         for one in going:
             screen.talk(f"- {one.resource.title}{_aside(watch, one.resource)}")
         these = f"these {len(going)}" if len(going) > 1 else "it"
-        if not agreed(f"Delete {these}?"):
+        if not agreed(f"{warning}\nDelete {these}?".lstrip()):
             screen.talk("Aborted: nothing was deleted.")
             return COULD_NOT
     heard = [one for one in findings if one.resource.heard]
