@@ -25,8 +25,9 @@ def too_much(both: Sequence[str], whole: Sequence[str]) -> Iterator[str]:
 
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html
     https://docs.aws.amazon.com/sns/latest/api/API_CreateTopic.html
+    https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_StartLogging.html
     """
-    known = ("sqs:CreateQueue ", "sns:CreateTopic ", "sns:Subscribe ")
+    known = ("sqs:CreateQueue ", "sns:CreateTopic ", "sns:Subscribe ", "cloudtrail:StartLogging ")
     for one, often in Counter(more(both, whole)).items():
         repeatable = one.startswith(known) or one.partition(":")[2].startswith("Put")
         if not repeatable or one not in whole or often > 1:
