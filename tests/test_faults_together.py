@@ -311,9 +311,11 @@ _ANYBODY = {
 
 
 def _code() -> bytes:
-    held = io.BytesIO()
+    """The same whenever it is made: else a zip tells the time."""
+    held, entry = io.BytesIO(), zipfile.ZipInfo("main.py")
+    entry.external_attr = 0o644 << 16
     with zipfile.ZipFile(held, "w") as packed:
-        packed.writestr("main.py", "def handler(event, context): ...")
+        packed.writestr(entry, "def handler(event, context): ...")
     return held.getvalue()
 
 
