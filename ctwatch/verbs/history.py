@@ -552,10 +552,8 @@ def _times(
     if where.until is not None:
         until = times.begin(times.read(where.until, "--until"), now, zone, "--until")
     if since and until and since >= until and where.since is None:
-        problem = (
-            f"--until: that is before {since:%Y-%m-%d}, where the time begins that is asked for"
-        )
-        raise ConfigError(problem, "Name a --since before it.")
+        begins = f"{since:%Y-%m-%d}, where it begins if no --since is given"
+        raise ConfigError(f"--until: that is before {begins}", "Name a --since before it.")
     if since and until and since >= until:
         raise ConfigError("--until: that is not after --since", "Swap them.")
     return since, until
